@@ -1,0 +1,70 @@
+"""The algorithm, in plain PyTorch: masks, growth, pruning, their cost, their traffic, their compact form.
+
+Nothing here knows of Ray, of storage or of plans; any training loop can use it. A step of a sparse model is::
+
+    loss.backward()
+    masks.mask_gradients()        # not needed under wrap_ddp(..., packed=True): dormant gradients arrive as zero
+    optimizer.step()
+"""
+
+from raygp.sparse.bits import count_bits, digest, pack_bits, unpack_bits
+from raygp.sparse.budgets import Distribution, layer_budgets
+from raygp.sparse.compact import pack_model, pack_optimizer, unpack_model, unpack_optimizer
+from raygp.sparse.distributed import (
+    MaskDisagreement,
+    average_buffers,
+    rank,
+    reduce_gradient_sum,
+    verify_masks,
+    world_size,
+)
+from raygp.sparse.flops import FlopCount, count_uses, growth_flops, training_flops
+from raygp.sparse.growth import GradientSum, grow, growth_count, select_growth
+from raygp.sparse.layers import Layer, prunable_layers
+from raygp.sparse.masks import Masks
+from raygp.sparse.optimizer import clear_state, state_tensors
+from raygp.sparse.packing import PackedReduction, packing_hook, wrap_ddp
+from raygp.sparse.pruning import cubic_density, prune, select_pruned
+from raygp.sparse.seeding import seed_sparse
+from raygp.sparse.selection import select_largest, select_smallest
+
+__all__ = [
+    "Distribution",
+    "FlopCount",
+    "GradientSum",
+    "Layer",
+    "MaskDisagreement",
+    "Masks",
+    "PackedReduction",
+    "average_buffers",
+    "clear_state",
+    "count_bits",
+    "count_uses",
+    "cubic_density",
+    "digest",
+    "grow",
+    "growth_count",
+    "growth_flops",
+    "layer_budgets",
+    "pack_bits",
+    "pack_model",
+    "pack_optimizer",
+    "packing_hook",
+    "prunable_layers",
+    "prune",
+    "rank",
+    "reduce_gradient_sum",
+    "seed_sparse",
+    "select_growth",
+    "select_largest",
+    "select_pruned",
+    "select_smallest",
+    "state_tensors",
+    "training_flops",
+    "unpack_bits",
+    "unpack_model",
+    "unpack_optimizer",
+    "verify_masks",
+    "world_size",
+    "wrap_ddp",
+]

@@ -1,0 +1,79 @@
+"""How many connections each layer may keep at a wanted density of the whole model.
+
+All rules are exact: the counts of the layers add up to the model's budget whenever the bounds leave room for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from raygp.sparse.layers import Layer
+from raygp.sparse.masks import Masks
+
+Distribution = Literal["uniform", "erk", "global"]
+"""uniform: every layer at the same density. erk: Erdos-Renyi-Kernel, layers with few inputs and outputs denser
+(Mocanu et al. 2018; Evci et al. 2020). global: magnitudes compete over all layers (see raygp.sparse.pruning)."""
+
+
+def layer_budgets(
+    masks: Masks,
+    density: float,
+    distribution: Literal["uniform", "erk"],
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, int]:
+    """Connections by layer name that add up to ``round(density * total)``.
+
+    Shares that a layer's bounds (or its size) cut off are given to the others in proportion, so the total holds; it
+    can be missed only where all bounds together do not admit it.
+    """
+    sizes = [masks.mask(layer).numel() for layer in masks.layers]
+    wishes = [
+        float(size) if distribution == "uniform" else float(_erk_wish(masks, layer))
+        for size, layer in zip(sizes, masks.layers, strict=True)
+    ]
+    limits = [_limits(layer, size, bounds) for layer, size in zip(masks.layers, sizes, strict=True)]
+    counts = share_out(round(density * sum(sizes)), wishes, limits)
+    return {layer.name: count for layer, count in zip(masks.layers, counts, strict=True)}
+
+
+def share_out(total: int, wishes: Sequence[float], limits: Sequence[tuple[int, int]]) -> list[int]:
+    """Integers in proportion to ``wishes``, each within its (low, high), that add up to ``total`` if that is possible.
+
+    Water-filling: a common scale is searched by bisection at which the clipped shares meet the total; what rounding
+    leaves over goes by largest remainder, ties to the lower index.
+    """
+    total = min(max(total, sum(low for low, _ in limits)), sum(high for _, high in limits))
+    low_scale, high_scale = 0.0, 1.0
+    while sum(_clip(w * high_scale, lim) for w, lim in zip(wishes, limits, strict=True)) < total:
+        high_scale *= 2.0
+    for _ in range(100):
+        middle = (low_scale + high_scale) / 2
+        if sum(_clip(w * middle, lim) for w, lim in zip(wishes, limits, strict=True)) < total:
+            low_scale = middle
+        else:
+            high_scale = middle
+    exact = [_clip(w * high_scale, lim) for w, lim in zip(wishes, limits, strict=True)]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(counts)), key=lambda i: (counts[i] - exact[i], i))
+    missing = total - sum(counts)
+    while missing > 0:
+        for i in by_remainder:
+            if missing > 0 and counts[i] < limits[i][1]:
+                counts[i] += 1
+                missing -= 1
+    return counts
+
+
+def _clip(share: float, limit: tuple[int, int]) -> float:
+    return min(max(share, limit[0]), limit[1])
+
+
+def _erk_wish(masks: Masks, layer: Layer) -> int:
+    """Layer size times the ERK density, which is (sum of dimensions) / (product of dimensions)."""
+    return sum(masks.mask(layer).shape)
+
+
+def _limits(layer: Layer, size: int, bounds: Mapping[str, tuple[float, float]] | None) -> tuple[int, int]:
+    low, high = (bounds or {}).get(layer.parameter, (0.0, 1.0))
+    return -int(-low * size // 1), int(high * size)

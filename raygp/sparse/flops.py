@@ -1,0 +1,102 @@
+"""Floating-point operations of a model, by layer, for any density.
+
+One traced forward pass finds how often each connection is used for one example (once in a Linear layer, once an output
+position in a convolution, once a time step in a recurrent one). After that the cost at any mask is arithmetic:
+``2 * active * uses`` (a multiplication and an addition).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from raygp.sparse.layers import prunable_layers
+from raygp.sparse.masks import Masks
+
+
+@dataclass(frozen=True)
+class FlopCount:
+    """Uses of each connection in a forward pass of one example, by parameter name; dense-only layers included."""
+
+    uses: dict[str, float]
+    sizes: dict[str, int]
+
+    def dense_forward(self) -> float:
+        """FLOPs of a forward pass of one example with all connections active."""
+        return sum(2.0 * self.sizes[name] * uses for name, uses in self.uses.items())
+
+    def sparse_forward(self, masks: Masks) -> float:
+        """FLOPs of a forward pass of one example over active connections only."""
+        total = 0.0
+        for name, uses in self.uses.items():
+            active = int(masks.bits[name].sum()) if name in masks.bits else self.sizes[name]
+            total += 2.0 * active * uses
+        return total
+
+    def by_layer(self, masks: Masks | None = None) -> dict[str, float]:
+        """Forward FLOPs of one example by parameter name: sparse if masks are given, else dense."""
+        return {
+            name: 2.0 * uses * (int(masks.bits[name].sum()) if masks and name in masks.bits else self.sizes[name])
+            for name, uses in self.uses.items()
+        }
+
+
+def training_flops(forward: float) -> float:
+    """FLOPs of a training step of one example: forward, gradient by input, gradient by weight (3 x forward)."""
+    return 3.0 * forward
+
+
+def growth_flops(sparse_forward: float, dense_forward: float) -> float:
+    """FLOPs of a growth pass of one example: the gradient by weight is dense, the rest follows active connections."""
+    return 2.0 * sparse_forward + dense_forward
+
+
+@torch.no_grad()
+def count_uses(model: nn.Module, example: Tensor) -> FlopCount:
+    """Trace one forward pass and count the uses of each Linear, Conv and recurrent weight.
+
+    Biases, norms and activations are not counted: they are a fraction of a per cent, and the same for every method.
+
+    Args:
+        model: in any mode; its mode and buffers are left as they were.
+        example: a model input with a batch of one.
+    """
+    uses: dict[str, float] = {}
+    names = {id(module): name for name, module in model.named_modules()}
+    weights = {layer.parameter for layer in prunable_layers(model)}
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        prefix = names[id(module)] + "." if names[id(module)] else ""
+        for local_name, weight in module.named_parameters(recurse=False):
+            name = prefix + local_name
+            if name in weights:
+                uses[name] = uses.get(name, 0.0) + _uses(module, weight, inputs[0], output)
+
+    handles = [
+        module.register_forward_hook(record)
+        for name, module in model.named_modules()
+        if any(w.rpartition(".")[0] == name for w in weights)
+    ]
+    training = model.training
+    try:
+        model.eval()
+        model(example)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return FlopCount(uses, {name: model.get_parameter(name).numel() for name in uses})
+
+
+def _uses(module: nn.Module, weight: Tensor, inputs: Tensor, output: Tensor | tuple[Tensor, ...]) -> float:
+    """How often each connection of ``weight`` is used in this call (batch of one)."""
+    if isinstance(module, nn.RNNBase):
+        return float(inputs.numel() // inputs.shape[-1])
+    assert isinstance(output, Tensor)
+    if isinstance(module, nn.Linear):
+        return output.numel() / weight.shape[0]
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        return inputs.numel() / weight.shape[0]
+    return output.numel() / weight.shape[0]

@@ -1,0 +1,85 @@
+"""Gradient traffic that carries active connections only: a communication hook for DistributedDataParallel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from raygp.sparse.masks import Masks
+
+
+@dataclass
+class PackedReduction:
+    """State of the hook: the masks it packs by, and what it sent.
+
+    The masks must agree on all workers (:func:`raygp.sparse.distributed.verify_masks`) before a step: workers whose
+    packed sizes differ abort the process group.
+    """
+
+    masks: Masks
+    enabled: bool = True
+    """False sends every entry (DDP's plain path), with the same result."""
+
+    reduced_bytes: int = 0
+    """Bytes that this worker put into gradient reductions so far."""
+
+    def __post_init__(self) -> None:
+        self._names = {id(self.masks.parameter(name)): name for name in self.masks.bits}
+        self._indices: dict[tuple[int, ...], Tensor] = {}
+        self._generation = -1
+
+    def indices(self, parameters: list[nn.Parameter], gradients: list[Tensor]) -> Tensor:
+        """Positions in a bucket's flat buffer of what is sent: active connections and all of unmasked parameters."""
+        if self._generation != self.masks.generation:
+            self._indices.clear()
+            self._generation = self.masks.generation
+        key = tuple(id(parameter) for parameter in parameters)
+        if key not in self._indices:
+            bits = [self._storage_order(p, g) for p, g in zip(parameters, gradients, strict=True)]
+            self._indices[key] = torch.cat(bits).nonzero().squeeze(1)
+        return self._indices[key]
+
+    def _storage_order(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+        """The parameter's mask in the order in which the bucket stores its gradient (channels-last included)."""
+        name = self._names.get(id(parameter))
+        if name is None:
+            return torch.ones(gradient.numel(), dtype=torch.bool, device=gradient.device)
+        stored = torch.empty_strided(gradient.shape, gradient.stride(), dtype=torch.bool, device=gradient.device)
+        stored.copy_(self.masks.bits[name])
+        return stored.as_strided((gradient.numel(),), (1,))
+
+
+def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+    """Average the active entries of a bucket over the workers; dormant entries come out as exactly zero.
+
+    Register with ``ddp.register_comm_hook(state, packing_hook)``.
+    """
+    buffer = bucket.buffer()
+    if not state.enabled:
+        state.reduced_bytes += buffer.numel() * buffer.element_size()
+        buffer.div_(dist.get_world_size())
+        return dist.all_reduce(buffer, async_op=True).get_future().then(lambda done: done.value()[0])
+    indices = state.indices(bucket.parameters(), bucket.gradients())
+    packed = buffer.index_select(0, indices).div_(dist.get_world_size())
+    state.reduced_bytes += packed.numel() * packed.element_size()
+
+    def unpack(done: torch.futures.Future[list[Tensor]]) -> Tensor:
+        return buffer.zero_().index_copy_(0, indices, done.value()[0])
+
+    return dist.all_reduce(packed, async_op=True).get_future().then(unpack)
+
+
+def wrap_ddp(model: nn.Module, masks: Masks, packed: bool = True) -> tuple[DistributedDataParallel, PackedReduction]:
+    """DistributedDataParallel around ``model`` with packed gradient traffic.
+
+    Batch-norm statistics are not broadcast at every step: average them where they are read
+    (:func:`raygp.sparse.distributed.average_buffers`).
+    """
+    ddp = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+    state = PackedReduction(masks, enabled=packed)
+    ddp.register_comm_hook(state, packing_hook)
+    return ddp, state

@@ -1,0 +1,61 @@
+"""What a user brings: the :class:`Task` protocol. Everything else in raygp is independent of the model."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from torch import Tensor, nn
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Model factory, decoding, augmentation, loss and metric of one kind of problem.
+
+    A task is immutable and cheap to pickle: it travels to every worker. Augmentation gets its randomness as an argument
+    (one row of uniform numbers an example), so that an epoch does not depend on how many workers share it.
+    """
+
+    name: str
+    """Key in :func:`raygp.tasks.make_task`."""
+
+    classifier: str
+    """Name of the output layer, which gains a row for each new class."""
+
+    draws: int
+    """Uniform numbers in [0, 1) that :meth:`prepare` uses for each training example."""
+
+    dense: tuple[str, ...]
+    """Names of parameters that stay dense although their layer's kind is prunable."""
+
+    density_bounds: dict[str, tuple[float, float]]
+    """By parameter name, the lowest and highest density that pruning and growth may give it."""
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The dense model, freshly initialised from torch's global generator."""
+        ...
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W).
+
+        Raises:
+            ValueError: the bytes cannot be decoded; the message is the reason alone, without the file's name.
+        """
+        ...
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The model's input from a stack of decoded samples.
+
+        Args:
+            inputs: N decoded samples (images: uint8, N x C x H x W).
+            draws: uniform numbers, N x ``self.draws``, when training; None gives the plain, unaugmented input.
+        """
+        ...
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of each example, shape (N,)."""
+        ...
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The metric of each example in [0, 1], shape (N,): its mean over a split is the accuracy. Higher is better."""
+        ...

@@ -1,0 +1,91 @@
+"""From a task and a parent (or nothing) to a learner that is ready to run an update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from raygp.data.batches import TrainingData
+from raygp.errors import InputError
+from raygp.sparse import Masks, pack_bits, seed_sparse, unpack_bits, unpack_model
+from raygp.tasks.protocol import Task
+from raygp.update.learner import Learner, make_optimizer
+from raygp.update.plan import Plan
+from raygp.update.seeds import derive_seed, torch_generator
+
+
+def make_learner(
+    task: Task,
+    data: TrainingData,
+    plan: Plan,
+    *,
+    num_classes: int,
+    seed: int,
+    parent: Mapping[str, Tensor] | None = None,
+    parent_classes: int | None = None,
+    device: str | torch.device = "cpu",
+    packed_gradients: bool = True,
+) -> Learner:
+    """A learner over the parent's model, or over a sparse random seed network.
+
+    Args:
+        task: what is learnt.
+        data: the update's data.
+        plan: whose optimizer, batch size and seed density are used.
+        num_classes: classes of the candidate.
+        seed: of the update; every rank must give the same.
+        parent: the parent's compact form.
+        parent_classes: how many classes the parent knows, if fewer.
+        device: where to train.
+        packed_gradients: send active connections only.
+
+    Raises:
+        InputError: the parent's tensors do not fit the task's model.
+    """
+    torch.manual_seed(derive_seed(seed, "initial-weights"))
+    model = task.build_model(num_classes).to(device)
+    masks = Masks(model, task.dense)
+    if parent is None:
+        generator = torch_generator(seed, "initial-masks")
+        seed_sparse(masks, plan.seed_density, generator, plan.distribution, task.density_bounds)
+    else:
+        if parent_classes is not None and parent_classes < num_classes:
+            parent = add_output_rows(parent, task.classifier, model, num_classes - parent_classes)
+        try:
+            unpack_model(parent, model, masks)
+        except ValueError as error:
+            raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
+    optimizer = make_optimizer(model, plan.optimizer, plan.lr)
+    return Learner(
+        task, model, masks, optimizer, data,
+        seed=seed, batch_size=plan.batch_size, clip_norm=plan.clip_norm, packed_gradients=packed_gradients,
+    )  # fmt: skip
+
+
+def add_output_rows(
+    tensors: Mapping[str, Tensor], classifier: str, model: torch.nn.Module, rows: int
+) -> dict[str, Tensor]:
+    """The compact form with ``rows`` new classes: dormant connections, zero biases. Earlier class ids do not move.
+
+    Args:
+        tensors: compact form of the parent.
+        classifier: name of the output layer.
+        model: the larger model, whose output layer gives the shapes.
+        rows: how many classes are new.
+    """
+    name = f"{classifier}.weight"
+    grown = dict(tensors)
+    new_shape = model.get_parameter(name).shape
+    old_shape = (new_shape[0] - rows, *new_shape[1:])
+    if f"mask/{name}" in tensors:
+        mask = unpack_bits(tensors[f"mask/{name}"], old_shape)
+        grown[f"mask/{name}"] = pack_bits(torch.cat([mask, torch.zeros(rows, *new_shape[1:], dtype=torch.bool)]))
+    else:
+        weight = tensors[f"dense/{name}"]
+        grown[f"dense/{name}"] = torch.cat([weight, torch.zeros(rows, *new_shape[1:], dtype=weight.dtype)])
+    if f"dense/{classifier}.bias" in tensors:
+        bias = tensors[f"dense/{classifier}.bias"]
+        grown[f"dense/{classifier}.bias"] = torch.cat([bias, torch.zeros(rows, dtype=bias.dtype)])
+    return grown

@@ -1,0 +1,374 @@
+"""One update, from parent to candidate: carries out a plan, phase by phase.
+
+The whole of it, as every rank runs it::
+
+    evaluate the parent on validation                         (not for an initial synthesis)
+    for each phase of the plan:
+        grow-*   sum gradients over a sample of the phase's data, all-reduce once, grow, verify masks
+        prune-*  one-shot:  snapshot (recoverable), cut, verify masks
+                 gradual:   cut a little between training steps, verify masks after each cut
+        for each epoch of the phase:
+            train on the phase's data; evaluate on validation; checkpoint
+        prune-*  one-shot: keep the round, or restore the snapshot and halve the pruning ratio; next round or phase
+    judge at the gate; evaluate on test if it passed
+
+Every rank holds the same masks and weights at all times. A position in this program is a :class:`Cursor`, so a run can
+go on from any checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from raygp.data.batches import TrainingData
+from raygp.errors import TrainingError
+from raygp.sparse import (
+    cubic_density,
+    grow,
+    pack_model,
+    pack_optimizer,
+    prune,
+    unpack_model,
+    unpack_optimizer,
+    verify_masks,
+)
+from raygp.update.gate import Verdict, judge
+from raygp.update.learner import Learner, Step
+from raygp.update.plan import GrowPhase, Plan, PrunePhase
+from raygp.update.replay import draw_replay
+from raygp.update.rounds import Next, after_round, round_density
+from raygp.update.seeds import numpy_generator
+from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A moment of an update, for whoever watches."""
+
+    phase: int
+    phases: int
+    kind: str
+    epoch: int
+    """Epochs of the phase's round that are finished."""
+    epochs: int
+    density: float
+    step: Step | None = None
+    """Where the running epoch stands; None at its end."""
+    val_accuracy: float | None = None
+    """At the end of an epoch."""
+
+
+class Observer(Protocol):
+    """Watches an update; changes nothing in it."""
+
+    def progress(self, progress: Progress) -> None:
+        """Called every so many steps and at the end of each epoch, on every rank."""
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        """Called after every finished epoch, on every rank. ``make`` is cheap to pass and costs a copy to call."""
+
+
+class Silent:
+    """An observer that does nothing."""
+
+    def progress(self, progress: Progress) -> None:
+        """Ignore it."""
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an update came to."""
+
+    verdict: Verdict
+    tensors: Tensors
+    """The candidate in compact form, without optimizer state."""
+    val_accuracy: float
+    test_accuracy: float | None
+    """None if the gate refused the candidate: the test split is not looked at."""
+    parent_val_accuracy: float | None
+    accuracy_by_arrival: dict[str, float]
+    """Validation accuracy by the arrival that brought the rows."""
+    density: float
+    densities: dict[str, float]
+    active_connections: int
+    total_connections: int
+    mask_digest: str
+    ledger: dict[str, float]
+    phases: list[dict[str, Any]]
+
+
+class Update:
+    """Carries out one plan on one learner."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        learner: Learner,
+        data: TrainingData,
+        *,
+        seed: int,
+        has_parent: bool,
+        gate_tolerance: float = 0.002,
+        observer: Observer | None = None,
+    ) -> None:
+        self.plan, self.learner, self.data, self.seed = plan, learner, data, seed
+        self.has_parent, self.gate_tolerance = has_parent, gate_tolerance
+        self.observer: Observer = observer or Silent()
+        self.state = UpdateState()
+        self.masks = learner.masks
+        self._bounds = learner.task.density_bounds
+        self._snapshot: Tensors | None = None
+        self._replay: np.ndarray | None = None
+        self._seconds_before = 0.0
+        self._started = time.perf_counter()
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from ``checkpoint`` instead of from the start.
+
+        Raises:
+            TrainingError: the masks in it are not those that its digest names.
+        """
+        self.state = UpdateState.from_dict(checkpoint.state)
+        self._restore(checkpoint.tensors)
+        if self.masks.digest() != self.state.mask_digest:
+            raise TrainingError("the checkpoint's masks do not match their digest: delete its folder, run again")
+        self._snapshot = _with_prefix(checkpoint.tensors, "snapshot/") or None
+        if "replay" in checkpoint.tensors:
+            self._replay = checkpoint.tensors["replay"].numpy()
+        self.learner.ledger = self.state.ledger
+        self._seconds_before = self.state.ledger.worker_seconds
+
+    def run(self) -> Outcome:
+        """All that is left of the plan, then the gate.
+
+        Raises:
+            TrainingError: training went wrong; nothing outside this process has changed.
+            raygp.sparse.MaskDisagreement: the workers' masks differ.
+        """
+        self._started = time.perf_counter()
+        verify_masks(self.masks)
+        if self.has_parent and self.state.parent_val_accuracy is None:
+            self.state.parent_val_accuracy = self.state.val_accuracy = self.learner.accuracy("val")
+        while self.state.cursor.phase < len(self.plan.phases):
+            phase = self.plan.phases[self.state.cursor.phase]
+            if self.state.cursor.stage == "enter":
+                self._enter(phase)
+            self._train(phase)
+            self._leave_round(phase)
+        return self._outcome()
+
+    # -- phases ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, phase: GrowPhase | PrunePhase) -> None:
+        """A round's growth or cut."""
+        cursor = self.state.cursor
+        if cursor.round == 0:
+            self.state.records.append(PhaseRecord(phase.kind))
+            cursor.reference = self.state.val_accuracy
+            if isinstance(phase, PrunePhase):
+                cursor.beta = self.plan.beta_of(phase)
+        cursor.start_density = self.masks.density
+        cursor.best, cursor.waited, cursor.pruned_in_round, cursor.removals = -1.0, 0, 0, 0
+        if isinstance(phase, GrowPhase):
+            self._grow(phase)
+        elif not phase.gradual:
+            if phase.kind == "prune-recoverable":
+                self._snapshot = self._pack()
+            self._prune(phase, round_density(phase, self.plan, self.masks.density, cursor.beta))
+        cursor.stage = "train"
+
+    def _grow(self, phase: GrowPhase) -> None:
+        ids = self._ids(phase)
+        wanted = max(1, math.ceil(phase.sample * len(ids)))
+        generator = numpy_generator(self.seed, "growth-sample", self.state.cursor.phase)
+        sample = np.sort(generator.permutation(ids)[:wanted])
+        gradient = self.learner.gradient_sum(sample)
+        plan = self.plan
+        try:
+            grown = grow(
+                self.masks, gradient, plan.alpha_of(phase), plan.eta_of(phase), self.learner.optimizer, self._bounds
+            )
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
+        self.state.records[-1].grown += sum(grown.values())
+        self._verify()
+
+    def _prune(self, phase: PrunePhase, density: float) -> None:
+        removed = prune(self.masks, density, self.plan.distribution, self.learner.optimizer, self._bounds)
+        count = sum(removed.values())
+        self.state.records[-1].pruned += count
+        self.state.cursor.pruned_in_round += count
+        self._verify()
+
+    def _train(self, phase: GrowPhase | PrunePhase) -> None:
+        cursor, epochs = self.state.cursor, self.plan.epochs_of(phase)
+        while cursor.epoch < epochs:
+            self.learner.train_epoch(
+                self._ids(phase),
+                cursor.epochs_total,
+                before_step=lambda done: self._before_step(phase, (cursor.epoch + done) / epochs),
+                watch=lambda step: self.observer.progress(self._progress(phase, step)),
+            )
+            if isinstance(phase, PrunePhase) and phase.gradual and (cursor.epoch + 1) / epochs >= phase.end:
+                self._gradual_prune(phase, 1.0)
+            cursor.epoch += 1
+            cursor.epochs_total += 1
+            self.state.val_accuracy = self.learner.accuracy("val")
+            self.state.records[-1].epochs += 1
+            self.observer.progress(self._progress(phase, None))
+            if self._stop_early(phase):
+                self.state.records[-1].stopped = "no better validation accuracy"
+                cursor.epoch = epochs
+            self.observer.checkpoint(self.checkpoint)
+        if epochs == 0:
+            if isinstance(phase, PrunePhase) and phase.gradual:
+                self._gradual_prune(phase, 1.0)
+            self.state.val_accuracy = self.learner.accuracy("val")
+
+    def _leave_round(self, phase: GrowPhase | PrunePhase) -> None:
+        """Judge a pruning round, and move the cursor on."""
+        cursor, record = self.state.cursor, self.state.records[-1]
+        cursor.stage, cursor.epoch = "enter", 0
+        cursor.round += 1
+        follows = Next.PHASE
+        if isinstance(phase, PrunePhase) and not phase.gradual:
+            at_goal = self.masks.density <= self.plan.density_of(phase) + 1.0 / self.masks.total
+            decision = after_round(
+                phase, self.plan, rounds=cursor.round, beta=cursor.beta, accuracy=self.state.val_accuracy,
+                reference=cursor.reference, at_goal=at_goal,
+            )  # fmt: skip
+            if decision.restore:
+                assert self._snapshot is not None
+                self._restore(self._snapshot)
+                self._verify()
+                record.restored += cursor.pruned_in_round
+                record.pruned -= cursor.pruned_in_round
+                self.state.val_accuracy = self.learner.accuracy("val")
+            self._snapshot = None
+            cursor.beta, follows = decision.beta, decision.next
+            if decision.reason != "density reached":
+                record.stopped = decision.reason
+        record.density_after, record.val_accuracy = self.masks.density, self.state.val_accuracy
+        if follows is Next.PHASE:
+            cursor.phase, cursor.round = cursor.phase + 1, 0
+
+    def _before_step(self, phase: GrowPhase | PrunePhase, done: float) -> None:
+        self.learner.set_lr(learning_rate(phase, self.plan.lr_of(phase), done))
+        if isinstance(phase, PrunePhase) and phase.gradual:
+            self._gradual_prune(phase, (done - phase.start) / (phase.end - phase.start))
+
+    def _gradual_prune(self, phase: PrunePhase, progress: float) -> None:
+        """Bring the model to the density of ``progress``, the part of the way down, if a removal is due."""
+        cursor = self.state.cursor
+        due = math.floor(min(max(progress, 0.0), 1.0) * phase.removals + 1e-9)
+        if due > cursor.removals:
+            cursor.removals = due
+            goal = self.plan.density_of(phase)
+            self._prune(phase, cubic_density(max(goal, cursor.start_density), goal, due / phase.removals))
+
+    def _stop_early(self, phase: GrowPhase | PrunePhase) -> bool:
+        cursor = self.state.cursor
+        if self.state.val_accuracy > cursor.best:
+            cursor.best, cursor.waited = self.state.val_accuracy, 0
+        else:
+            cursor.waited += 1
+        return phase.patience is not None and cursor.waited >= phase.patience
+
+    # -- data, state, results -------------------------------------------------------------------------------------
+
+    def _ids(self, phase: GrowPhase | PrunePhase) -> np.ndarray:
+        """The phase's training examples: the arrival alone, or replay and arrival."""
+        new = np.arange(self.data.old_rows, self.data.old_rows + self.data.new_rows)
+        if phase.kind == "grow-new":
+            return new
+        if self._replay is None:
+            self._replay = draw_replay(self.plan.replay, self.data.old_rows, self.seed, self.learner.losses)
+        return np.concatenate([self._replay, new])
+
+    def _verify(self) -> None:
+        self.learner.ledger.reduced_bytes += verify_masks(self.masks) * self.learner.world_size
+
+    def _pack(self) -> Tensors:
+        learner = self.learner
+        return pack_model(learner.model, self.masks) | pack_optimizer(learner.optimizer, learner.model, self.masks)
+
+    def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        own = {key: value for key, value in tensors.items() if key != "replay" and not key.startswith("snapshot/")}
+        unpack_model(own, self.learner.model, self.masks)
+        unpack_optimizer(own, self.learner.optimizer, self.learner.model, self.masks)
+
+    def checkpoint(self) -> Checkpoint:
+        """The update as it stands, after a finished epoch."""
+        self._charge_seconds()
+        self.state.ledger = self.learner.ledger
+        self.state.mask_digest = self.masks.digest()
+        tensors = self._pack()
+        tensors |= {f"snapshot/{key}": value for key, value in (self._snapshot or {}).items()}
+        if self._replay is not None:
+            tensors["replay"] = torch.from_numpy(self._replay)
+        return Checkpoint(self.state.to_dict(), tensors)
+
+    def _charge_seconds(self) -> None:
+        elapsed = time.perf_counter() - self._started
+        self.learner.ledger.worker_seconds = self._seconds_before + elapsed * self.learner.world_size
+
+    def _progress(self, phase: GrowPhase | PrunePhase, step: Step | None) -> Progress:
+        cursor = self.state.cursor
+        return Progress(
+            cursor.phase, len(self.plan.phases), phase.kind, cursor.epoch, self.plan.epochs_of(phase),
+            self.masks.density, step, self.state.val_accuracy if step is None else None,
+        )  # fmt: skip
+
+    def _outcome(self) -> Outcome:
+        self._charge_seconds()
+        correct = self.learner.correct("val")
+        val_accuracy = float(correct.mean(dtype=np.float64)) if len(correct) else 0.0
+        verdict = judge(val_accuracy, self.state.parent_val_accuracy, self.gate_tolerance)
+        by_arrival = {
+            name: float(correct[rows].mean(dtype=np.float64))
+            for name, rows in self.data.groups("val").items()
+            if rows.stop > rows.start
+        }
+        has_test = any(rows.stop > rows.start for rows in self.data.groups("test").values())
+        return Outcome(
+            verdict=verdict,
+            tensors=pack_model(self.learner.model, self.masks),
+            val_accuracy=val_accuracy,
+            test_accuracy=self.learner.accuracy("test") if verdict.promoted and has_test else None,
+            parent_val_accuracy=self.state.parent_val_accuracy,
+            accuracy_by_arrival=by_arrival,
+            density=self.masks.density,
+            densities=self.masks.densities(),
+            active_connections=self.masks.active,
+            total_connections=self.masks.total,
+            mask_digest=self.masks.digest(),
+            ledger=self.learner.ledger.to_dict(),
+            phases=[vars(record) for record in self.state.records],
+        )
+
+
+def learning_rate(phase: GrowPhase | PrunePhase, peak: float, done: float) -> float:
+    """Learning rate when the part ``done`` of a phase's steps is over.
+
+    A cycle rises linearly from a tenth of the peak over ``phase.warmup``, then follows a cosine to zero.
+    """
+    if phase.schedule == "constant":
+        return peak
+    if done < phase.warmup:
+        return peak * (0.1 + 0.9 * done / phase.warmup)
+    after = (done - phase.warmup) / max(1e-12, 1.0 - phase.warmup)
+    return peak * 0.5 * (1.0 + math.cos(math.pi * min(1.0, after)))
+
+
+def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> Tensors:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

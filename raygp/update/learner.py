@@ -1,0 +1,259 @@
+"""The passes over data: training epochs, growth passes, loss scans, evaluation. One learner per worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from raygp.data.batches import Batch, Split, TrainingData
+from raygp.errors import TrainingError
+from raygp.sparse import (
+    FlopCount,
+    GradientSum,
+    Masks,
+    average_buffers,
+    count_uses,
+    growth_flops,
+    rank,
+    reduce_gradient_sum,
+    training_flops,
+    world_size,
+    wrap_ddp,
+)
+from raygp.tasks.protocol import Task
+from raygp.update.ledger import CostLedger
+from raygp.update.plan import OptimizerSettings
+from raygp.update.seeds import derive_seed, torch_generator
+
+_SCAN_BATCH = 512
+_LOSS_CHECK_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where an epoch stands, for whoever watches."""
+
+    step: int
+    steps: int
+    loss: float
+    examples_per_s: float
+
+
+def make_optimizer(model: nn.Module, settings: OptimizerSettings, lr: float) -> Optimizer:
+    """The optimizer over all parameters of ``model``."""
+    decay = settings.weight_decay
+    if settings.name == "sgd":
+        nesterov = settings.nesterov and settings.momentum > 0
+        return torch.optim.SGD(
+            model.parameters(), lr=lr, momentum=settings.momentum, nesterov=nesterov, weight_decay=decay
+        )
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind(model.parameters(), lr=lr, betas=(settings.momentum, 0.999), weight_decay=decay)
+
+
+class Learner:
+    """A model with its masks, optimizer and data on one worker of torch.distributed (or alone).
+
+    All methods are collective: every rank calls them in the same order with the same arguments.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        masks: Masks,
+        optimizer: Optimizer,
+        data: TrainingData,
+        *,
+        seed: int,
+        batch_size: int,
+        clip_norm: float | None = None,
+        packed_gradients: bool = True,
+    ) -> None:
+        self.task, self.model, self.masks, self.optimizer, self.data = task, model, masks, optimizer, data
+        self.seed, self.batch_size, self.clip_norm = seed, batch_size, clip_norm
+        self.device = next(model.parameters()).device
+        self.ledger = CostLedger()
+        self.rank, self.world_size = rank(), world_size()
+        self._uses: FlopCount | None = None
+        self._flops_generation, self._sparse_forward = -1, 0.0
+        if self.world_size > 1:
+            if batch_size < self.world_size:
+                raise TrainingError(f"plan.batch_size {batch_size} is too small for {self.world_size} workers")
+            self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
+        else:
+            self._ddp, self._traffic = None, None
+
+    def train_epoch(
+        self,
+        ids: np.ndarray,
+        epoch: int,
+        before_step: Callable[[float], None],
+        watch: Callable[[Step], None] | None = None,
+    ) -> float:
+        """One epoch over ``ids``.
+
+        Args:
+            ids: ids of training examples.
+            epoch: number of the epoch in the update: it seeds order and augmentation.
+            before_step: called with the part of the epoch that is done, in [0, 1); sets the learning rate, prunes.
+            watch: called now and then with the state of the epoch.
+
+        Returns:
+            Mean training loss over all workers.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        batch_size = min(self.batch_size, len(ids))
+        steps = max(1, len(ids) // batch_size)
+        torch.manual_seed(derive_seed(self.seed, "dropout", epoch, self.rank))
+        network: nn.Module = self._ddp or self.model
+        network.train()
+        sent_before = self._traffic.reduced_bytes if self._traffic else 0
+        total = torch.zeros((), device=self.device)
+        started = time.perf_counter()
+        order = derive_seed(self.seed, "order", epoch)
+        for batch in self.data.epoch(ids, batch_size, order, self.rank, self.world_size):
+            before_step(batch.step / steps)
+            inputs, targets = self._to_device(batch)
+            draws = torch.rand(
+                batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
+            )[batch.offset : batch.offset + len(targets)].to(self.device)
+            losses = self.task.losses(network(self.task.prepare(inputs, draws)), targets)
+            # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
+            loss = losses.sum() * (self.world_size / batch_size)
+            self.optimizer.zero_grad(set_to_none=self._ddp is None)
+            loss.backward()
+            if self._traffic is None or not self._traffic.enabled:
+                self.masks.mask_gradients()
+            if self.clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            self.optimizer.step()
+            total += losses.detach().mean()
+            self._charge_training(batch_size)
+            if (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
+                mean = self._finite(float(total) / (batch.step + 1), epoch)
+                if watch:
+                    rate = (batch.step + 1) * batch_size / (time.perf_counter() - started)
+                    watch(Step(batch.step + 1, steps, mean, rate))
+        sent = (self._traffic.reduced_bytes - sent_before if self._traffic else 0) + average_buffers(self.model)
+        self.ledger.reduced_bytes += sent * self.world_size
+        return float(self._sum(total / steps)) / self.world_size
+
+    def gradient_sum(self, ids: np.ndarray) -> GradientSum:
+        """The growth pass: G over ``ids``, summed locally under ``no_sync`` and all-reduced once.
+
+        Runs in evaluation mode (running statistics, no dropout), so that G is a plain sum over examples and does not
+        depend on how they are batched or shared out.
+        """
+        network: nn.Module = self._ddp or self.model
+        network.eval()
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+        examples = 0
+        with self._ddp.no_sync() if self._ddp else nullcontext():
+            for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
+                inputs, targets = self._to_device(batch)
+                self.task.losses(network(self.task.prepare(inputs, None)), targets).sum().backward()
+                examples += len(targets)
+        sums = {}
+        for name in self.masks.bits:
+            gradient = self.masks.parameter(name).grad
+            weight = self.masks.parameter(name)
+            sums[name] = torch.zeros_like(weight) if gradient is None else gradient.detach().clone()
+        self.optimizer.zero_grad(set_to_none=self._ddp is None)
+        reduced, sent = reduce_gradient_sum(GradientSum(sums, examples))
+        self.ledger.reduced_bytes += sent * self.world_size
+        uses = self._count()
+        dense = uses.dense_forward()
+        self.ledger.charge(reduced.examples, growth_flops(self._sparse(), dense), training_flops(dense))
+        return reduced
+
+    @torch.no_grad()
+    def losses(self, ids: np.ndarray) -> np.ndarray:
+        """The loss of each of ``ids`` under the model as it is, the same on every rank; float32, shape (len(ids),)."""
+        self.model.eval()
+        found = torch.zeros(len(ids))
+        place = {int(sample): i for i, sample in enumerate(ids)}
+        for batch in self.data.scan(ids, _SCAN_BATCH, self.rank, self.world_size):
+            inputs, targets = self._to_device(batch)
+            losses = self.task.losses(self.model(self.task.prepare(inputs, None)), targets)
+            found[[place[int(sample)] for sample in batch.ids]] = losses.float().cpu()
+        # A third of a pass: forward only.
+        dense = self._count().dense_forward()
+        self.ledger.charge(len(ids) / 3.0, training_flops(self._sparse()), training_flops(dense))
+        return self._sum(found).numpy()
+
+    @torch.no_grad()
+    def correct(self, split: Split) -> np.ndarray:
+        """The metric of each row of a held-out split, the same on every rank; every row exactly once."""
+        self.model.eval()
+        rows = max((part.stop for part in self.data.groups(split).values()), default=0)
+        found = torch.zeros(rows)
+        for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
+            inputs, targets = self._to_device(batch)
+            outputs = self.model(self.task.prepare(inputs, None))
+            found[torch.from_numpy(batch.ids)] = self.task.correct(outputs, targets).float().cpu()
+        return self._sum(found).numpy()
+
+    def accuracy(self, split: Split) -> float:
+        """Mean of :meth:`correct`; 0 for an empty split."""
+        correct = self.correct(split)
+        return float(correct.mean(dtype=np.float64)) if len(correct) else 0.0
+
+    def set_lr(self, lr: float) -> None:
+        """Give every parameter the learning rate ``lr``."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)
+
+    def _sum(self, tensor: Tensor) -> Tensor:
+        if self.world_size > 1:
+            moved = tensor.to(self.device)
+            dist.all_reduce(moved)
+            return moved.cpu()
+        return tensor
+
+    def _finite(self, mean: float, epoch: int) -> float:
+        if not np.isfinite(mean):
+            raise TrainingError(
+                f"the training loss became {mean} in epoch {epoch}: try a lower plan.lr, or plan.clip_norm=1"
+            )
+        return mean
+
+    def _count(self) -> FlopCount:
+        if self._uses is None:
+            example = next(_first(self.data), None)
+            if example is None:
+                raise TrainingError("there is no training example")
+            self._uses = count_uses(self.model, self.task.prepare(example[:1].to(self.device), None))
+        return self._uses
+
+    def _sparse(self) -> float:
+        if self._flops_generation != self.masks.generation:
+            self._sparse_forward = self._count().sparse_forward(self.masks)
+            self._flops_generation = self.masks.generation
+        return self._sparse_forward
+
+    def _charge_training(self, examples: int) -> None:
+        dense = self._count().dense_forward()
+        self.ledger.charge(examples, training_flops(self._sparse()), training_flops(dense))
+
+
+def _first(data: TrainingData) -> Iterator[Tensor]:
+    """The inputs of some batch, for shapes."""
+    total = data.old_rows + data.new_rows
+    for batch in data.scan(np.arange(min(1, total)), 1, 0, 1):
+        yield batch.inputs

@@ -1,0 +1,182 @@
+"""Plans: the ordered phases of an update with their settings, as plain, printable, sweepable data.
+
+Settings that several phases share stand once, on the plan; a phase may give its own. ``plan.alpha=0.2`` therefore
+changes every growth phase that does not say otherwise, ``plan.phases.0.alpha=0.2`` only the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from raygp.sparse import Distribution
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OptimizerSettings(Settings):
+    """The optimizer of an update; one for all its phases, so momentum carries over."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    """SGD's momentum; Adam's first decay rate."""
+    nesterov: bool = True
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class ReplaySettings(Settings):
+    """Which earlier examples the phases over ``replay + arrival`` see again."""
+
+    share: Share = 0.25
+    """Part of the old training examples that is replayed."""
+    hard: Share = 0.5
+    """Part of the replayed examples that is chosen by highest loss under the parent; the rest is random."""
+    scan: Share = 1.0
+    """Part of the old examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
+
+
+class _Phase(Settings):
+    epochs: Annotated[int, Field(ge=0)] | None = None
+    """Training epochs after the step; 0 makes the phase a step alone. None: the plan's."""
+    lr: Positive | None = None
+    """Peak learning rate. None: the plan's."""
+    schedule: Literal["cycle", "constant"] = "cycle"
+    """cycle: linear warm-up, then cosine to zero over the phase. constant: the peak throughout."""
+    warmup: Share = 0.1
+    """Part of the phase's steps that a cycle warms up over."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop the phase early after so many epochs without a better validation accuracy (constant schedule only)."""
+
+    @model_validator(mode="after")
+    def _patience_needs_constant(self) -> _Phase:
+        if self.patience is not None and self.schedule == "cycle":
+            raise ValueError("patience needs schedule: constant (a cycle cut short would not have annealed)")
+        return self
+
+
+class GrowPhase(_Phase):
+    """Activate dormant connections by gradient, then train. See DESIGN of the algorithm in the README."""
+
+    kind: Literal["grow-new", "grow-all"]
+    """grow-new: on the arrival's data only. grow-all: on replay and arrival."""
+    alpha: Share | None = None
+    """Growth ratio: part of a layer's dormant connections that is activated. None: the plan's."""
+    sample: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """Part of the phase's data that the growth pass sums gradients over."""
+    eta: Positive | None = None
+    """Step size of a grown connection's first value. None: the phase's learning rate."""
+
+
+class PrunePhase(_Phase):
+    """Remove the weakest connections, and train."""
+
+    kind: Literal["prune-recoverable", "prune-permanent"]
+    density: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Density of the whole model at which the phase ends. None: the plan's."""
+    gradual: bool = False
+    """Spread the removal over the phase's steps (cubic schedule) instead of one cut before training."""
+    start: Share = 0.1
+    """Gradual: part of the phase's steps before the first removal."""
+    end: Share = 0.7
+    """Gradual: part of the phase's steps after which the density is reached."""
+    removals: Annotated[int, Field(ge=1)] = 20
+    """Gradual: how many removals the way down is made of."""
+    beta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Pruning ratio: part of the active connections that one round removes. None: the plan's."""
+    rounds: Annotated[int, Field(ge=1)] = 1
+    """At most so many rounds of cut and training (not gradual). Halved attempts count."""
+    beta_floor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
+    """Recoverable: give up when the halved pruning ratio falls under this."""
+    tolerance: Share | None = None
+    """How far validation accuracy may fall in a round, as a fraction (0.002 = 0.2 points). None: the plan's."""
+
+    @model_validator(mode="after")
+    def _gradual_makes_sense(self) -> PrunePhase:
+        if self.gradual and self.start >= self.end:
+            raise ValueError(f"gradual pruning must start before it ends (start {self.start}, end {self.end})")
+        if self.gradual and self.kind == "prune-recoverable":
+            raise ValueError("gradual pruning is permanent: use kind: prune-permanent, or gradual: false")
+        return self
+
+
+Phase = Annotated[GrowPhase | PrunePhase, Field(discriminator="kind")]
+
+
+class Plan(Settings):
+    """What one update does to a model. Plans are compared, stored in cards and swept as data."""
+
+    name: str = "custom"
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    """Examples of a global batch, shared out over the workers."""
+    epochs: Annotated[int, Field(ge=0)] = 3
+    """Epochs of a phase that does not give its own."""
+    lr: Positive = 0.1
+    """Peak learning rate of a phase that does not give its own."""
+    alpha: Share = 0.1
+    """Growth ratio of a phase that does not give its own."""
+    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Pruning ratio of a phase that does not give its own."""
+    density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """Final density of a pruning phase that does not give its own."""
+    tolerance: Share = 0.002
+    """Fall in validation accuracy that a pruning round may cost, as a fraction."""
+    distribution: Distribution = "uniform"
+    """How a density is shared out over layers."""
+    seed_density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    """Density of the random network that an initial synthesis starts from; updates do not use it."""
+    optimizer: OptimizerSettings = OptimizerSettings()
+    replay: ReplaySettings = ReplaySettings()
+    clip_norm: Positive | None = None
+    """Largest gradient norm, if any."""
+
+    def to_yaml(self) -> str:
+        """The plan as YAML; :meth:`from_yaml` of it gives an equal plan."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Plan:
+        """A plan from YAML.
+
+        Raises:
+            pydantic.ValidationError: naming each field that is wrong.
+            yaml.YAMLError: the text is not YAML.
+        """
+        return cls.model_validate(yaml.safe_load(text))
+
+    def epochs_of(self, phase: GrowPhase | PrunePhase) -> int:
+        """Training epochs of one round of ``phase``."""
+        return self.epochs if phase.epochs is None else phase.epochs
+
+    def lr_of(self, phase: GrowPhase | PrunePhase) -> float:
+        """Peak learning rate of ``phase``."""
+        return phase.lr or self.lr
+
+    def alpha_of(self, phase: GrowPhase) -> float:
+        """Growth ratio of ``phase``."""
+        return self.alpha if phase.alpha is None else phase.alpha
+
+    def eta_of(self, phase: GrowPhase) -> float:
+        """First step of connections that ``phase`` grows."""
+        return phase.eta or self.lr_of(phase)
+
+    def density_of(self, phase: PrunePhase) -> float:
+        """Density at which ``phase`` ends."""
+        return phase.density or self.density
+
+    def beta_of(self, phase: PrunePhase) -> float:
+        """Pruning ratio that ``phase`` starts with."""
+        return phase.beta or self.beta
+
+    def tolerance_of(self, phase: PrunePhase) -> float:
+        """Fall in validation accuracy that a round of ``phase`` may cost."""
+        return self.tolerance if phase.tolerance is None else phase.tolerance
