@@ -1,0 +1,76 @@
+"""The board: a small actor through which the workers tell the driver how far they are."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from raygp.update.engine import Progress
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an update ended without a candidate, as the worker that found out says it."""
+
+    message: str
+    exit_code: int
+
+
+@ray.remote(num_cpus=0, max_concurrency=4)
+class _Board:
+    def __init__(self) -> None:
+        self._events: list[Progress] = []
+        self._failure: Failure | None = None
+
+    def push(self, event: Progress) -> None:
+        self._events.append(event)
+
+    def fail(self, failure: Failure) -> None:
+        self._failure = self._failure or failure
+
+    def drain(self) -> tuple[list[Progress], Failure | None]:
+        events, self._events = self._events, []
+        return events, self._failure
+
+
+class Board:
+    """The driver's end: shows events as they come, and remembers a failure."""
+
+    def __init__(self, show: Callable[[Progress], None]) -> None:
+        self._show = show
+        self.handle: Any = _Board.remote()
+        self.failure: Failure | None = None
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Board]:
+        """Show events for the time of the block."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_POLL_S):
+                with contextlib.suppress(ray.exceptions.RayError):
+                    self._poll()
+
+        thread = threading.Thread(target=watch, name="raygp-progress", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            thread.join(timeout=5)
+            with contextlib.suppress(ray.exceptions.RayError):
+                self._poll()
+            ray.kill(self.handle)
+
+    def _poll(self) -> None:
+        events, failure = ray.get(self.handle.drain.remote(), timeout=10)
+        self.failure = failure or self.failure
+        for event in events:
+            self._show(event)

@@ -1,0 +1,125 @@
+"""Bringing a model line up to date: one update for each arrival that it has not seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raygp.errors import InputError, RejectedError
+from raygp.settings import RunSettings
+from raygp.store import (
+    Card,
+    Head,
+    Location,
+    Manifest,
+    finish_interrupted_promotion,
+    list_arrivals,
+    open_head,
+    open_line,
+    promote,
+    read_head,
+    write_version,
+)
+from raygp.update.engine import Progress
+from raygp.update.job import UpdateJob
+
+
+@dataclass(frozen=True)
+class LineState:
+    """Where a line stands: its head, and which arrivals are in it."""
+
+    task: dict[str, Any]
+    head: Head | None
+    card: Card | None
+    """The head's card."""
+    seen: tuple[Manifest, ...]
+    pending: tuple[Manifest, ...]
+    """Published arrivals that no version in the head's history has seen, oldest first."""
+
+
+def line_state(location: Location) -> LineState:
+    """Read where the line stands. No Ray, nothing written.
+
+    Raises:
+        InputError: there is no line at the root, or an arrival that the head has seen is gone or was changed.
+    """
+    spec = open_line(location)
+    head = read_head(location)
+    card = open_head(location, head) if head else None
+    manifests = {manifest.arrival: manifest for manifest in list_arrivals(location)}
+    seen = []
+    for name in card.arrivals if card else []:
+        if name not in manifests:
+            raise InputError(f"{card.version} has seen arrival {name}, which is gone from {location.url('arrivals')}")
+        if card.manifests.get(name) != manifests[name].digest:
+            raise InputError(f"arrivals/{name}/manifest.json is not the one that {card.version} has seen")
+        seen.append(manifests.pop(name))
+    return LineState(spec.task, head, card, tuple(seen), tuple(manifests.values()))
+
+
+def next_job(location: Location, state: LineState, arrival: Manifest, settings: RunSettings) -> UpdateJob:
+    """The update that folds ``arrival`` into the head.
+
+    Raises:
+        RejectedError: the gate has refused exactly this update before.
+    """
+    job = UpdateJob(
+        location=location,
+        task=state.task,
+        parent=state.card,
+        seen=state.seen,
+        arrival=arrival,
+        plan=settings.plan if state.card else settings.synthesis,
+        seed=settings.seed,
+        gate_tolerance=settings.gate_tolerance,
+    )
+    if location.exists(f"{job.folder}/rejected.json"):
+        reason = json.loads(location.read_bytes(f"{job.folder}/rejected.json"))["reason"]
+        raise RejectedError(f"{arrival.arrival} was tried with this plan before: {reason}. Try another plan or seed")
+    return job
+
+
+def update_line(
+    location: Location,
+    settings: RunSettings,
+    started: Callable[[UpdateJob], Callable[[Progress], None]],
+    finished: Callable[[Card], None],
+) -> Sequence[Card]:
+    """Fold every pending arrival into the line, oldest first. A Ray cluster is connected.
+
+    Args:
+        location: root of the line.
+        settings: plans, workers and the rest.
+        started: called before each update; gives what shows its progress.
+        finished: called with each promoted version.
+
+    Returns:
+        The versions that became head.
+
+    Raises:
+        RejectedError: the gate refused a candidate; the arrivals after it wait.
+        ConflictError: another updater moved the head meanwhile.
+        RaygpError: an update failed.
+    """
+    # The Train run is the one place that needs ray.train at import; asking where a line stands must stay quick.
+    from raygp.cluster.train_run import run_update
+
+    promoted: list[Card] = []
+    finish_interrupted_promotion(location)
+    while (state := line_state(location)).pending:
+        job = next_job(location, state, state.pending[0], settings)
+        outcome = run_update(job, settings, started(job))
+        if not outcome.verdict.promoted:
+            record = {"reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger}
+            location.delete(job.folder, recursive=True)
+            location.write_bytes(f"{job.folder}/rejected.json", json.dumps(record, indent=1).encode())
+            raise RejectedError(f"{job.version} from {job.arrival.arrival} {outcome.verdict.reason}: "
+                                f"{state.card.version if state.card else 'nothing'} stays the head")  # fmt: skip
+        card = write_version(location, job.card(outcome, settings.workers), outcome.tensors)
+        promote(location, card, state.head)
+        location.delete(job.folder, recursive=True)
+        promoted.append(card)
+        finished(card)
+    return promoted

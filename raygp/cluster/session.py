@@ -1,0 +1,73 @@
+"""Starting Ray, quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+
+from raygp.errors import RaygpError
+
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+}
+_FAST = {
+    # Train's controller looks at its workers this often; its default of 2 s is added to every report.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
+}
+
+
+@contextlib.contextmanager
+def ray_session(verbose: bool = False) -> Iterator[None]:
+    """A Ray cluster for the time of the block.
+
+    Joins the cluster that ``RAY_ADDRESS`` names (set inside ``ray job submit``), or one this process is connected to
+    already; else starts one on this machine and ends it afterwards.
+
+    Args:
+        verbose: let Ray's own logs through.
+
+    Raises:
+        RaygpError: Ray cannot be started or reached.
+    """
+    for name, value in {**_FAST, **({} if verbose else _QUIET)}.items():
+        os.environ.setdefault(name, value)
+    # Ray reads its environment when it is imported.
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if not verbose:
+        _hush()
+    try:
+        ray.init(
+            address=os.environ.get("RAY_ADDRESS"),
+            log_to_driver=verbose,
+            logging_level=logging.INFO if verbose else logging.ERROR,
+            runtime_env={"env_vars": {} if verbose else dict(_QUIET)},
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RaygpError(f"Ray could not be started: {' '.join(str(error).split())}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _hush() -> None:
+    """Keep the logs of Ray's libraries in this process from the user; errors still come through as exceptions."""
+    warnings.filterwarnings("ignore", module=r"ray(\.|$)")
+    for name in ("ray", "ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with contextlib.suppress(ImportError):
+        import ray.data
+
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False

@@ -1,0 +1,134 @@
+"""What each Ray Train worker runs: all phases of one update."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+
+from raygp.cluster.board import Failure
+from raygp.data.batches import TrainingData
+from raygp.data.catalog import Catalog
+from raygp.data.pipeline import collect
+from raygp.data.streaming import StreamingData
+from raygp.errors import RaygpError
+from raygp.sparse import MaskDisagreement
+from raygp.store import read_tensors
+from raygp.tasks import make_task
+from raygp.update.candidate import make_learner
+from raygp.update.checkpoints import load, save_checkpoint, save_outcome
+from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.job import UpdateJob
+from raygp.update.state import Checkpoint
+
+_SHOW_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """What every worker is given."""
+
+    job: UpdateJob
+    board: Any
+    """Handle of the progress actor."""
+    splits: tuple[str, ...]
+    """Names of the materialised datasets; empty if data are streamed."""
+    packed_gradients: bool
+
+
+def run_worker(config: dict[str, WorkerConfig]) -> None:
+    """Ray Train's loop function. Every rank runs it; rank 0 checkpoints and reports the candidate.
+
+    Errors that raygp raises on purpose are posted on the board and end the run normally on every rank: another attempt
+    would only meet them again. Anything else is raised, and Ray Train restarts the group from the last checkpoint.
+    """
+    worker = config["worker"]
+    try:
+        _run(worker)
+    except (RaygpError, MaskDisagreement) as error:
+        failure = Failure(str(error), getattr(error, "exit_code", 1))
+        ray.get(worker.board.fail.remote(failure))
+
+
+def _run(worker: WorkerConfig) -> None:
+    job = worker.job
+    context = ray.train.get_context()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    task = make_task(job.task)
+    catalog = job.catalog()
+    done = _last_checkpoint()
+    if isinstance(done, Outcome):
+        return
+    data = _data(worker, catalog)
+    learner = make_learner(
+        task, data, job.plan,
+        num_classes=len(job.classes),
+        seed=job.seed,
+        parent=read_tensors(job.location, job.parent) if job.parent else None,
+        parent_classes=len(job.parent.classes) if job.parent else None,
+        device=ray.train.torch.get_device(),
+        packed_gradients=worker.packed_gradients,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
+        update = Update(
+            job.plan, learner, data,
+            seed=job.seed, has_parent=job.parent is not None, gate_tolerance=job.gate_tolerance,
+            observer=_Reporter(worker.board, context.get_world_rank(), Path(scratch)),
+        )  # fmt: skip
+        if done is not None:
+            update.resume(done)
+        outcome = update.run()
+        _report(context.get_world_rank(), Path(scratch), lambda folder: save_outcome(folder, outcome))
+
+
+def _last_checkpoint() -> Checkpoint | Outcome | None:
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return load(Path(folder))
+
+
+def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
+    if not worker.splits:
+        return StreamingData(catalog, make_task(worker.job.task))
+    return collect(catalog, {split: ray.train.get_dataset_shard(split) for split in worker.splits})
+
+
+class _Reporter:
+    """Sends progress to the board (rank 0) and checkpoints to Ray Train (all ranks; rank 0 has the files)."""
+
+    def __init__(self, board: Any, rank: int, scratch: Path) -> None:
+        self._board, self._rank, self._scratch = board, rank, scratch
+        self._last = 0.0
+
+    def progress(self, progress: Progress) -> None:
+        """Post it, unless the last one is only just out."""
+        now = time.monotonic()
+        if self._rank == 0 and (progress.step is None or now - self._last > _SHOW_INTERVAL_S):
+            self._board.push.remote(progress)
+            self._last = now
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        """Report the finished epoch."""
+        _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, make()))
+
+
+def _report(rank: int, scratch: Path, save: Callable[[Path], None]) -> None:
+    with contextlib.ExitStack() as stack:
+        checkpoint = None
+        if rank == 0:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch)))
+            save(folder)
+            checkpoint = ray.train.Checkpoint.from_directory(folder)
+        ray.train.report({}, checkpoint=checkpoint)

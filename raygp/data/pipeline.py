@@ -1,0 +1,102 @@
+"""Ray Data pipelines: shards in storage -> checked -> decoded -> tensors in the workers.
+
+Two ways, chosen by size. Small data are decoded once by Ray tasks into the object store and from there, through
+``iter_torch_batches``, into each worker, which shuffles by index (:func:`materialise`, :func:`collect`). Larger data
+are streamed anew in every epoch (:mod:`raygp.data.streaming`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import ray.data
+import torch
+
+from raygp.data.batches import Split
+from raygp.data.catalog import Catalog, ShardRef
+from raygp.data.reading import Decoded, read_examples
+from raygp.data.resident import Examples, ResidentData
+from raygp.tasks.protocol import Task
+
+TRAIN = "train"
+_BATCH_ROWS = 1024
+
+
+def examples_dataset(catalog: Catalog, task: Task, pieces: list[dict[str, Any]]) -> ray.data.Dataset:
+    """A dataset of decoded examples (columns ``inputs``, ``targets``, ``ids``) out of ``pieces``.
+
+    Args:
+        catalog: the update's shards.
+        task: whose ``decode`` runs in the tasks.
+        pieces: each ``{"split", "shard" (its number in the split), "rows" (which of its rows, in order)}``.
+    """
+    dataset = ray.data.from_items(pieces, override_num_blocks=len(pieces))
+    return dataset.map_batches(
+        partial(_read_piece, catalog=catalog, task=task), batch_size=1, batch_format="numpy", zero_copy_batch=True
+    )
+
+
+def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
+    """The shards of a split, training or held out."""
+    return catalog.train if split == TRAIN else catalog.held_out[split]  # type: ignore[index]
+
+
+def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.MaterializedDataset]:
+    """Decode every split once into the object store, in parallel over shards. Empty splits are left out."""
+    datasets = {}
+    for split in (TRAIN, "val", "test"):
+        refs = refs_of(catalog, split)
+        if refs:
+            pieces = [piece for number, ref in enumerate(refs) for piece in _whole(split, number, ref)]
+            datasets[split] = examples_dataset(catalog, task, pieces).materialize()
+    return datasets
+
+
+def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator]) -> ResidentData:
+    """The materialised splits as this worker's resident data, each row put in its place by its id."""
+    splits = {split: _gather(catalog, split, iterator) for split, iterator in iterators.items()}
+    held_out: dict[Split, Examples] = {s: splits[s] for s in ("val", "test") if s in splits}
+    return ResidentData(
+        splits[TRAIN], catalog.old_rows, held_out, {split: catalog.groups(split) for split in held_out}
+    )
+
+
+def _gather(catalog: Catalog, split: str, iterator: ray.data.DataIterator) -> Examples:
+    rows = refs_of(catalog, split)[-1].stop
+    return place_by_id(rows, iterator.iter_torch_batches(batch_size=_BATCH_ROWS, prefetch_batches=2))
+
+
+def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Examples:
+    """Examples in the order of their ids, whatever order they come in.
+
+    Raises:
+        RuntimeError: a row is missing or came twice.
+    """
+    inputs = targets = None
+    seen = torch.zeros(rows, dtype=torch.int32)
+    for batch in batches:
+        ids = batch["ids"]
+        if inputs is None:
+            inputs = torch.empty((rows, *batch["inputs"].shape[1:]), dtype=batch["inputs"].dtype)
+            targets = torch.empty(rows, dtype=torch.int64)
+        inputs[ids] = batch["inputs"]
+        targets[ids] = batch["targets"]
+        seen[ids] += 1
+    if inputs is None or targets is None or not bool((seen == 1).all()):
+        raise RuntimeError(f"of {rows} rows {int((seen != 1).sum())} did not come exactly once")
+    return Examples(inputs, targets)
+
+
+def _whole(split: str, number: int, ref: ShardRef, rows_a_piece: int = 4096) -> Iterator[dict[str, Any]]:
+    for start in range(0, ref.shard.rows, rows_a_piece):
+        yield {"split": split, "shard": number, "rows": np.arange(start, min(start + rows_a_piece, ref.shard.rows))}
+
+
+def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -> Iterator[Decoded]:
+    """A Ray task: one piece, as a stream of decoded blocks."""
+    for split, number, rows in zip(batch["split"], batch["shard"], batch["rows"], strict=True):
+        ref = refs_of(catalog, str(split))[int(number)]
+        yield from read_examples(catalog, ref, task, np.asarray(rows, dtype=np.int64))

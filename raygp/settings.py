@@ -1,0 +1,158 @@
+"""A whole run as one value: named plans, a YAML file over them, dotted overrides over that."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from raygp.errors import InputError
+from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, ReplaySettings, Settings, Share
+from raygp.update.plans import Role, named_plan, plan_names
+
+
+class RunSettings(Settings):
+    """Everything that decides what ``raygp update`` does to a line."""
+
+    synthesis: Plan
+    """How the first version is made. In YAML also the name of a plan."""
+    plan: Plan
+    """What every later arrival does to the head. In YAML also the name of a plan."""
+    gate_tolerance: Share = 0.002
+    """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Training workers. The result depends on it by float summation order (and batch norm) only."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    resident_mib: Annotated[int, Field(ge=0)] = 2048
+    """Decoded data up to this size are kept in each worker's memory; larger data are streamed in every epoch."""
+    packed_gradients: bool = True
+    """Send the gradients of active connections only."""
+    max_failures: Annotated[int, Field(ge=0)] = 2
+    """How often a lost worker may restart the run from its last checkpoint."""
+
+
+def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
+    """Settings for a task: defaults, then the YAML file, then flags that are not None, then ``key.path=value``.
+
+    Raises:
+        InputError: the file cannot be read, or names a field that does not exist or a value that does not fit; the
+            message gives the field.
+    """
+    tree: dict[str, Any] = {"synthesis": "default", "plan": "default"}
+    if file is not None:
+        _merge(tree, _read_yaml(file))
+    tree |= {key: value for key, value in flags.items() if value is not None}
+    for role, key in (("synthesis", "synthesis"), ("update", "plan")):
+        tree[key] = _expand(tree[key], role, task, key)  # type: ignore[arg-type]
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return RunSettings.model_validate(tree)
+    except ValidationError as error:
+        source = f"{file}: " if file is not None else ""
+        raise InputError(source + "; ".join(_explain(problem, tree) for problem in error.errors())) from error
+
+
+def _expand(value: Any, role: Role, task: str, key: str) -> Any:
+    """A plan's fields: a name stands for the plan; a mapping changes the named (or default) plan's fields."""
+    changes = dict(value) if isinstance(value, Mapping) else {}
+    name = changes.get("name", "default") if isinstance(value, Mapping) else value
+    if name not in plan_names(role):
+        if isinstance(value, Mapping):
+            name = "default"
+        else:
+            raise InputError(f"{key}: no plan is called '{name}'; known are {', '.join(plan_names(role))}")
+    fields = named_plan(name, role, task).model_dump(mode="json")
+    if changes:
+        fields["name"] = "custom"
+        _merge(fields, changes)
+    return fields
+
+
+def _read_yaml(file: str) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(Path(file).read_text())
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{file}: expected settings as 'key: value', found {type(tree).__name__}")
+    return tree
+
+
+def _merge(tree: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = copy.deepcopy(value)
+
+
+def _override(tree: Any, override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise InputError(f"'{override}' is not of the form key.path=value (such as plan.alpha=0.2)")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: '{text}' is not a value: {' '.join(str(error).split())}") from error
+    *parents, last = path.split(".")
+    if parents and parents[0] in ("plan", "synthesis") and path != f"{parents[0]}.name":
+        tree[parents[0]]["name"] = "custom"
+    for part in parents:
+        tree = _step(tree, part, path)
+    if isinstance(tree, list):
+        tree[_index(tree, last, path)] = value
+    elif isinstance(tree, dict):
+        tree[last] = value
+    else:
+        raise InputError(f"{path}: there is no such setting")
+
+
+def _step(tree: Any, part: str, path: str) -> Any:
+    if isinstance(tree, list):
+        return tree[_index(tree, part, path)]
+    if not isinstance(tree, dict) or part not in tree:
+        raise InputError(f"{path}: there is no setting '{part}'{_suggest(part, tree)}")
+    return tree[part]
+
+
+def _index(items: list[Any], part: str, path: str) -> int:
+    if not part.isdigit() or int(part) >= len(items):
+        raise InputError(f"{path}: '{part}' is no position in a list of {len(items)} (0 to {len(items) - 1})")
+    return int(part)
+
+
+def _explain(problem: Any, tree: Any) -> str:
+    # Pydantic puts the discriminator's value into the path; the user's path has only the list position.
+    path = [str(part) for part in problem["loc"] if not str(part).startswith(("grow-", "prune-"))]
+    where = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no setting '{path[-1]}'{_suggest(path[-1], _siblings(path))}"
+    if problem["type"] == "missing":
+        return f"{where}: is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    shown = "" if isinstance(given, dict | list | tuple) else f", not {given!r}"
+    return f"{where}: {message[0].lower() + message[1:]}{shown}"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """The settings that exist where ``path`` ends."""
+    if len(path) == 1:
+        return list(RunSettings.model_fields)
+    if "phases" in path:
+        return [*GrowPhase.model_fields, *PrunePhase.model_fields]
+    nested = {"optimizer": OptimizerSettings, "replay": ReplaySettings}.get(path[-2], Plan)
+    return list(nested.model_fields)
+
+
+def _suggest(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,41 @@
+"""Everything that touches storage: arrivals, versions, and the head of a model line.
+
+A data file's name carries the start of its SHA-256, so racing writers never overwrite each other; the JSON that names
+files, with sizes and full hashes, is created exclusively and last: its presence publishes. Reading checks both.
+"""
+
+from raygp.store.arrivals import ArrivalWriter
+from raygp.store.card import Card, list_versions, next_version, read_card
+from raygp.store.files import FileInfo
+from raygp.store.head import Head, finish_interrupted_promotion, open_head, promote, read_head
+from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
+from raygp.store.location import Location
+from raygp.store.manifest import Manifest, ShardInfo, list_arrivals, read_manifest
+from raygp.store.shards import read_shard
+from raygp.store.versions import read_tensors, write_version
+
+__all__ = [
+    "ArrivalWriter",
+    "Card",
+    "FileInfo",
+    "Head",
+    "LineSpec",
+    "Location",
+    "Manifest",
+    "ShardInfo",
+    "check_root_usable",
+    "create_line",
+    "finish_interrupted_promotion",
+    "list_arrivals",
+    "list_versions",
+    "next_version",
+    "open_head",
+    "open_line",
+    "promote",
+    "read_card",
+    "read_head",
+    "read_manifest",
+    "read_shard",
+    "read_tensors",
+    "write_version",
+]

@@ -1,0 +1,163 @@
+"""Writing an arrival: shards first, then the manifest that publishes them in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections import Counter
+from types import TracebackType
+from typing import get_args
+
+from raygp.errors import ConflictError, InputError
+from raygp.store.documents import encode, utc_now
+from raygp.store.files import describe
+from raygp.store.location import Location
+from raygp.store.manifest import (
+    Manifest,
+    ShardInfo,
+    Split,
+    arrival_folder,
+    check_arrival_name,
+    find_manifest,
+    manifest_path,
+)
+from raygp.store.shards import Row, encode_shard
+
+MAX_SHARD_BYTES = 1 << 30
+
+
+class ArrivalWriter:
+    """Writes one arrival. Nobody sees it before :meth:`publish`; leaving the ``with`` block without it leaves nothing.
+
+    Args:
+        arrival: its name, new in this line.
+        source: where the samples come from, for people.
+        shard_bytes: a shard is closed when its samples reach this many bytes (at most 1 GiB).
+
+    Raises:
+        InputError: the name cannot be used.
+        ConflictError: an arrival of this name is published already.
+    """
+
+    def __init__(self, location: Location, arrival: str, source: str, shard_bytes: int = 32 << 20) -> None:
+        check_arrival_name(arrival)
+        if not 1 <= shard_bytes <= MAX_SHARD_BYTES:
+            raise InputError(f"shard_bytes is {shard_bytes}: give 1 to {MAX_SHARD_BYTES}")
+        if find_manifest(location, arrival) is not None:
+            raise ConflictError(_taken(location, arrival))
+        self.location = location
+        self.arrival = arrival
+        self.source = source
+        self.shard_bytes = shard_bytes
+        # Part of every shard's bytes, so of its name: writers racing for one arrival never share a file, not even
+        # with equal samples, and so may delete what they wrote.
+        self._writer = uuid.uuid4().hex
+        self._rows: dict[Split, list[Row]] = {split: [] for split in get_args(Split)}
+        self._bytes: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        self._shards: list[ShardInfo] = []
+        self._closed = False
+
+    def __enter__(self) -> ArrivalWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._closed:
+            self.abort()
+
+    def add(self, split: Split, sample: bytes, label: str, key: str) -> None:
+        """Append a row; rows keep their order within a split.
+
+        Args:
+            sample: encoded bytes, stored as they are.
+            label: class by name.
+            key: what the source calls the sample (such as a file name), for messages.
+
+        Raises:
+            InputError: the split is unknown, the sample or label empty, or a text is not valid Unicode.
+        """
+        self._check_open()
+        if split not in self._rows:
+            raise InputError(f"{key}: split '{split}' is none of {', '.join(self._rows)}")
+        if not sample or not label:
+            raise InputError(f"{key}: the {'label' if sample else 'sample'} is empty")
+        try:
+            f"{label}{key}".encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
+        self._rows[split].append((sample, label, key))
+        self._bytes[split] += len(sample)
+        if split == "train":
+            self._labels[label] += 1
+        if self._bytes[split] >= self.shard_bytes:
+            self._flush(split)
+
+    def finish(self) -> None:
+        """Write the rows that are still in memory. Publishes nothing."""
+        self._check_open()
+        for split in self._rows:
+            self._flush(split)
+
+    def publish(self) -> Manifest:
+        """Write what is left, then the manifest: from then on the arrival exists and cannot change.
+
+        Raises:
+            InputError: no training row was added.
+            ConflictError: another writer published this arrival first; what this one wrote is deleted.
+        """
+        if not self._labels:
+            raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
+        self.finish()
+        order = list(self._rows)
+        manifest = Manifest(
+            arrival=self.arrival,
+            published=utc_now(),
+            shards=sorted(self._shards, key=lambda shard: order.index(shard.split)),
+            labels=dict(sorted(self._labels.items())),
+            source=self.source,
+        )
+        try:
+            self.location.create(manifest_path(self.arrival), encode(manifest))
+        except ConflictError as error:
+            # A repeated request can lose against itself: the manifest that is there decides.
+            if find_manifest(self.location, self.arrival) != manifest:
+                self.abort()
+                raise ConflictError(_taken(self.location, self.arrival)) from error
+        self._closed = True
+        return manifest
+
+    def abort(self) -> None:
+        """Delete what this writer wrote. After :meth:`publish` it does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        folder = arrival_folder(self.arrival)
+        for shard in self._shards:
+            self.location.delete(f"{folder}/{shard.file}")
+        if self.location.is_local:
+            # Not empty: another writer is at it.
+            with contextlib.suppress(OSError):
+                self.location.local_path(folder).rmdir()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"arrival '{self.arrival}' is already published or aborted")
+
+    def _flush(self, split: Split) -> None:
+        rows = self._rows[split]
+        if not rows:
+            return
+        data = encode_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer})
+        number = sum(shard.split == split for shard in self._shards)
+        info = describe(f"{split}-{number:05d}", ".parquet", data)
+        # Listed before it is written: an abort after a failed write looks for it too.
+        self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=len(rows)))
+        self.location.write_bytes(f"{arrival_folder(self.arrival)}/{info.file}", data)
+        self._rows[split] = []
+        self._bytes[split] = 0
+
+
+def _taken(location: Location, arrival: str) -> str:
+    return f"{location.root}: arrival '{arrival}' is published already and never changes: choose another name"

@@ -1,0 +1,134 @@
+"""What a version's card says, and how versions are named."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field
+
+from raygp.errors import InputError
+from raygp.store.documents import Document, read_document
+from raygp.store.files import FileInfo
+from raygp.store.location import Location
+
+_VERSION = re.compile(r"v\d{4,}")
+
+
+class Card(Document):
+    """A version: where it comes from, what it has seen, how good and how sparse it is, which files it consists of."""
+
+    version: str = Field(pattern=r"^v\d{4,}$")
+    parent: str | None
+    """Version it was made from; None for the first."""
+
+    update: str
+    """Id of the update that made it."""
+
+    created: str
+    """UTC, ISO 8601."""
+
+    arrivals: list[str]
+    """All arrivals seen, in the order in which they were folded in."""
+
+    arrival: str
+    """The one that this version folded in."""
+
+    classes: list[str]
+    """Label vocabulary: position is class id; a descendant only appends."""
+
+    task: dict[str, Any]
+    plan: dict[str, Any]
+    seed: int
+    workers: int
+    density: float
+    """active_connections / total_connections."""
+
+    active_connections: int
+    total_connections: int
+    densities: dict[str, float]
+    """By layer."""
+
+    mask_digest: str
+    val_accuracy: float
+    """Share of validation examples, 0 to 1; so are the other accuracies."""
+
+    test_accuracy: float | None
+    parent_val_accuracy: float | None
+    accuracy_by_arrival: dict[str, float]
+    ledger: dict[str, float]
+    phases: list[dict[str, Any]]
+    files: list[FileInfo] = Field(default_factory=list)
+    """Filled in by :func:`raygp.store.write_version`."""
+
+    manifests: dict[str, str]
+    """Digest of each seen arrival's manifest."""
+
+
+def next_version(parent: str | None) -> str:
+    """The name after ``parent``: "v0000" for None, "v0004" after "v0003".
+
+    Raises:
+        InputError: ``parent`` is no version name.
+    """
+    if parent is None:
+        return "v0000"
+    return f"v{version_number(parent) + 1:04d}"
+
+
+def version_number(version: str) -> int:
+    """3 for "v0003".
+
+    Raises:
+        InputError: it is no version name.
+    """
+    if not _VERSION.fullmatch(version):
+        raise InputError(f"'{version}' is no version: they are called v0000, v0001, ...")
+    return int(version[1:])
+
+
+def version_folder(version: str) -> str:
+    """Path of a version's folder."""
+    return f"versions/{version}"
+
+
+def card_path(version: str) -> str:
+    """Path of a version's card."""
+    return f"{version_folder(version)}/card.json"
+
+
+def find_card(location: Location, version: str) -> Card | None:
+    """The card of a version; None if there is no such version.
+
+    Raises:
+        InputError: the name is none, or the card cannot be read or belongs to another version.
+    """
+    version_number(version)
+    card = read_document(location, card_path(version), Card)
+    if card is not None and card.version != version:
+        where = location.url(card_path(version))
+        raise InputError(f"{where}: version: expected '{version}', found '{card.version}'; was the folder renamed?")
+    return card
+
+
+def read_card(location: Location, version: str) -> Card:
+    """The card of a version that must exist.
+
+    Raises:
+        InputError: there is no such version, or its card cannot be read.
+    """
+    card = find_card(location, version)
+    if card is None:
+        known = ", ".join(found.version for found in list_versions(location)) or "none"
+        raise InputError(f"{location.root} has no version {version} (versions: {known})")
+    return card
+
+
+def list_versions(location: Location) -> list[Card]:
+    """Cards of all versions, oldest first. Folders without a card are ignored.
+
+    Raises:
+        InputError: a card cannot be read.
+    """
+    names = sorted((name for name in location.list("versions") if _VERSION.fullmatch(name)), key=version_number)
+    return [card for name in names if (card := find_card(location, name)) is not None]

@@ -1,0 +1,188 @@
+"""A root in storage: a local folder, an S3 prefix, or whatever else fsspec can address."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+
+from raygp.errors import InputError, RaygpError
+from raygp.store.local_files import LocalFiles
+from raygp.store.remote_files import RemoteFiles, S3Files, error_code
+
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+
+
+class Location:
+    """Files below one root. All paths are relative to it, with ``/`` between their parts.
+
+    Travels to other processes as its root alone. Local roots are made absolute when it is built.
+
+    Args:
+        root: a local path, ``s3://bucket/prefix``, ``memory://name`` or any fsspec URL.
+
+    Every method raises InputError where the root cannot be used (no permission, no such bucket, no credentials) and
+    RaygpError where storage fails otherwise (disk full, connection lost).
+    """
+
+    def __init__(self, root: str) -> None:
+        self._files, self.root = _connect(str(root))
+
+    def __repr__(self) -> str:
+        return f"Location({self.root!r})"
+
+    def __reduce__(self) -> tuple[type[Location], tuple[str]]:
+        return Location, (self.root,)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Location) and other.root == self.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the root is a folder of this machine."""
+        return isinstance(self._files, LocalFiles)
+
+    def local_path(self, path: str = "") -> Path:
+        """Where ``path`` lies on this machine.
+
+        Raises:
+            InputError: the root is not local.
+        """
+        if not isinstance(self._files, LocalFiles):
+            raise InputError(f"{self.root} is not on this machine: this needs a local --root")
+        return self._files.root / _checked(path)
+
+    def url(self, path: str = "") -> str:
+        """The address of ``path``, as it can be given to other programs; a plain path if the root is local."""
+        return f"{self.root.rstrip('/')}/{_checked(path)}" if path else self.root
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        data = self.read_if_exists(path)
+        if data is None:
+            raise InputError(f"{self.url(path)} does not exist")
+        return data
+
+    def read_if_exists(self, path: str) -> bytes | None:
+        """The whole file, or None if there is none."""
+        with self._explained(path):
+            try:
+                return self._files.read(_checked(path))
+            except FileNotFoundError as error:
+                if error_code(error) == "NoSuchBucket":
+                    raise
+                return None
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Write a file, over what is there; it is seen whole or not at all. Folders are made as needed."""
+        with self._explained(path):
+            self._files.write(_checked(path), data)
+
+    def create(self, path: str, data: bytes) -> None:
+        """Write a file that must not exist. Of several processes that try, exactly one succeeds (local, S3).
+
+        Raises:
+            ConflictError: it exists.
+        """
+        with self._explained(path):
+            self._files.create(_checked(path), data)
+
+    def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
+        """Compare and swap: write only over ``expected``. Safe against racing writers on local disks and on S3;
+        elsewhere it is read, compare, write: one writer at a time.
+
+        Args:
+            expected: what the file must contain now; None: it must not exist.
+
+        Raises:
+            ConflictError: it contains something else, or is there or gone against expectation.
+        """
+        with self._explained(path):
+            self._files.replace(_checked(path), data, expected)
+
+    def exists(self, path: str = "") -> bool:
+        """Whether there is a file or folder."""
+        with self._explained(path):
+            return self._files.exists(_checked(path))
+
+    def list(self, path: str = "") -> list[str]:
+        """Sorted names of the direct children of a folder; empty if there is no such folder."""
+        with self._explained(path):
+            return self._files.list(_checked(path))
+
+    def size(self, path: str) -> int:
+        """Bytes of a file.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        with self._explained(path):
+            return self._files.size(_checked(path))
+
+    def delete(self, path: str, recursive: bool = False) -> None:
+        """Delete a file or an empty folder, or with ``recursive`` a whole folder. Nothing there: nothing happens."""
+        if not path:
+            raise ValueError("refusing to delete a whole root")
+        with self._explained(path):
+            self._files.delete(_checked(path), recursive)
+
+    @contextlib.contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        """Turn what storage raises into an error for the person who chose the root."""
+        where = f" ({path})" if path else ""
+        try:
+            yield
+        except PermissionError as error:
+            raise InputError(f"{self.root}: permission denied{where}: check its owner or your credentials") from error
+        except FileNotFoundError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise InputError(f"{self.root}: there is no such bucket: create it or correct --root") from error
+            raise InputError(f"{self.url(path)} does not exist") from error
+        except NotADirectoryError as error:
+            raise InputError(f"{self.root}: a part of the path is a file, not a folder{where}") from error
+        except OSError as error:
+            raise RaygpError(f"{self.root}: storage failed{where}: {_one_line(error)}") from error
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in {"botocore", "aiobotocore"}:
+                raise
+            raise InputError(f"{self.root} cannot be reached: {_one_line(error)}") from error
+
+
+def _connect(root: str) -> tuple[LocalFiles | RemoteFiles, str]:
+    """The files below a root, and the root in its normal form."""
+    protocol = root.split("://", 1)[0] if "://" in root else "file"
+    if not root or re.match(r"^(s3|s3a|gs|gcs|memory|https?|file):/?[^/]", root):
+        raise InputError(f"'{root}' is no usable root: give a folder or a URL such as s3://bucket/prefix")
+    if protocol in {"file", "local"}:
+        path = Path(root.split("://", 1)[-1]).expanduser().absolute()
+        return LocalFiles(path), str(path)
+    try:
+        fs, base = fsspec.url_to_fs(root)
+    except ImportError as error:
+        hint = f"pip install 'raygp[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else _one_line(error)
+        raise InputError(f"{root} needs a package that is not installed: {hint}") from error
+    except ValueError as error:
+        raise InputError(f"{root} is no usable root: {_one_line(error)}") from error
+    root = root.rstrip("/")
+    files = S3Files if protocol in _EXTRAS else RemoteFiles
+    return files(fs, base, root), root
+
+
+def _checked(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"'{path}' is not below the root")
+    return path
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,109 @@
+"""What a published arrival is made of."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from raygp.errors import InputError
+from raygp.store.documents import Document, plain, read_document, sha256_hex
+from raygp.store.files import FileInfo
+from raygp.store.location import Location
+
+Split = Literal["train", "val", "test"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+class ShardInfo(FileInfo):
+    """A Parquet file of an arrival."""
+
+    split: Split
+    rows: int = Field(ge=1)
+
+
+class Manifest(Document):
+    """An arrival's shards. Its presence publishes the arrival; it never changes."""
+
+    arrival: str
+    published: str
+    """UTC, ISO 8601, microseconds."""
+
+    shards: list[ShardInfo]
+    labels: dict[str, int]
+    """Training rows by label."""
+
+    source: str
+    """Where the samples came from, for people."""
+
+    def rows(self, split: Split) -> int:
+        """Rows of a split."""
+        return sum(shard.rows for shard in self.shards_of(split))
+
+    def shards_of(self, split: Split) -> list[ShardInfo]:
+        """Shards of a split, in order."""
+        return [shard for shard in self.shards if shard.split == split]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its canonical JSON, 64 hex digits: identifies the arrival's whole content."""
+        return sha256_hex(json.dumps(plain(self), sort_keys=True, separators=(",", ":")).encode())
+
+
+def check_arrival_name(arrival: str) -> None:
+    """Raises InputError unless the name can be a folder in any storage."""
+    if not _NAME.fullmatch(arrival):
+        raise InputError(
+            f"'{arrival}' is no arrival name: use 1 to 100 of A-Z a-z 0-9 . _ - and do not start with a dot"
+        )
+
+
+def arrival_folder(arrival: str) -> str:
+    """Path of an arrival's folder."""
+    return f"arrivals/{arrival}"
+
+
+def manifest_path(arrival: str) -> str:
+    """Path of an arrival's manifest."""
+    return f"{arrival_folder(arrival)}/manifest.json"
+
+
+def find_manifest(location: Location, arrival: str) -> Manifest | None:
+    """The manifest of an arrival; None if it is not published.
+
+    Raises:
+        InputError: it cannot be read, or belongs to another arrival.
+    """
+    manifest = read_document(location, manifest_path(arrival), Manifest)
+    if manifest is not None and manifest.arrival != arrival:
+        where = location.url(manifest_path(arrival))
+        raise InputError(f"{where}: arrival: expected '{arrival}', found '{manifest.arrival}'; was the folder renamed?")
+    return manifest
+
+
+def read_manifest(location: Location, arrival: str) -> Manifest:
+    """The manifest of a published arrival.
+
+    Raises:
+        InputError: there is no such arrival, or its manifest cannot be read.
+    """
+    check_arrival_name(arrival)
+    manifest = find_manifest(location, arrival)
+    if manifest is None:
+        known = ", ".join(found.arrival for found in list_arrivals(location)) or "none"
+        raise InputError(f"{location.root} has no published arrival '{arrival}' (published: {known})")
+    return manifest
+
+
+def list_arrivals(location: Location) -> list[Manifest]:
+    """Published arrivals, by time of publication, then name. Folders without a manifest are ignored.
+
+    Raises:
+        InputError: a manifest cannot be read.
+    """
+    names = [name for name in location.list("arrivals") if _NAME.fullmatch(name)]
+    found = [manifest for name in names if (manifest := find_manifest(location, name)) is not None]
+    return sorted(found, key=lambda manifest: (manifest.published, manifest.arrival))

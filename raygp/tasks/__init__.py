@@ -1,0 +1,64 @@
+"""What a user brings: models, decoding, augmentation, loss and metric. A new task is a function in :data:`TASKS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from raygp.errors import InputError
+from raygp.tasks.images import ImageTask
+from raygp.tasks.lenet import lenet_5_task, lenet_300_100_task
+from raygp.tasks.protocol import Task
+from raygp.tasks.resnet import resnet18_task
+from raygp.tasks.spec import TaskSpec
+
+__all__ = ["TASKS", "ImageTask", "Task", "TaskSpec", "make_task"]
+
+TASKS: dict[str, Callable[[TaskSpec], ImageTask]] = {
+    "lenet-300-100": lenet_300_100_task,
+    "lenet-5": lenet_5_task,
+    "resnet18": resnet18_task,
+}
+"""By name, what makes the task from its spec."""
+
+
+def make_task(spec: TaskSpec | dict[str, Any]) -> ImageTask:
+    """The task that a spec (or the fields of one) describes.
+
+    Raises:
+        InputError: the name is unknown (the known ones are listed), or a field is wrong, or ``dense`` names something
+            that is not a parameter of the model.
+    """
+    if isinstance(spec, dict):
+        spec = _parse(spec)
+    task = TASKS[spec.name](spec)
+    if spec.dense:
+        with torch.device("meta"):
+            known = [name for name, parameter in task.build_model(2).named_parameters() if parameter.ndim > 1]
+        for name in spec.dense:
+            if name not in known:
+                raise InputError(f"task {spec.name}: dense: no weight called '{name}'; the model has {', '.join(known)}")
+    return task
+
+
+def _parse(fields: dict[str, Any]) -> TaskSpec:
+    name = fields.get("name")
+    if name not in TASKS:
+        raise InputError(f"task: unknown name '{name}'; known are {', '.join(TASKS)}")
+    try:
+        return TaskSpec.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"task {name}: {'; '.join(map(_explain, error.errors()))}") from error
+
+
+def _explain(problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"unknown field '{where}'; known are {', '.join(TaskSpec.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {message}, not {problem['input']!r}" if where else message

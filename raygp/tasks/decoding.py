@@ -1,0 +1,90 @@
+"""From an encoded image to pixels, and the stricter look that a sample gets once, when it is taken in."""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.io import ImageReadMode, decode_image
+from torchvision.transforms.functional import pil_to_tensor
+
+_MIN_SIDE = 2
+_MAX_PIXELS = 1 << 27
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG"
+
+
+def decode(sample: bytes, size: int, channels: int) -> Tensor:
+    """Pixels of an encoded image: its centre square, scaled to ``size`` where the size differs.
+
+    Args:
+        sample: a JPEG or PNG file; BMP, WebP and whatever else Pillow reads work too, more slowly.
+        size: side in pixels.
+        channels: 1 converts to grey, 3 to RGB; transparency is dropped.
+
+    Returns:
+        uint8, channels x size x size.
+
+    Raises:
+        ValueError: the bytes cannot be decoded; the message is the reason alone.
+    """
+    pixels = _read(sample, channels)
+    height, width = pixels.shape[-2:]
+    if (height, width) == (size, size):
+        return pixels
+    # Cut before scaling: the same picture as the other way round, and a panorama is never blown up first.
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[:, top : top + side, left : left + side]
+    return F.interpolate(square[None], size=(size, size), mode="bilinear", antialias=True)[0]
+
+
+def check(sample: bytes) -> None:
+    """Refuse what :func:`decode` would pass although it is damaged or senseless.
+
+    A JPEG that was cut short decodes with grey in place of the rest; here it is an error.
+
+    Args:
+        sample: an encoded image.
+
+    Raises:
+        ValueError: not an image, incomplete, smaller than 2 x 2 or larger than 134 million pixels; the message is the
+            reason alone.
+    """
+    if not sample:
+        raise ValueError("empty file")
+    try:
+        with Image.open(io.BytesIO(sample)) as image:
+            width, height = image.size
+            if min(width, height) < _MIN_SIDE:
+                raise ValueError(f"image of {width} x {height} pixels: at least 2 x 2 are needed")
+            if width * height > _MAX_PIXELS:
+                raise ValueError(f"image of {width} x {height} pixels: more than {_MAX_PIXELS:,} in all")
+            image.load()
+    except Image.UnidentifiedImageError as error:
+        raise ValueError("not an image in a known format") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"damaged image: {_reason(error)}") from error
+
+
+def _read(sample: bytes, channels: int) -> Tensor:
+    if not sample:
+        raise ValueError("empty file")
+    try:
+        if not sample.startswith((_JPEG, _PNG)):
+            with Image.open(io.BytesIO(sample)) as image:
+                return pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+        encoded = torch.frombuffer(bytearray(sample), dtype=torch.uint8)
+        pixels = decode_image(encoded, mode=ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB)
+    except Image.UnidentifiedImageError as error:
+        raise ValueError("not an image in a known format") from error
+    except (RuntimeError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f"damaged image: {_reason(error)}") from error
+    # A PNG of 16 bits a channel keeps them; the high byte is the 8-bit image.
+    return pixels if pixels.dtype == torch.uint8 else (pixels.to(torch.int32) >> 8).to(torch.uint8)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

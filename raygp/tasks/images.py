@@ -1,0 +1,91 @@
+"""Image classification: the one :class:`raygp.tasks.protocol.Task` that all the image models share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
+from raygp.tasks.decoding import check, decode
+from raygp.tasks.spec import TaskSpec
+
+Build = Callable[[int, int], nn.Module]
+"""Makes a model from the number of input channels and the number of classes."""
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
+
+    spec: TaskSpec
+    """What the task was made from."""
+    build: Build
+    """The model's factory, a function of a module, so that the task pickles by its name."""
+    classifier: str
+    density_bounds: dict[str, tuple[float, float]]
+    name: str = field(init=False)
+    dense: tuple[str, ...] = field(init=False)
+    draws: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.spec.name)
+        object.__setattr__(self, "dense", self.spec.dense)
+        object.__setattr__(self, "draws", DRAWS[self.spec.augment])
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
+        return self.build(self.spec.channels, num_classes)
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """Pixels of an encoded image: uint8, C x H x W.
+
+        Raises:
+            ValueError: the bytes cannot be decoded; the message is the reason alone.
+        """
+        return decode(sample, self.spec.image_size, self.spec.channels).numpy()
+
+    def check(self, sample: bytes) -> None:
+        """Refuse a sample that cannot be decoded, or that is incomplete or smaller than 2 x 2 pixels.
+
+        Raises:
+            ValueError: the message is the reason alone.
+        """
+        check(sample)
+        self.decode(sample)
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The model's input: augmented where ``draws`` are given, scaled to [0, 1] and normalised.
+
+        Args:
+            inputs: uint8, N x C x H x W.
+            draws: uniform numbers in [0, 1), N x ``self.draws``, on the device of ``inputs``; None: no augmentation.
+
+        Returns:
+            float32, N x C x H x W. Row i depends on row i of the arguments alone.
+        """
+        augment = self.spec.augment if draws is not None and len(inputs) else "none"
+        if augment != "none" and draws.shape != (len(inputs), self.draws):
+            raise ValueError(f"draws of shape {tuple(draws.shape)} for {len(inputs)} images: {self.draws} are needed each")
+        if augment in ("shift", "shift-flip"):
+            inputs = shift(inputs, draws[:, :2], self.spec.shift)
+        if augment == "shift-flip":
+            inputs = flip(inputs, draws[:, 2])
+        mean, std = (
+            torch.tensor(values, dtype=torch.float32, device=inputs.device)[:, None, None]
+            for values in (self.spec.mean, self.spec.std)
+        )
+        images = (inputs.to(torch.float32) / 255 - mean) / std
+        return resized_crop(images, draws) if augment == "resized-crop" else images
+
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
+        return F.cross_entropy(outputs, targets, reduction="none")
+
+    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """1.0 where the largest logit is the target's, else 0.0, shape (N,)."""
+        return (outputs.argmax(dim=1) == targets).to(torch.float32)

@@ -1,0 +1,45 @@
+"""Checkpoints and finished candidates as files in a folder: safetensors and JSON, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from raygp.errors import TrainingError
+from raygp.update.engine import Outcome
+from raygp.update.gate import Verdict
+from raygp.update.state import Checkpoint
+
+_TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write an update in flight."""
+    save_file(checkpoint.tensors, folder / _TENSORS)
+    (folder / _STATE).write_text(json.dumps(checkpoint.state))
+
+
+def save_outcome(folder: Path, outcome: Outcome) -> None:
+    """Write a finished update."""
+    save_file(outcome.tensors, folder / _TENSORS)
+    fields = {**asdict(outcome), "tensors": None}
+    (folder / _OUTCOME).write_text(json.dumps(fields))
+
+
+def load(folder: Path) -> Checkpoint | Outcome:
+    """What :func:`save_checkpoint` or :func:`save_outcome` wrote.
+
+    Raises:
+        TrainingError: the files are damaged.
+    """
+    try:
+        tensors = load_file(folder / _TENSORS)
+        if (folder / _OUTCOME).exists():
+            fields = json.loads((folder / _OUTCOME).read_text())
+            return Outcome(**{**fields, "tensors": tensors, "verdict": Verdict(**fields["verdict"])})
+        return Checkpoint(json.loads((folder / _STATE).read_text()), tensors)
+    except Exception as error:
+        raise TrainingError(f"checkpoint {folder.name} cannot be read ({error}): delete it and run again") from error

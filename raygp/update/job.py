@@ -1,0 +1,91 @@
+"""One update as plain data: what it starts from, what it folds in, how. Travels to workers, and names itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from raygp.data.catalog import Catalog, build_catalog, extend_classes
+from raygp.store import Card, Location, Manifest, next_version
+from raygp.update.engine import Outcome
+from raygp.update.plan import Plan
+
+
+@dataclass(frozen=True)
+class UpdateJob:
+    """Plan x arrival x parent. The same three (and seed) give the same id and the same result."""
+
+    location: Location
+    task: dict[str, Any]
+    """Task spec, as line.json holds it."""
+    parent: Card | None
+    seen: tuple[Manifest, ...]
+    """Arrivals that the parent has seen, in its order."""
+    arrival: Manifest
+    plan: Plan
+    """The synthesis plan if there is no parent, else the update plan."""
+    seed: int
+    gate_tolerance: float
+
+    @property
+    def version(self) -> str:
+        """The version that this update makes if the gate lets it."""
+        return next_version(self.parent.version if self.parent else None)
+
+    @property
+    def update_id(self) -> str:
+        """Name of this update in storage, from what it is made of; the number of workers is no part of it."""
+        identity = {
+            "parent": [self.parent.version, self.parent.update] if self.parent else None,
+            "arrival": self.arrival.digest,
+            "plan": self.plan.model_dump(mode="json"),
+            "seed": self.seed,
+            "gate": self.gate_tolerance,
+        }
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return f"{self.version}-{self.arrival.arrival}-{digest[:8]}"
+
+    @property
+    def folder(self) -> str:
+        """Where this update keeps what it needs in flight, relative to the root."""
+        return f"updates/{self.update_id}"
+
+    @property
+    def classes(self) -> list[str]:
+        """Label vocabulary of the candidate."""
+        return extend_classes(self.parent.classes if self.parent else [], list(self.arrival.labels))
+
+    def catalog(self) -> Catalog:
+        """The rows that the update reads."""
+        return build_catalog(self.location, self.seen, self.arrival, self.classes)
+
+    def card(self, outcome: Outcome, workers: int) -> Card:
+        """The candidate's card, without its files."""
+        return Card(
+            version=self.version,
+            parent=self.parent.version if self.parent else None,
+            update=self.update_id,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            arrivals=[manifest.arrival for manifest in (*self.seen, self.arrival)],
+            arrival=self.arrival.arrival,
+            classes=self.classes,
+            task=self.task,
+            plan=self.plan.model_dump(mode="json"),
+            seed=self.seed,
+            workers=workers,
+            density=outcome.density,
+            active_connections=outcome.active_connections,
+            total_connections=outcome.total_connections,
+            densities=outcome.densities,
+            mask_digest=outcome.mask_digest,
+            val_accuracy=outcome.val_accuracy,
+            test_accuracy=outcome.test_accuracy,
+            parent_val_accuracy=outcome.parent_val_accuracy,
+            accuracy_by_arrival=outcome.accuracy_by_arrival,
+            ledger=outcome.ledger,
+            phases=outcome.phases,
+            manifests={manifest.arrival: manifest.digest for manifest in (*self.seen, self.arrival)},
+        )

@@ -1,0 +1,60 @@
+"""Named plans. ``default`` is chosen by evidence (README, section "The default plan"); ``paper`` follows the order of
+phases that the paper's abstract gives, with settings of our own."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from raygp.update.plan import Plan
+
+Role = Literal["synthesis", "update"]
+
+_GROW_NEW = {"kind": "grow-new", "epochs": 0}
+_GRADUAL = {"kind": "prune-permanent", "gradual": True}
+
+_UPDATES: dict[str, dict[str, Any]] = {
+    # One growth step, then one learning-rate cycle that trains and prunes together.
+    "default": {"phases": [_GROW_NEW, _GRADUAL], "distribution": "erk", "epochs": 2},
+    "paper": {
+        "phases": [
+            {"kind": "grow-new", "epochs": 1, "schedule": "constant"},
+            {"kind": "grow-all", "epochs": 1, "schedule": "constant"},
+            {"kind": "prune-recoverable", "epochs": 1, "rounds": 4, "beta": 0.3},
+            {"kind": "prune-permanent", "epochs": 1, "rounds": 4, "beta": 0.3},
+        ],
+        "lr": 0.05,
+        "distribution": "erk",
+    },
+}
+_SYNTHESES: dict[str, dict[str, Any]] = {
+    "default": {
+        "phases": [{"kind": "grow-new", "epochs": 1, "schedule": "constant"}, {**_GRADUAL}],
+        "distribution": "erk",
+        "epochs": 8,
+        "seed_density": 0.4,
+    },
+}
+_BY_TASK: dict[str, dict[str, Any]] = {
+    "lenet-300-100": {"lr": 0.1, "batch_size": 128},
+    "lenet-5": {"lr": 0.05, "batch_size": 128},
+    "resnet18": {"lr": 0.1, "batch_size": 64, "optimizer": {"weight_decay": 5e-4}},
+}
+_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 12, "update": 6}}
+
+
+def named_plan(name: str, role: Role, task: str = "") -> Plan:
+    """The plan called ``name`` with the settings that suit ``task``.
+
+    Raises:
+        KeyError: no plan of that name (see :func:`plan_names`).
+    """
+    known = _UPDATES if role == "update" else _SYNTHESES
+    fields = _BY_TASK.get(task, {}) | known[name] | {"name": name}
+    if name == "default" and role in _TASK_EPOCHS.get(task, {}):
+        fields["epochs"] = _TASK_EPOCHS[task][role]
+    return Plan.model_validate(fields)
+
+
+def plan_names(role: Role) -> list[str]:
+    """The names that :func:`named_plan` knows."""
+    return list(_UPDATES if role == "update" else _SYNTHESES)
