@@ -115,8 +115,10 @@ def update_line(
             record = {"reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger}
             location.delete(job.folder, recursive=True)
             location.write_bytes(f"{job.folder}/rejected.json", json.dumps(record, indent=1).encode())
-            raise RejectedError(f"{job.version} from {job.arrival.arrival} {outcome.verdict.reason}: "
-                                f"{state.card.version if state.card else 'nothing'} stays the head")  # fmt: skip
+            raise RejectedError(
+                f"{job.version} from {job.arrival.arrival} {outcome.verdict.reason}: "
+                f"{state.card.version if state.card else 'nothing'} stays the head"
+            )
         card = write_version(location, job.card(outcome, settings.workers), outcome.tensors)
         promote(location, card, state.head)
         location.delete(job.folder, recursive=True)

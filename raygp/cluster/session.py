@@ -61,13 +61,15 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
 
 
 def _hush() -> None:
-    """Keep the logs of Ray's libraries in this process from the user; errors still come through as exceptions."""
+    """Keep the logs of Ray's libraries in this process off the terminal; its log files keep them."""
+    import ray.data
+    import ray.train  # Importing configures the loggers, so this comes first.
+
     warnings.filterwarnings("ignore", module=r"ray(\.|$)")
     for name in ("ray", "ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    with contextlib.suppress(ImportError):
-        import ray.data
-
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
+        logger = logging.getLogger(name)
+        logger.propagate = False
+        logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, logging.StreamHandler)]
+        # Without any handler, Python's last resort would print warnings.
+        logger.addHandler(logging.NullHandler())
+    ray.data.DataContext.get_current().enable_progress_bars = False

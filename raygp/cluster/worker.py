@@ -71,20 +71,26 @@ def _run(worker: WorkerConfig) -> None:
         return
     data = _data(worker, catalog)
     learner = make_learner(
-        task, data, job.plan,
+        task,
+        data,
+        job.plan,
         num_classes=len(job.classes),
         seed=job.seed,
         parent=read_tensors(job.location, job.parent) if job.parent else None,
         parent_classes=len(job.parent.classes) if job.parent else None,
         device=ray.train.torch.get_device(),
         packed_gradients=worker.packed_gradients,
-    )  # fmt: skip
+    )
     with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
         update = Update(
-            job.plan, learner, data,
-            seed=job.seed, has_parent=job.parent is not None, gate_tolerance=job.gate_tolerance,
+            job.plan,
+            learner,
+            data,
+            seed=job.seed,
+            has_parent=job.parent is not None,
+            gate_tolerance=job.gate_tolerance,
             observer=_Reporter(worker.board, context.get_world_rank(), Path(scratch)),
-        )  # fmt: skip
+        )
         if done is not None:
             update.resume(done)
         outcome = update.run()
@@ -116,8 +122,11 @@ class _Reporter:
         """Post it, unless the last one is only just out."""
         now = time.monotonic()
         if self._rank == 0 and (progress.step is None or now - self._last > _SHOW_INTERVAL_S):
-            self._board.push.remote(progress)
+            sent = self._board.push.remote(progress)
             self._last = now
+            if progress.step is None:
+                # A short run can be over before messages that nobody waits for arrive.
+                ray.get(sent)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         """Report the finished epoch."""

@@ -61,9 +61,7 @@ def build_catalog(location: Location, seen: Sequence[Manifest], new: Manifest, c
         InputError: there is no validation row, so neither phases nor the gate could judge.
     """
     manifests = [*seen, new]
-    held_out: dict[Split, tuple[ShardRef, ...]] = {
-        split: _number(manifests, split) for split in ("val", "test")
-    }
+    held_out: dict[Split, tuple[ShardRef, ...]] = {split: _number(manifests, split) for split in ("val", "test")}
     if not held_out["val"]:
         raise InputError(f"arrival {new.arrival}: no validation rows in it or before it; ingest some (--val-share)")
     return Catalog(location, _number(manifests, "train"), held_out, sum(m.rows("train") for m in seen), tuple(classes))

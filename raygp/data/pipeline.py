@@ -59,9 +59,7 @@ def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator]) -> Re
     """The materialised splits as this worker's resident data, each row put in its place by its id."""
     splits = {split: _gather(catalog, split, iterator) for split, iterator in iterators.items()}
     held_out: dict[Split, Examples] = {s: splits[s] for s in ("val", "test") if s in splits}
-    return ResidentData(
-        splits[TRAIN], catalog.old_rows, held_out, {split: catalog.groups(split) for split in held_out}
-    )
+    return ResidentData(splits[TRAIN], catalog.old_rows, held_out, {split: catalog.groups(split) for split in held_out})
 
 
 def _gather(catalog: Catalog, split: str, iterator: ray.data.DataIterator) -> Examples:

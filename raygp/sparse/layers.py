@@ -17,8 +17,14 @@ _GATES: dict[type[nn.Module], tuple[str, ...]] = {
     nn.RNN: ("hidden",),
 }
 _PLAIN = (
-    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-)  # fmt: skip
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,4 @@ def _gates_of(module: nn.Module, local_name: str) -> tuple[str, ...]:
 
 def _split(name: str, weight: Tensor, gates: tuple[str, ...]) -> list[Layer]:
     rows = weight.shape[0] // len(gates)
-    return [
-        Layer(f"{name}[{gate}]" if gate else name, name, i * rows, (i + 1) * rows) for i, gate in enumerate(gates)
-    ]
+    return [Layer(f"{name}[{gate}]" if gate else name, name, i * rows, (i + 1) * rows) for i, gate in enumerate(gates)]

@@ -1,7 +1,5 @@
 """Gradient traffic that carries active connections only: a communication hook for DistributedDataParallel."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

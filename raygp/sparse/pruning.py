@@ -73,9 +73,7 @@ def _select_global(masks: Masks, density: float, bounds: Bounds | None) -> dict[
     surplus = max(0, masks.active - round(density * masks.total))
     chosen = select_smallest(torch.cat(scores), torch.cat(eligible), surplus)
     parts = chosen.split([score.numel() for score in scores])
-    return {
-        layer.name: part.view(masks.mask(layer).shape) for layer, part in zip(masks.layers, parts, strict=True)
-    }
+    return {layer.name: part.view(masks.mask(layer).shape) for layer, part in zip(masks.layers, parts, strict=True)}
 
 
 @torch.no_grad()

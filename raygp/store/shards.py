@@ -29,7 +29,7 @@ def encode_shard(rows: Sequence[Row], metadata: dict[str, str]) -> bytes:
     sink = pa.BufferOutputStream()
     table = pa.Table.from_arrays(arrays, schema=SCHEMA.with_metadata(metadata))
     pq.write_table(table, sink, compression="none", use_dictionary=["label"], write_statistics=False)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def read_shard(location: Location, arrival: str, shard: ShardInfo) -> pa.Table:

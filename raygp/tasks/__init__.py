@@ -40,14 +40,16 @@ def make_task(spec: TaskSpec | dict[str, Any]) -> ImageTask:
             known = [name for name, parameter in task.build_model(2).named_parameters() if parameter.ndim > 1]
         for name in spec.dense:
             if name not in known:
-                raise InputError(f"task {spec.name}: dense: no weight called '{name}'; the model has {', '.join(known)}")
+                has = ", ".join(known)
+                raise InputError(f"task {spec.name}: dense: no weight is called '{name}'; the model has {has}")
     return task
 
 
 def _parse(fields: dict[str, Any]) -> TaskSpec:
     name = fields.get("name")
-    if name not in TASKS:
-        raise InputError(f"task: unknown name '{name}'; known are {', '.join(TASKS)}")
+    if not isinstance(name, str) or name not in TASKS:
+        problem = "name is missing" if name is None else f"unknown name '{name}'"
+        raise InputError(f"task: {problem}; known are {', '.join(TASKS)}")
     try:
         return TaskSpec.model_validate(fields)
     except ValidationError as error:

@@ -42,9 +42,9 @@ def decode(sample: bytes, size: int, channels: int) -> Tensor:
 
 
 def check(sample: bytes) -> None:
-    """Refuse what :func:`decode` would pass although it is damaged or senseless.
+    """Refuse what :func:`decode` may pass although it is damaged or senseless, by a second, stricter decoder.
 
-    A JPEG that was cut short decodes with grey in place of the rest; here it is an error.
+    A JPEG that was cut short and then given a proper end has grey in place of the rest; neither decoder sees that.
 
     Args:
         sample: an encoded image.

@@ -70,7 +70,7 @@ class ImageTask:
         """
         augment = self.spec.augment if draws is not None and len(inputs) else "none"
         if augment != "none" and draws.shape != (len(inputs), self.draws):
-            raise ValueError(f"draws of shape {tuple(draws.shape)} for {len(inputs)} images: {self.draws} are needed each")
+            raise ValueError(f"draws have shape {tuple(draws.shape)} instead of {(len(inputs), self.draws)}")
         if augment in ("shift", "shift-flip"):
             inputs = shift(inputs, draws[:, :2], self.spec.shift)
         if augment == "shift-flip":

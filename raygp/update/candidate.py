@@ -59,9 +59,16 @@ def make_learner(
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
     optimizer = make_optimizer(model, plan.optimizer, plan.lr)
     return Learner(
-        task, model, masks, optimizer, data,
-        seed=seed, batch_size=plan.batch_size, clip_norm=plan.clip_norm, packed_gradients=packed_gradients,
-    )  # fmt: skip
+        task,
+        model,
+        masks,
+        optimizer,
+        data,
+        seed=seed,
+        batch_size=plan.batch_size,
+        clip_norm=plan.clip_norm,
+        packed_gradients=packed_gradients,
+    )
 
 
 def add_output_rows(

@@ -244,9 +244,14 @@ class Update:
         if isinstance(phase, PrunePhase) and not phase.gradual:
             at_goal = self.masks.density <= self.plan.density_of(phase) + 1.0 / self.masks.total
             decision = after_round(
-                phase, self.plan, rounds=cursor.round, beta=cursor.beta, accuracy=self.state.val_accuracy,
-                reference=cursor.reference, at_goal=at_goal,
-            )  # fmt: skip
+                phase,
+                self.plan,
+                rounds=cursor.round,
+                beta=cursor.beta,
+                accuracy=self.state.val_accuracy,
+                reference=cursor.reference,
+                at_goal=at_goal,
+            )
             if decision.restore:
                 assert self._snapshot is not None
                 self._restore(self._snapshot)
@@ -325,9 +330,15 @@ class Update:
     def _progress(self, phase: GrowPhase | PrunePhase, step: Step | None) -> Progress:
         cursor = self.state.cursor
         return Progress(
-            cursor.phase, len(self.plan.phases), phase.kind, cursor.epoch, self.plan.epochs_of(phase),
-            self.masks.density, step, self.state.val_accuracy if step is None else None,
-        )  # fmt: skip
+            cursor.phase,
+            len(self.plan.phases),
+            phase.kind,
+            cursor.epoch,
+            self.plan.epochs_of(phase),
+            self.masks.density,
+            step,
+            self.state.val_accuracy if step is None else None,
+        )
 
     def _outcome(self) -> Outcome:
         self._charge_seconds()

@@ -1,0 +1,178 @@
+"""What the command line and the jobs do, in terms of a person's wishes: ingest, update, look."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+
+from raygp.cluster.line_update import line_state, next_job, update_line
+from raygp.cluster.session import ray_session
+from raygp.data.ingest import IngestSettings, ingest
+from raygp.data.sources import Source
+from raygp.errors import InputError, RaygpError
+from raygp.report.progress import PhaseLines
+from raygp.report.summary import write_summary
+from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
+from raygp.settings import RunSettings
+from raygp.store import Card, Location, Manifest, check_root_usable, list_arrivals, list_versions, read_card
+from raygp.update.job import UpdateJob
+
+
+def make_console() -> Console:
+    """Standard output; wide enough for tables where it is no terminal."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Run a command; a RaygpError becomes one line on standard error and its exit code."""
+    try:
+        command()
+    except RaygpError as error:
+        print(f"raygp: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("raygp: interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def publish(
+    console: Console, location: Location, task: dict[str, Any] | None, source: Source, settings: IngestSettings
+) -> list[Manifest]:
+    """Publish arrivals with a progress bar and a line for each. Errors: see :func:`raygp.data.ingest.ingest`."""
+    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        work = bar.add_task("checking and writing samples", total=None)
+        manifests = ingest(
+            location, task, source, settings, lambda done, samples: bar.update(work, completed=done, total=samples)
+        )
+    for manifest in manifests:
+        counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
+        classes = f"{len(manifest.labels)} classes"
+        console.print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
+    return manifests
+
+
+def publish_missing(
+    console: Console,
+    location: Location,
+    task: dict[str, Any],
+    make_source: Callable[[], Source],
+    settings: IngestSettings,
+) -> None:
+    """Publish those of the arrivals that are not there yet. An interrupted job can be run again.
+
+    Raises:
+        InputError: the arrivals that are there came from another source.
+    """
+    check_root_usable(location)
+    published = {manifest.arrival: manifest for manifest in list_arrivals(location)}
+    missing = [name for name in settings.arrivals if name not in published]
+    if not missing:
+        return
+    source = make_source()
+    for name in settings.arrivals:
+        if name in published and published[name].source != source.name:
+            raise InputError(
+                f"{location.root} has {name} from '{published[name].source}', not from '{source.name}': "
+                "give another --root, or add to this one with raygp ingest"
+            )
+    if len(missing) < len(settings.arrivals):
+        raise InputError(
+            f"{location.root} has some of the arrivals of this job but not {', '.join(missing)}: "
+            "give another --root, or add them with raygp ingest"
+        )
+    publish(console, location, task, source, settings)
+
+
+def update(console: Console, location: Location, settings: RunSettings, verbose: bool = False) -> list[Card]:
+    """Fold all pending arrivals into the line; says so if there are none, without starting Ray."""
+    started = time.monotonic()
+    state = line_state(location)
+    if not state.pending:
+        head = state.card.version if state.card else "no version yet"
+        console.print(f"nothing new: {head} has seen all {len(state.seen)} arrivals of {location.root}")
+        return []
+    next_job(location, state, state.pending[0], settings)
+    console.print(f"{len(state.pending)} new arrivals for {location.root}; starting Ray ...")
+    promoted: list[Card] = []
+    lines = contextlib.ExitStack()
+
+    def begin(job: UpdateJob) -> Callable[[Any], None]:
+        start = f"from {job.parent.version}" if job.parent else "initial synthesis"
+        console.print(f"{job.version}: {job.arrival.arrival}, {start}, plan '{job.plan.name}'")
+        return lines.enter_context(PhaseLines(console, job.version))
+
+    def end(card: Card) -> None:
+        lines.close()
+        promoted.append(card)
+        console.print(f"{card.version}: promoted, {_verdict(card)}")
+        write_summary(location, list_versions(location), time.monotonic() - started)
+
+    with ray_session(verbose), lines:
+        update_line(location, settings, begin, end)
+    return promoted
+
+
+def report(console: Console, location: Location) -> None:
+    """The table of all versions."""
+    state = line_state(location)
+    console.print(versions_table(list_versions(location), state.card.version if state.card else None))
+
+
+def status(console: Console, location: Location) -> None:
+    """Head, arrivals seen and waiting."""
+    state = line_state(location)
+    console.print(f"line {location.root}: task {state.task['name']}")
+    if state.card:
+        console.print(f"head {state.card.version}: density {state.card.density:.4f}, {_verdict(state.card)}")
+    else:
+        console.print("head: none yet (raygp update makes the first version)")
+    console.print(arrivals_table(state.seen, state.pending))
+
+
+def show(console: Console, location: Location, version: str) -> None:
+    """One version: where it comes from, phases, layers, cost."""
+    line_state(location)
+    card = read_card(location, version)
+    origin = f"from {card.parent}" if card.parent else "initial synthesis"
+    console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+    console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
+    console.print(f"masks {card.mask_digest}")
+    console.print(versions_table([card]))
+    console.print(phases_table(card))
+    console.print(layers_table(card))
+
+
+def _verdict(card: Card) -> str:
+    parts = [f"validation {card.val_accuracy:.2%}"]
+    if card.parent_val_accuracy is not None:
+        parts.append(f"parent {card.parent_val_accuracy:.2%}")
+    if card.test_accuracy is not None:
+        parts.append(f"test {card.test_accuracy:.2%}")
+    return ", ".join(parts)
+
+
+def equal_or_given_shares(arrivals: int, shares: Sequence[float] | None) -> list[float]:
+    """Parts of the training samples by arrival: as given, or 60 % first and the rest in equal parts.
+
+    Raises:
+        InputError: not as many shares as arrivals, or they do not add up to 1.
+    """
+    if arrivals < 1:
+        raise InputError(f"--arrivals must be at least 1, not {arrivals}")
+    if shares is None:
+        return [1.0] if arrivals == 1 else [0.6] + [0.4 / (arrivals - 1)] * (arrivals - 1)
+    if len(shares) != arrivals or abs(sum(shares) - 1.0) > 1e-6 or min(shares) <= 0:
+        raise InputError(f"--shares needs {arrivals} positive numbers that add up to 1, not {list(shares)}")
+    return list(shares)
+
+
+def arrival_names(count: int) -> Iterator[str]:
+    """arrival-000, arrival-001, ..."""
+    return (f"arrival-{number:03d}" for number in range(count))

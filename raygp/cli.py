@@ -1,0 +1,88 @@
+"""The ``raygp`` command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from raygp import __version__, app
+from raygp.data.ingest import IngestSettings
+from raygp.data.sources import open_source
+from raygp.jobs import add_update_options, parse_options
+from raygp.settings import load_settings
+from raygp.store import Location, list_arrivals, open_line
+from raygp.tasks import TASKS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 done, 1 failed, 2 bad input, 3 lost a race, 4 rejected by the gate)."""
+    options = parse_options(_parser(), arguments)
+    return app.run_command(lambda: options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="raygp", description="Keeps a sparse network up to date while data arrive.")
+    parser.add_argument("--version", action="version", version=f"raygp {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    ingest = _command(commands, "ingest", _ingest, "publish samples as an arrival; makes the line if there is none")
+    ingest.add_argument(
+        "--source", required=True, metavar="KIND:PATH", help="imagefolder:DIR (or .tar), idx:DIR or digits"
+    )
+    ingest.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
+    ingest.add_argument("--task", choices=list(TASKS), help="model of a new line")
+    ingest.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
+    ingest.add_argument("--augment", choices=["none", "shift", "shift-flip", "resized-crop"], help="for a new line")
+    ingest.add_argument("--val-share", type=float, default=0.15, help="part held out for validation (default 0.15)")
+    ingest.add_argument(
+        "--test-share",
+        type=float,
+        default=0.15,
+        help="part held out for testing, where the source has no test set (default 0.15)",
+    )
+    ingest.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
+    ingest.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
+
+    add_update_options(_command(commands, "update", _update, "fold every new arrival into the model, oldest first"))
+    _command(commands, "status", _status, "head, arrivals seen and waiting")
+    _command(commands, "versions", _versions, "all versions with accuracy, density and cost")
+    show = _command(commands, "show", _show, "one version: phases, layers, cost")
+    show.add_argument("version", help="such as v0002")
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, run, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def,type-arg]
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--root", required=True, help="where the model line lives: path or URL")
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _ingest(options: argparse.Namespace) -> None:
+    location = Location(options.root)
+    given = {"name": options.task, "image_size": options.image_size, "augment": options.augment}
+    task = {key: value for key, value in given.items() if value is not None} or None
+    name = options.arrival or f"arrival-{len(list_arrivals(location)):03d}"
+    settings = IngestSettings([name], [1.0], options.val_share, options.test_share, options.seed, options.new_classes)
+    app.publish(app.make_console(), location, task, open_source(options.source), settings)
+
+
+def _update(options: argparse.Namespace) -> None:
+    location = Location(options.root)
+    task = open_line(location).task["name"]
+    settings = load_settings(task, options.config, options.overrides, workers=options.workers, seed=options.seed)
+    console = app.make_console()
+    if app.update(console, location, settings, options.verbose):
+        app.report(console, location)
+
+
+def _status(options: argparse.Namespace) -> None:
+    app.status(app.make_console(), Location(options.root))
+
+
+def _versions(options: argparse.Namespace) -> None:
+    app.report(app.make_console(), Location(options.root))
+
+
+def _show(options: argparse.Namespace) -> None:
+    app.show(app.make_console(), Location(options.root), options.version)

@@ -1,0 +1,72 @@
+"""Where labelled samples come from, before they are stored as arrivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from raygp.errors import InputError
+
+SplitName = Literal["train", "val", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSample:
+    """One labelled sample whose bytes are read when they are asked for. Pickles, so other processes can read it."""
+
+    split: SplitName | None
+    """The part of the data it was published in; None where the source has no parts."""
+    label: str
+    key: str
+    """Unique in its source and the same each time: a relative path or a row's number."""
+    load: Callable[[], bytes]
+    """The encoded sample. Raises InputError, naming the file, where it cannot be read."""
+
+
+class Source(Protocol):
+    """A set of labelled samples that may be larger than memory."""
+
+    name: str
+    """What the source is, for a person."""
+    ignored: int
+    """Files among the samples that are not samples, and were left out."""
+
+    def classes(self) -> list[str]:
+        """All labels, sorted.
+
+        Raises:
+            InputError: the source cannot be read or is not laid out as it should be.
+        """
+        ...
+
+    def samples(self) -> Iterator[SourceSample]:
+        """All samples, in the order of their keys. Raises as :meth:`classes` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSlice:
+    """Bytes of a file, read each time it is called: the whole of it, or a part (a member of a tar)."""
+
+    path: str
+    """Absolute, since another process may read it from another folder."""
+    offset: int = 0
+    size: int | None = None
+    """In bytes; None: to the end."""
+
+    def __call__(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            InputError: the file cannot be read, or is shorter than it was when it was listed.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                content = file.read(-1 if self.size is None else self.size)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
+        if self.size is not None and len(content) != self.size:
+            raise InputError(f"{self.path} has changed since it was listed: it is shorter; start again")
+        return content

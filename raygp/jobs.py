@@ -1,0 +1,82 @@
+"""The jobs' common part: publish a source as arrivals if that has not been done, then bring the line up to date."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from raygp import app
+from raygp.data.ingest import IngestSettings
+from raygp.data.sources import Source
+from raygp.settings import load_settings
+from raygp.store import Location, check_root_usable
+
+
+def add_common_options(parser: argparse.ArgumentParser, root: str, val_share: float, test_share: float) -> None:
+    """Options that every job has."""
+    parser.add_argument("--root", default=root, help=f"where the model line lives: path or URL (default {root})")
+    parser.add_argument("--arrivals", type=int, default=3, metavar="N", help="how many arrivals to make (default 3)")
+    parser.add_argument(
+        "--shares",
+        type=float,
+        nargs="+",
+        metavar="S",
+        help="part of the training samples in each (default 0.6, the rest in equal parts)",
+    )
+    parser.add_argument(
+        "--val-share", type=float, default=val_share, help=f"part held out for validation (default {val_share:.3g})"
+    )
+    parser.add_argument(
+        "--test-share",
+        type=float,
+        default=test_share,
+        help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
+    )
+    add_update_options(parser)
+
+
+def add_update_options(parser: argparse.ArgumentParser) -> None:
+    """Options that decide how updates run."""
+    parser.add_argument("--config", metavar="FILE.yaml", help="settings (see README: Settings)")
+    parser.add_argument("--workers", type=int, help="training workers (default 2)")
+    parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
+    parser.set_defaults(overrides=[])
+    parser.epilog = "Any setting can follow as key.path=value, such as plan.alpha=0.2 or plan.phases.1.epochs=3."
+
+
+def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse options with ``key.path=value`` overrides anywhere among them (argparse wants positionals in one place)."""
+    options, rest = parser.parse_known_args(arguments)
+    stray = [word for word in rest if word.startswith("-") or "=" not in word]
+    if stray or (rest and not hasattr(options, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(stray or rest)}")
+    if rest:
+        options.overrides = rest
+    return options
+
+
+def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Callable[[], Source]) -> int:
+    """Publish, update, print the table. Returns the exit code."""
+
+    def command() -> None:
+        console = app.make_console()
+        settings = load_settings(
+            task["name"], options.config, options.overrides, workers=options.workers, seed=options.seed
+        )
+        shares = app.equal_or_given_shares(options.arrivals, options.shares)
+        location = Location(options.root)
+        check_root_usable(location)
+        names = list(app.arrival_names(options.arrivals))
+        app.publish_missing(
+            console,
+            location,
+            task,
+            make_source,
+            IngestSettings(names, shares, options.val_share, options.test_share, settings.seed),
+        )
+        app.update(console, location, settings, options.verbose)
+        app.report(console, location)
+
+    return app.run_command(command)

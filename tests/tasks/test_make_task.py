@@ -1,0 +1,84 @@
+"""Specs and the registry: defaults, models, and messages for what is wrong."""
+
+import pytest
+import torch
+from torch import nn
+
+from raygp.errors import InputError
+from raygp.tasks import TASKS, TaskSpec, make_task
+
+
+@pytest.mark.parametrize("name, weights", [("lenet-300-100", 266_200), ("lenet-5", 430_500), ("resnet18", 11_172_032)])
+def test_models_have_the_published_numbers_of_weights(name, weights):
+    model = make_task({"name": name, "image_size": 28}).build_model(10)
+    assert sum(p.numel() for p in model.parameters() if p.ndim > 1) == weights
+
+
+@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_classifier_is_the_last_linear_layer_and_its_floor_names_it(name, channels):
+    task = make_task({"name": name, "image_size": 28, "channels": channels})
+    model = task.build_model(7)
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    assert task.classifier == linear[-1]
+    assert task.density_bounds == {f"{task.classifier}.weight": (0.3, 1.0)}
+    assert model(torch.zeros(2, channels, 28, 28)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_model_depends_on_torchs_seed_alone(name):
+    task = make_task({"name": name, "image_size": 28})
+    models = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        models.append(task.build_model(3).state_dict())
+        make_task({"name": name, "image_size": 28})
+    assert all(torch.equal(value, models[1][key]) for key, value in models[0].items())
+
+
+def test_defaults_follow_the_model_and_the_channels():
+    resnet = TaskSpec(name="resnet18", image_size=64)
+    assert (resnet.channels, resnet.shift, resnet.dense) == (3, 4, ("conv1.weight",))
+    assert resnet.mean == (0.485, 0.456, 0.406)
+    lenet = TaskSpec(name="lenet-5")
+    assert (lenet.image_size, lenet.channels, lenet.shift, lenet.dense) == (28, 1, 1, ())
+    assert (lenet.mean, lenet.std) == ((0.1307,), (0.3081,))
+    assert TaskSpec(name="resnet18", image_size=8, channels=1).std == (0.3081,)
+    assert TaskSpec(name="resnet18", image_size=64, dense=()).dense == ()
+
+
+def test_a_dumped_spec_is_complete_and_gives_an_equal_one():
+    spec = TaskSpec(name="resnet18", image_size=64, augment="shift-flip", shift=2)
+    assert TaskSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert TaskSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert make_task(spec) == make_task(spec.model_dump())
+
+
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({}, "task: name is missing; known are lenet-300-100, lenet-5, resnet18"),
+        ({"name": "vgg"}, "task: unknown name 'vgg'; known are lenet-300-100, lenet-5, resnet18"),
+        ({"name": "resnet18"}, "task resnet18: image_size is missing"),
+        ({"name": "lenet-5", "image_size": 32}, "task lenet-5: image_size must be 28 for lenet-5, not 32"),
+        ({"name": "lenet-5", "channels": 2}, "task lenet-5: channels: Input should be 1 or 3, not 2"),
+        ({"name": "lenet-5", "mean": [1, 2]}, "task lenet-5: mean needs one number a channel (1), not 2"),
+        ({"name": "lenet-5", "std": [0]}, "task lenet-5: std.0: Input should be greater than 0, not 0"),
+        ({"name": "lenet-5", "shift": 28}, "task lenet-5: shift (28) must be smaller than image_size (28)"),
+        (
+            {"name": "lenet-5", "sise": 1},
+            "task lenet-5: unknown field 'sise'; known are name, image_size, channels, augment, shift, "
+            "mean, std, dense",
+        ),
+        (
+            {"name": "lenet-5", "dense": ["fc9"]},
+            "task lenet-5: dense: no weight is called 'fc9'; the model has conv1.weight, conv2.weight, fc1.weight, "
+            "classifier.weight",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, dict) else value[:40],
+)
+def test_what_is_wrong_is_said_in_one_line(fields, message):
+    with pytest.raises(InputError) as caught:
+        make_task(fields)
+    assert str(caught.value) == message
