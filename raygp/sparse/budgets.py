@@ -5,6 +5,7 @@ All rules are exact: the counts of the layers add up to the model's budget whene
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -55,7 +56,8 @@ def share_out(total: int, wishes: Sequence[float], limits: Sequence[tuple[int, i
             high_scale = middle
     exact = [_clip(w * high_scale, lim) for w, lim in zip(wishes, limits, strict=True)]
     counts = [int(share) for share in exact]
-    by_remainder = sorted(range(len(counts)), key=lambda i: (counts[i] - exact[i], i))
+    # Rounded, or what bisection leaves in the last digits would decide between equal remainders, not the index.
+    by_remainder = sorted(range(len(counts)), key=lambda i: (-round(exact[i] - counts[i], 6), i))
     missing = total - sum(counts)
     while missing > 0:
         for i in by_remainder:
@@ -74,6 +76,14 @@ def _erk_wish(masks: Masks, layer: Layer) -> int:
     return sum(masks.mask(layer).shape)
 
 
+def bound_counts(size: int, bounds: tuple[float, float]) -> tuple[int, int]:
+    """The fewest and the most connections that density bounds admit in a layer of ``size``.
+
+    A share that means a whole number gives that number: ``0.29 * 100`` is 28.999... and ``0.07 * 100`` is 7.000...1 in
+    floating point, so plain floor and ceil would be one off.
+    """
+    return math.ceil(bounds[0] * size - 1e-6), math.floor(bounds[1] * size + 1e-6)
+
+
 def _limits(layer: Layer, size: int, bounds: Mapping[str, tuple[float, float]] | None) -> tuple[int, int]:
-    low, high = (bounds or {}).get(layer.parameter, (0.0, 1.0))
-    return -int(-low * size // 1), int(high * size)
+    return bound_counts(size, (bounds or {}).get(layer.parameter, (0.0, 1.0)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from raygp.sparse.budgets import bound_counts
 from raygp.sparse.layers import Layer
 from raygp.sparse.masks import Masks
 from raygp.sparse.optimizer import clear_state
@@ -39,7 +40,7 @@ class GradientSum:
 
 def growth_count(dormant: int, alpha: float) -> int:
     """How many of ``dormant`` connections one growth step may activate: ``floor(alpha * dormant)``."""
-    return int(alpha * dormant + 1e-9)
+    return int(alpha * dormant + 1e-6)
 
 
 def select_growth(gradient: Tensor, mask: Tensor, alpha: float, limit: int | None = None) -> Tensor:
@@ -94,11 +95,13 @@ def grow(
     """
     if gradient.examples < 1:
         raise ValueError("growth needs the gradient of at least one example")
+    # All layers are checked before the first is changed: a refused growth step leaves the model as it was.
+    for layer in masks.layers:
+        if not bool(torch.isfinite(layer.of(gradient.sums[layer.parameter])).all()):
+            raise ValueError(f"{layer.name}: the gradient sum is not finite, so growth cannot rank its connections")
     grown: dict[str, int] = {}
     for layer in masks.layers:
         layer_gradient = layer.of(gradient.sums[layer.parameter])
-        if not bool(torch.isfinite(layer_gradient).all()):
-            raise ValueError(f"{layer.name}: the gradient sum is not finite, so growth cannot rank its connections")
         chosen = select_growth(layer_gradient, masks.mask(layer), alpha, _room(masks, layer, bounds))
         step = (layer_gradient * (-eta / gradient.examples)).to(masks.weight(layer).dtype)
         weight = masks.weight(layer)
@@ -116,4 +119,5 @@ def _room(masks: Masks, layer: Layer, bounds: Bounds | None) -> int | None:
     if not bounds or layer.parameter not in bounds:
         return None
     mask = masks.mask(layer)
-    return max(0, int(bounds[layer.parameter][1] * mask.numel()) - int(mask.sum()))
+    _, most = bound_counts(mask.numel(), bounds[layer.parameter])
+    return max(0, most - int(mask.sum()))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from raygp.sparse.budgets import Distribution, layer_budgets
+from raygp.sparse.budgets import Distribution, bound_counts, layer_budgets
 from raygp.sparse.masks import Masks
 from raygp.sparse.optimizer import clear_state
 from raygp.sparse.selection import select_largest, select_smallest
@@ -65,8 +65,8 @@ def _select_global(masks: Masks, density: float, bounds: Bounds | None) -> dict[
     eligible: list[Tensor] = []
     for layer in masks.layers:
         magnitude, mask = masks.weight(layer).abs().float(), masks.mask(layer)
-        low = (bounds or {}).get(layer.parameter, (0.0, 1.0))[0]
-        kept = select_largest(magnitude, mask, -int(-low * mask.numel() // 1))
+        fewest, _ = bound_counts(mask.numel(), (bounds or {}).get(layer.parameter, (0.0, 1.0)))
+        kept = select_largest(magnitude, mask, fewest)
         scale = magnitude.square().sum().div(mask.sum().clamp(min=1)).sqrt().clamp(min=1e-12)
         scores.append((magnitude / scale).reshape(-1))
         eligible.append((mask & ~kept).reshape(-1))

@@ -48,6 +48,9 @@ from raygp.update.seeds import numpy_generator
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
 
+_GROWTH_EXAMPLES = 512
+
+
 @dataclass(frozen=True)
 class Progress:
     """A moment of an update, for whoever watches."""
@@ -189,7 +192,7 @@ class Update:
 
     def _grow(self, phase: GrowPhase) -> None:
         ids = self._ids(phase)
-        wanted = max(1, math.ceil(phase.sample * len(ids)))
+        wanted = max(_GROWTH_EXAMPLES, math.ceil(phase.sample * len(ids)))
         generator = numpy_generator(self.seed, "growth-sample", self.state.cursor.phase)
         sample = np.sort(generator.permutation(ids)[:wanted])
         gradient = self.learner.gradient_sum(sample)

@@ -36,9 +36,9 @@ class OptimizerSettings(Settings):
 class ReplaySettings(Settings):
     """Which earlier examples the phases over ``replay + arrival`` see again."""
 
-    share: Share = 0.25
+    share: Share = 0.1
     """Part of the old training examples that is replayed."""
-    hard: Share = 0.5
+    hard: Share = 0.7
     """Part of the replayed examples that is chosen by highest loss under the parent; the rest is random."""
     scan: Share = 1.0
     """Part of the old examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
@@ -70,10 +70,11 @@ class GrowPhase(_Phase):
     """grow-new: on the arrival's data only. grow-all: on replay and arrival."""
     alpha: Share | None = None
     """Growth ratio: part of a layer's dormant connections that is activated. None: the plan's."""
-    sample: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
-    """Part of the phase's data that the growth pass sums gradients over."""
+    sample: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
+    """Part of the phase's data that the growth pass sums gradients over; never fewer than 512 examples if there are."""
     eta: Positive | None = None
-    """Step size of a grown connection's first value. None: the phase's learning rate."""
+    """Step size of a grown connection's first value. None: a fiftieth of the phase's learning rate. Many connections
+    step at once, so a whole learning rate can throw a trained network off."""
 
 
 class PrunePhase(_Phase):
@@ -122,7 +123,7 @@ class Plan(Settings):
     """Epochs of a phase that does not give its own."""
     lr: Positive = 0.1
     """Peak learning rate of a phase that does not give its own."""
-    alpha: Share = 0.1
+    alpha: Share = 0.3
     """Growth ratio of a phase that does not give its own."""
     beta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
     """Pruning ratio of a phase that does not give its own."""
@@ -130,7 +131,7 @@ class Plan(Settings):
     """Final density of a pruning phase that does not give its own."""
     tolerance: Share = 0.002
     """Fall in validation accuracy that a pruning round may cost, as a fraction."""
-    distribution: Distribution = "uniform"
+    distribution: Distribution = "erk"
     """How a density is shared out over layers."""
     seed_density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     """Density of the random network that an initial synthesis starts from; updates do not use it."""
@@ -167,7 +168,7 @@ class Plan(Settings):
 
     def eta_of(self, phase: GrowPhase) -> float:
         """First step of connections that ``phase`` grows."""
-        return phase.eta or self.lr_of(phase)
+        return phase.eta or self.lr_of(phase) / 50
 
     def density_of(self, phase: PrunePhase) -> float:
         """Density at which ``phase`` ends."""

@@ -14,7 +14,7 @@ _GRADUAL = {"kind": "prune-permanent", "gradual": True}
 
 _UPDATES: dict[str, dict[str, Any]] = {
     # One growth step, then one learning-rate cycle that trains and prunes together.
-    "default": {"phases": [_GROW_NEW, _GRADUAL], "distribution": "erk", "epochs": 2},
+    "default": {"phases": [_GROW_NEW, _GRADUAL], "epochs": 3},
     "paper": {
         "phases": [
             {"kind": "grow-new", "epochs": 1, "schedule": "constant"},
@@ -23,23 +23,28 @@ _UPDATES: dict[str, dict[str, Any]] = {
             {"kind": "prune-permanent", "epochs": 1, "rounds": 4, "beta": 0.3},
         ],
         "lr": 0.05,
-        "distribution": "erk",
     },
 }
 _SYNTHESES: dict[str, dict[str, Any]] = {
     "default": {
         "phases": [{"kind": "grow-new", "epochs": 1, "schedule": "constant"}, {**_GRADUAL}],
-        "distribution": "erk",
         "epochs": 8,
         "seed_density": 0.4,
     },
 }
 _BY_TASK: dict[str, dict[str, Any]] = {
-    "lenet-300-100": {"lr": 0.1, "batch_size": 128},
-    "lenet-5": {"lr": 0.05, "batch_size": 128},
-    "resnet18": {"lr": 0.1, "batch_size": 64, "optimizer": {"weight_decay": 5e-4}},
+    "lenet-300-100": {"lr": 0.1, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
+    "lenet-5": {"lr": 0.05, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
+    "resnet18": {
+        "lr": 0.02,
+        "batch_size": 64,
+        "clip_norm": 1.0,
+        "alpha": 0.1,
+        "optimizer": {"weight_decay": 5e-4},
+        "replay": {"share": 0.5, "hard": 0.5},
+    },
 }
-_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 12, "update": 6}}
+_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 10, "update": 5}}
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:

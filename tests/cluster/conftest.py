@@ -1,0 +1,13 @@
+"""One local Ray cluster for all tests of this folder: starting one takes seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from raygp.cluster.session import ray_session
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[None]:
+    with ray_session():
+        yield
