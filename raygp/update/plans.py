@@ -38,13 +38,12 @@ _BY_TASK: dict[str, dict[str, Any]] = {
     "resnet18": {
         "lr": 0.02,
         "batch_size": 64,
-        "clip_norm": 1.0,
         "alpha": 0.1,
         "optimizer": {"weight_decay": 5e-4},
         "replay": {"share": 0.5, "hard": 0.5},
     },
 }
-_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 10, "update": 5}}
+_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 16, "update": 8}}
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:
