@@ -82,7 +82,7 @@ def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Exampl
             targets = torch.empty(rows, dtype=torch.int64)
         inputs[ids] = batch["inputs"]
         targets[ids] = batch["targets"]
-        seen[ids] += 1
+        seen.index_add_(0, ids, torch.ones_like(ids, dtype=torch.int32))
     if inputs is None or targets is None or not bool((seen == 1).all()):
         raise RuntimeError(f"of {rows} rows {int((seen != 1).sum())} did not come exactly once")
     return Examples(inputs, targets)
