@@ -76,10 +76,19 @@ def test_truncated_jpeg_in_the_last_arrival_leaves_nothing_of_the_others(tmp_pat
     for path in source.rglob("2*.jpeg"):
         path.write_bytes(path.read_bytes()[:-60])
     done = subprocess.run(
-        [sys.executable, ROOT / "jobs/imagenet_incremental.py", "--source", f"imagefolder:{source}", "--image-size", "16",
-         "--root", tmp_path / "line"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            ROOT / "jobs/imagenet_incremental.py",
+            *("--source", f"imagefolder:{source}"),
+            *("--image-size", "16"),
+            *("--root", tmp_path / "line"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "2" in done.stderr and ".jpeg" in done.stderr
     assert not (tmp_path / "line").exists()
