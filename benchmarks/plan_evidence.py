@@ -3,9 +3,9 @@
     python benchmarks/plan_evidence.py --idx-dir DIR [--seeds 3] [--new-share 0.5,0.25,0.1] [--out FILE.jsonl]
 
 Train is split into old and new by a seeded draw after 10,000 rows are held out for validation. A parent is synthesised
-from the old rows at 10 % density; then each plan below updates it with the new rows. Passes are examples over the number
-of all training rows, growth and loss scan included. One process, no Ray. Plans are
-compared on validation; the test column is shown, not used. Runs that are in FILE already are not repeated.
+from the old rows at 10 % density; then each plan below updates it with the new rows. Passes are examples over the
+number of all training rows; growth and loss scan count. One process, no Ray. Plans are compared on validation; the
+test column is shown, not used. Runs that are in FILE already are not repeated.
 """
 
 from __future__ import annotations
@@ -133,8 +133,14 @@ def show(rows: list[dict[str, Any]], console: Console) -> None:
             if found:
                 val = [100 * row["val"] for row in found]
                 mean = {key: statistics.mean(row[key] for row in found) for key in ("passes", "test", "active")}
-                table.add_row(name, f"{mean['passes']:.2f}", f"{statistics.mean(val):.2f}",
-                              f"{max(val) - min(val):.2f}", f"{100 * mean['test']:.2f}", f"{mean['active']:,.0f}")  # fmt: skip
+                table.add_row(
+                    name,
+                    f"{mean['passes']:.2f}",
+                    f"{statistics.mean(val):.2f}",
+                    f"{max(val) - min(val):.2f}",
+                    f"{100 * mean['test']:.2f}",
+                    f"{mean['active']:,.0f}",
+                )
         console.print(table)
 
 

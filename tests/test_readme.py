@@ -1,0 +1,40 @@
+"""What the README shows is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from raygp.cli import _parser
+from raygp.settings import load_settings
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_python_blocks_run(block: str) -> None:
+    exec(compile(block, "README.md", "exec"), {})
+
+
+def test_the_settings_shown_are_the_defaults(tmp_path: Path) -> None:
+    (block,) = blocks("yaml")
+    file = tmp_path / "settings.yaml"
+    file.write_text(block)
+    shown, default = load_settings("lenet-300-100", str(file)), load_settings("lenet-300-100")
+    names = {"name": True}
+    assert shown.model_dump(exclude={"plan": names, "synthesis": True}) == default.model_dump(
+        exclude={"plan": names, "synthesis": True}
+    )
+
+
+def test_every_option_of_the_command_is_explained() -> None:
+    commands = next(action for action in _parser()._actions if action.dest not in ("help", "version"))
+    for parser in commands.choices.values():
+        for action in parser._actions:
+            for option in action.option_strings:
+                if option.startswith("--") and option not in ("--help", "--verbose"):
+                    assert f"`{option}" in README, option
