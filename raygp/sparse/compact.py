@@ -45,26 +45,34 @@ def unpack_model(tensors: Mapping[str, Tensor], model: nn.Module, masks: Masks) 
     """Fill ``model`` and ``masks`` from the compact form, in place.
 
     Raises:
-        ValueError: the form belongs to another model: names or sizes differ (they are named).
+        ValueError: the form belongs to another model: names or sizes differ (they are named). Nothing has changed.
     """
     state = model.state_dict()
     wanted = {f"value/{n}" if n in masks.bits else f"dense/{n}" for n in state} | {f"mask/{n}" for n in masks.bits}
     stored = {key for key in tensors if not key.startswith("state/")}
     if wanted != stored:
         raise ValueError(f"tensors do not fit the model: {', '.join(sorted(wanted ^ stored)[:5])}")
-    bits = {name: unpack_bits(tensors[f"mask/{name}"].to(mask.device), mask.shape) for name, mask in masks.bits.items()}
+    # Everything is checked before anything is filled: a form that is refused leaves model and masks as they were.
+    bits: dict[str, Tensor] = {}
+    for name, mask in masks.bits.items():
+        try:
+            bits[name] = unpack_bits(tensors[f"mask/{name}"].to(mask.device), mask.shape)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
     for name, target in state.items():
         if name in bits:
-            values = tensors[f"value/{name}"]
-            if values.numel() != int(bits[name].sum()):
-                raise ValueError(f"{name}: {values.numel()} values for {int(bits[name].sum())} active connections")
+            values, active = tensors[f"value/{name}"].numel(), int(bits[name].sum())
+            if values != active:
+                raise ValueError(f"{name}: {values} values for {active} active connections")
+        elif tensors[f"dense/{name}"].shape != target.shape:
+            stored_shape = tuple(tensors[f"dense/{name}"].shape)
+            raise ValueError(f"{name}: stored as {stored_shape}, the model has {tuple(target.shape)}")
+    for name, target in state.items():
+        if name in bits:
             target.zero_()
-            target[bits[name]] = values.to(target.device, target.dtype)
+            target[bits[name]] = tensors[f"value/{name}"].to(target.device, target.dtype)
         else:
-            source = tensors[f"dense/{name}"]
-            if source.shape != target.shape:
-                raise ValueError(f"{name}: stored as {tuple(source.shape)}, the model has {tuple(target.shape)}")
-            target.copy_(source)
+            target.copy_(tensors[f"dense/{name}"])
     masks.set(bits)
 
 

@@ -64,27 +64,29 @@ def count_uses(model: nn.Module, example: Tensor) -> FlopCount:
         example: a model input with a batch of one.
     """
     uses: dict[str, float] = {}
-    names = {id(module): name for name, module in model.named_modules()}
-    weights = {layer.parameter for layer in prunable_layers(model)}
+    # By identity, not by path: a weight that several modules share has one name and all of their uses.
+    names = {id(model.get_parameter(layer.parameter)): layer.parameter for layer in prunable_layers(model)}
 
     def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
-        prefix = names[id(module)] + "." if names[id(module)] else ""
-        for local_name, weight in module.named_parameters(recurse=False):
-            name = prefix + local_name
-            if name in weights:
+        for weight in module.parameters(recurse=False):
+            name = names.get(id(weight))
+            if name is not None:
                 uses[name] = uses.get(name, 0.0) + _uses(module, weight, inputs[0], output)
 
     handles = [
         module.register_forward_hook(record)
-        for name, module in model.named_modules()
-        if any(w.rpartition(".")[0] == name for w in weights)
+        for module in model.modules()
+        # An embedding may share its weight with a Linear layer, but it looks rows up: no operations.
+        if isinstance(module, nn.Linear | nn.RNNBase | nn.modules.conv._ConvNd)
     ]
-    training = model.training
+    # Mode by module: model.train() would wake a frozen norm inside a training model.
+    training = [module for module in model.modules() if module.training]
     try:
         model.eval()
         model(example)
     finally:
-        model.train(training)
+        for module in training:
+            module.training = True
         for handle in handles:
             handle.remove()
     return FlopCount(uses, {name: model.get_parameter(name).numel() for name in uses})

@@ -67,6 +67,8 @@ class Masks:
                 raise ValueError(f"{name} is not a prunable parameter of this model")
             if mask.shape != self.bits[name].shape:
                 raise ValueError(f"{name}: mask of shape {tuple(mask.shape)}, weight of {tuple(self.bits[name].shape)}")
+        # Only now, so that refused masks leave all of the old ones (and the generation) in place.
+        for name, mask in bits.items():
             self.bits[name] = mask.to(device=self.bits[name].device, dtype=torch.bool).contiguous().clone()
         self.generation += 1
 

@@ -30,25 +30,31 @@ class PackedReduction:
         self._indices: dict[tuple[int, ...], Tensor] = {}
         self._generation = -1
 
-    def indices(self, parameters: list[nn.Parameter], gradients: list[Tensor]) -> Tensor:
+    def indices(self, parameters: list[Tensor]) -> Tensor:
         """Positions in a bucket's flat buffer of what is sent: active connections and all of unmasked parameters."""
         if self._generation != self.masks.generation:
             self._indices.clear()
             self._generation = self.masks.generation
         key = tuple(id(parameter) for parameter in parameters)
         if key not in self._indices:
-            bits = [self._storage_order(p, g) for p, g in zip(parameters, gradients, strict=True)]
-            self._indices[key] = torch.cat(bits).nonzero().squeeze(1)
+            self._indices[key] = torch.cat([self._storage_order(p) for p in parameters]).nonzero().squeeze(1)
         return self._indices[key]
 
-    def _storage_order(self, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
-        """The parameter's mask in the order in which the bucket stores its gradient (channels-last included)."""
+    def _storage_order(self, parameter: Tensor) -> Tensor:
+        """The parameter's mask in the order in which the bucket stores its gradient (channels-last included).
+
+        DDP lays a gradient out by its parameter's strides if these are dense, else row by row. The tensors of
+        ``bucket.gradients()`` do not tell: they are row-major views of the buffer whatever the order in it.
+        """
+        stored = torch.empty_like(parameter, dtype=torch.bool, requires_grad=False)
+        if stored.stride() != parameter.stride():  # empty_like keeps dense strides, and only these.
+            stored = stored.contiguous()
         name = self._names.get(id(parameter))
         if name is None:
-            return torch.ones(gradient.numel(), dtype=torch.bool, device=gradient.device)
-        stored = torch.empty_strided(gradient.shape, gradient.stride(), dtype=torch.bool, device=gradient.device)
-        stored.copy_(self.masks.bits[name])
-        return stored.as_strided((gradient.numel(),), (1,))
+            stored.fill_(True)
+        else:
+            stored.copy_(self.masks.bits[name])
+        return stored.as_strided((stored.numel(),), (1,))
 
 
 def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
@@ -61,7 +67,7 @@ def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futur
         state.reduced_bytes += buffer.numel() * buffer.element_size()
         buffer.div_(dist.get_world_size())
         return dist.all_reduce(buffer, async_op=True).get_future().then(lambda done: done.value()[0])
-    indices = state.indices(bucket.parameters(), bucket.gradients())
+    indices = state.indices(bucket.parameters())
     packed = buffer.index_select(0, indices).div_(dist.get_world_size())
     state.reduced_bytes += packed.numel() * packed.element_size()
 

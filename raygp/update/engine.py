@@ -47,7 +47,6 @@ from raygp.update.rounds import Next, after_round, round_density
 from raygp.update.seeds import numpy_generator
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
-
 _GROWTH_EXAMPLES = 512
 
 

@@ -142,13 +142,17 @@ def test_a_loss_that_is_not_finite_ends_the_update_with_one_line(line: tuple[Loc
     head = location.read_bytes("head.json")
     console, _ = make_console()
     settings = load_settings("lenet-300-100", None, ["plan.lr=1e30", "plan.clip_norm=null", "plan.batch_size=32"])
-    with pytest.raises(RaygpError, match=r"the training loss became (nan|inf) in epoch 0: try a lower plan.lr") as error:
+    with pytest.raises(
+        RaygpError, match=r"the training loss became (nan|inf) in epoch 0: try a lower plan.lr"
+    ) as error:
         app.update(console, location, settings)
     assert "\n" not in str(error.value)
     assert location.read_bytes("head.json") == head
 
 
-def test_nothing_new_trains_nothing(tmp_path: Path, line: tuple[Location, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_new_trains_nothing(
+    tmp_path: Path, line: tuple[Location, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import shutil
 
     source, _ = line

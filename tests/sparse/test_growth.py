@@ -102,9 +102,7 @@ def test_grown_connections_get_fresh_state_and_the_others_keep_theirs(name: str)
     masks.set(random_masks(conv_net(), 0.3).bits)  # The state stays non-zero everywhere, as a stale one would be.
     masks.apply()
     old_bits = {n: m.clone() for n, m in masks.bits.items()}
-    old_state = {
-        p: {k: v.clone() for k, v in optimizer.state[p].items() if v is not None} for p in model.parameters()
-    }
+    old_state = {p: {k: v.clone() for k, v in optimizer.state[p].items() if v is not None} for p in model.parameters()}
     assert sum(grow(masks, gradient_of(masks, 3), 0.5, 0.1, optimizer).values()) > 0
     for n, parameter in model.named_parameters():
         for key, old in old_state[parameter].items():
@@ -129,7 +127,7 @@ def test_growth_before_the_first_step_needs_no_state() -> None:
     ("upper", "before", "after"), [(1.0, 10, 100), (0.5, 10, 50), (0.29, 10, 29), (0.05, 10, 10), (0.0, 0, 0)]
 )
 def test_growth_stops_at_the_upper_density_bound(upper: float, before: int, after: int) -> None:
-    model, masks = one_row([1.0] * before + [0.0] * (100 - before))
+    _, masks = one_row([1.0] * before + [0.0] * (100 - before))
     gradient = GradientSum({"weight": torch.arange(1.0, 101).view(1, 100)}, 1)
     assert grow(masks, gradient, 1.0, 0.1, bounds={"weight": (0.0, upper)}) == {"weight": after - before}
     assert masks.active == after

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def reference_shares(total: int, wishes: list[int], limits: Limits) -> list[int]
 
     corners = sorted({Fraction(e, w) for w, limit in zip(wishes, limits, strict=True) for e in limit} | {Fraction(0)})
     scale = corners[-1]
-    for left, right in zip(corners, corners[1:], strict=False):
+    for left, right in pairwise(corners):
         at_left, at_right = sum(clipped(left)), sum(clipped(right))
         if at_left <= total <= at_right:  # The sum is linear between two corners.
             flat = at_left == at_right
@@ -82,8 +83,9 @@ def test_pruning_removes_the_smallest_weights(
     model, masks = one_row(weights)
     assert select_pruned(masks, density, distribution)["weight"].int().tolist() == [removed]
     assert prune(masks, density, distribution) == {"weight": sum(removed)}
-    assert model.weight.tolist() == [[0 if gone else w for w, gone in zip(weights, removed, strict=True)]]
-    assert masks.bits["weight"].int().tolist() == [[int(w != 0) - gone for w, gone in zip(weights, removed)]]  # noqa: B905
+    left = [0 if gone else weight for weight, gone in zip(weights, removed, strict=True)]
+    assert model.weight.tolist() == [left]
+    assert masks.bits["weight"].tolist() == [[weight != 0 for weight in left]]
 
 
 def test_an_active_connection_at_zero_is_the_first_to_go() -> None:

@@ -1,0 +1,67 @@
+"""Who may import whom."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1] / "raygp"
+ALLOWED = {
+    "sparse": set(),
+    "store": {"errors"},
+    "tasks": {"errors"},
+    "data": {"errors", "store", "tasks"},
+    "update": {"errors", "sparse", "store", "data", "tasks"},
+    "report": {"errors", "store", "update"},
+    "cluster": {"errors", "sparse", "store", "data", "tasks", "update", "settings"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at whatever depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module in ("ray", "raygp", "torch")}
+    return found
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", list(ALLOWED))
+def test_packages_import_only_what_lies_below_them(package: str) -> None:
+    files = [path for path in FILES if path.is_relative_to(ROOT / package)]
+    assert files
+    for path in files:
+        for module in imports(path):
+            if module.startswith("raygp."):
+                other = module.split(".")[1]
+                assert other == package or other in ALLOWED[package], f"{path.name} imports {module}"
+
+
+def test_the_algorithm_knows_only_torch() -> None:
+    standard = {"__future__", "collections", "contextlib", "dataclasses", "enum", "hashlib", "math", "typing"}
+    for path in FILES:
+        if path.is_relative_to(ROOT / "sparse"):
+            top = {module.split(".")[0] for module in imports(path)}
+            assert top <= standard | {"torch", "raygp"}, path.name
+
+
+def test_ray_is_imported_in_its_own_places_only() -> None:
+    for path in FILES:
+        modules = imports(path)
+        if not path.is_relative_to(ROOT / "cluster"):
+            assert not any(module.startswith(("ray.train", "ray.tune")) for module in modules), path.name
+        if not path.is_relative_to(ROOT / "cluster") and not path.is_relative_to(ROOT / "data"):
+            assert not any(module.split(".")[0] == "ray" for module in modules), path.name
+
+
+def test_nothing_is_unpickled() -> None:
+    for path in FILES:
+        assert not {"pickle", "cloudpickle", "joblib"} & {module.split(".")[0] for module in imports(path)}, path.name
+        assert not re.search(r"(?<!safetensors\.)torch\.load\(", path.read_text()), path.name

@@ -1,0 +1,227 @@
+"""Phases: what they do to masks, weights and optimizer state, and what they write down."""
+
+import numpy as np
+import pytest
+import torch
+
+from raygp.errors import TrainingError
+from raygp.sparse import state_tensors
+from raygp.update.candidate import add_output_rows, make_learner
+from raygp.update.engine import Outcome, Update, learning_rate
+from raygp.update.gate import judge
+from raygp.update.learner import Learner
+from raygp.update.plan import GrowPhase, Plan, PrunePhase
+from raygp.update.replay import draw_replay
+from raygp.update.rounds import Next, after_round
+from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run
+
+OPTIMIZERS = {
+    "sgd": {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "adam": {"name": "adam", "weight_decay": 0.01},
+    "adamw": {"name": "adamw", "weight_decay": 0.01},
+}
+
+
+@pytest.fixture(scope="module")
+def parent() -> Outcome:
+    return run(SYNTHESIS, None)[0]
+
+
+def learner_of(plan: Plan, parent: Outcome) -> Learner:
+    return make_learner(TASK, DATA, plan, num_classes=10, seed=1, parent=parent.tensors)
+
+
+def assert_dormant_is_zero(learner: Learner) -> None:
+    for name, mask in learner.masks.bits.items():
+        weight = learner.masks.parameter(name)
+        assert not bool(weight.detach()[~mask].any()), name
+        for key, state in state_tensors(learner.optimizer, weight):
+            assert not bool(state[~mask].any()), (name, key)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_dormant_connections_are_zero_after_every_step_of_every_phase(parent: Outcome, optimizer: str) -> None:
+    plan = Plan.model_validate(ALL_KINDS.model_dump() | {"optimizer": OPTIMIZERS[optimizer], "lr": 0.005})
+    learner = learner_of(plan, parent)
+    kinds: set[str] = set()
+    update = Update(plan, learner, DATA, seed=1, has_parent=True, gate_tolerance=1.0)
+
+    def check(*_: object) -> None:
+        assert_dormant_is_zero(learner)
+        kinds.add(update.state.records[-1].kind)
+
+    learner.optimizer.register_step_post_hook(check)
+    update.run()
+    assert kinds == {"grow-new", "grow-all", "prune-recoverable", "prune-permanent"}
+
+
+def test_growth_and_gradual_pruning_end_at_the_plans_density_and_add_up(parent: Outcome) -> None:
+    outcome, _ = run(ALL_KINDS, parent)
+    assert outcome.active_connections == round(0.1 * outcome.total_connections)
+    grown = sum(phase["grown"] for phase in outcome.phases)
+    pruned = sum(phase["pruned"] for phase in outcome.phases)
+    assert parent.active_connections + grown - pruned == outcome.active_connections
+    assert outcome.phases[0]["grown"] > 0
+    assert outcome.phases[0]["density_after"] > parent.density
+
+
+def test_a_recoverable_round_that_loses_too_much_is_undone_bit_for_bit(
+    parent: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "prune-recoverable", "epochs": 1, "beta": 0.9, "beta_floor": 0.8}], "density": 0.001,
+         "batch_size": 16, "lr": 0.02, "tolerance": 0.0}
+    )  # fmt: skip
+    learner = learner_of(plan, parent)
+    # Some momentum to restore.
+    learner.train_epoch(np.arange(100), 99, before_step=lambda done: None)
+    update = Update(plan, learner, DATA, seed=1, has_parent=True, gate_tolerance=1.0)
+    before = update._pack()
+    accuracies = iter([1.0, 0.0])
+    accuracy = learner.accuracy
+    monkeypatch.setattr(learner, "accuracy", lambda split: next(accuracies, None) or accuracy(split))
+    monkeypatch.setattr(update, "_outcome", lambda: None)
+    update.run()
+    after = update._pack()
+    assert update.state.records[0].restored > 0 and update.state.records[0].pruned == 0
+    assert set(before) == set(after)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_the_ledger_charges_growth_training_and_a_third_for_a_scan(parent: Outcome) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "grow-new", "epochs": 0, "alpha": 0.0}, {"kind": "grow-all", "alpha": 0.0, "epochs": 2}],
+         "batch_size": 10, "replay": {"share": 0.5, "hard": 0.5}, "lr": 0.01}
+    )  # fmt: skip
+    outcome, _ = run(plan, parent)
+    scan, passes, trained = 60 / 3, 40 + 70, 2 * 70
+    assert outcome.ledger["examples"] == pytest.approx(scan + passes + trained)
+    dense, active = 2 * outcome.total_connections, 2 * outcome.active_connections
+    assert outcome.ledger["dense_flops"] == pytest.approx(3 * dense * (scan + passes + trained))
+    assert outcome.ledger["sparse_flops"] == pytest.approx(
+        3 * active * (scan + trained) + (2 * active + dense) * passes
+    )
+
+
+def test_a_loss_that_is_not_finite_names_the_epoch(parent: Outcome) -> None:
+    plan = Plan.model_validate({"phases": [{"kind": "grow-all"}], "lr": 1e30, "batch_size": 16})
+    with pytest.raises(TrainingError, match=r"loss became (nan|inf) in epoch 0: try a lower plan.lr"):
+        run(plan, parent)
+
+
+def test_a_phase_stops_early_when_validation_does_not_improve(parent: Outcome) -> None:
+    phase = {"kind": "grow-all", "epochs": 9, "schedule": "constant", "patience": 2, "lr": 1e-9, "alpha": 0.0}
+    outcome, _ = run(Plan.model_validate({"phases": [phase], "batch_size": 16}), parent)
+    assert outcome.phases[0]["epochs"] == 3
+    assert outcome.phases[0]["stopped"] == "no better validation accuracy"
+
+
+def test_a_rejected_candidate_is_not_tested(parent: Outcome) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "prune-permanent", "gradual": True, "epochs": 1}], "density": 0.002, "batch_size": 16,
+         "lr": 1e-9, "distribution": "global"}
+    )  # fmt: skip
+    learner = learner_of(plan, parent)
+    outcome = Update(plan, learner, DATA, seed=1, has_parent=True, gate_tolerance=0.0).run()
+    assert outcome.val_accuracy < parent.val_accuracy
+    assert not outcome.verdict.promoted and outcome.test_accuracy is None
+
+
+def test_the_gate() -> None:
+    assert judge(0.5, None, 0.0).promoted
+    assert judge(0.898, 0.9, 0.002).promoted
+    assert not judge(0.8979, 0.9, 0.002).promoted
+    assert judge(0.8979, 0.9, 0.002).reason == "rejected: validation 89.79%, parent 90.00%, tolerance 0.20%"
+
+
+@pytest.mark.parametrize(
+    ("kind", "rounds", "accuracy", "at_goal", "restore", "beta", "follows"),
+    [
+        ("prune-recoverable", 1, 0.90, True, False, 0.4, Next.PHASE),
+        ("prune-recoverable", 1, 0.90, False, False, 0.4, Next.ROUND),
+        ("prune-recoverable", 3, 0.90, False, False, 0.4, Next.PHASE),
+        ("prune-recoverable", 1, 0.80, True, True, 0.2, Next.ROUND),
+        ("prune-recoverable", 3, 0.80, False, True, 0.2, Next.PHASE),
+        ("prune-permanent", 1, 0.80, False, False, 0.4, Next.PHASE),
+        ("prune-permanent", 1, 0.90, False, False, 0.4, Next.ROUND),
+    ],
+)
+def test_what_follows_a_round(
+    kind: str, rounds: int, accuracy: float, at_goal: bool, restore: bool, beta: float, follows: Next
+) -> None:
+    phase = PrunePhase.model_validate({"kind": kind, "rounds": 3, "beta": 0.4, "beta_floor": 0.15})
+    plan = Plan(phases=(phase,), tolerance=0.01)
+    decision = after_round(phase, plan, rounds=rounds, beta=0.4, accuracy=accuracy, reference=0.905, at_goal=at_goal)
+    assert (decision.restore, decision.beta, decision.next) == (restore, beta, follows)
+
+
+def test_recoverable_pruning_gives_up_at_the_floor_of_its_ratio() -> None:
+    phase = PrunePhase.model_validate({"kind": "prune-recoverable", "rounds": 9, "beta_floor": 0.15})
+    plan = Plan(phases=(phase,))
+    decision = after_round(phase, plan, rounds=1, beta=0.2, accuracy=0.1, reference=0.9, at_goal=False)
+    assert decision.restore and decision.next is Next.PHASE
+
+
+def test_learning_rates() -> None:
+    cycle = GrowPhase(kind="grow-new", warmup=0.2)
+    constant = GrowPhase(kind="grow-new", schedule="constant")
+    rates = [learning_rate(cycle, 1.0, done) for done in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert rates == pytest.approx([0.1, 0.55, 1.0, 0.5, 0.0])
+    assert learning_rate(constant, 1.0, 0.7) == 1.0
+
+
+def test_replay_takes_the_hardest_and_fills_up_at_random() -> None:
+    from raygp.update.plan import ReplaySettings
+
+    asked: list[np.ndarray] = []
+
+    def losses(ids: np.ndarray) -> np.ndarray:
+        asked.append(ids)
+        return (ids >= 90).astype(np.float32)  # The last ten are hard.
+
+    chosen = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 3, losses)
+    assert len(chosen) == len(set(chosen.tolist())) == 20
+    assert set(range(90, 100)) <= set(chosen.tolist())
+    assert len(asked[0]) == 100
+    again = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 3, losses)
+    other = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 4, losses)
+    assert np.array_equal(chosen, again) and not np.array_equal(chosen, other)
+    draw_replay(ReplaySettings(share=0.2, hard=0.5, scan=0.3), 100, 3, losses)
+    assert len(asked[-1]) == 30
+    assert len(draw_replay(ReplaySettings(share=0.0), 100, 3, losses)) == 0
+    assert np.array_equal(draw_replay(ReplaySettings(share=1.0), 100, 3, losses), np.arange(100))
+
+
+def test_new_classes_leave_the_old_logits_alone(parent: Outcome) -> None:
+    from raygp.sparse import Masks, unpack_model
+
+    inputs = TASK.prepare(DATA.train.inputs[:8], None)
+    models = []
+    for classes in (10, 12):
+        model = TASK.build_model(classes)
+        masks = Masks(model)
+        rows = classes - 10
+        tensors = add_output_rows(parent.tensors, TASK.classifier, model, rows) if rows else parent.tensors
+        unpack_model(tensors, model, masks)
+        models.append(model)
+    old, new = (model(inputs) for model in models)
+    assert torch.allclose(new[:, :10], old, atol=1e-6)
+    assert not bool(new[:, 10:].any())
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_resident_batches_of_all_ranks_are_the_global_batches(ranks: int) -> None:
+    ids = np.arange(7, 95)
+    whole = [batch.ids for batch in DATA.epoch(ids, 17, 4, 0, 1)]
+    parts = [[batch.ids for batch in DATA.epoch(ids, 17, 4, rank, ranks)] for rank in range(ranks)]
+    assert len(whole) == len(ids) // 17
+    for step, batch in enumerate(whole):
+        assert np.array_equal(np.concatenate([parts[rank][step] for rank in range(ranks)]), batch)
+    other = [batch.ids for batch in DATA.epoch(ids, 17, 5, 0, 1)]
+    assert not np.array_equal(whole[0], other[0])
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+def test_resident_evaluation_counts_every_row_once(ranks: int) -> None:
+    rows = [batch.ids for rank in range(ranks) for batch in DATA.evaluation("val", 4, rank, ranks)]
+    assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(37))

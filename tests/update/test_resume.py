@@ -1,0 +1,116 @@
+"""An update that goes on from any of its checkpoints ends as the one that was never interrupted."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from raygp.data.resident import Examples, ResidentData
+from raygp.errors import TrainingError
+from raygp.tasks import make_task
+from raygp.update.candidate import make_learner
+from raygp.update.checkpoints import load, save_checkpoint
+from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.plan import Plan
+from raygp.update.state import Checkpoint
+
+TASK = make_task({"name": "lenet-300-100", "augment": "shift"})
+SYNTHESIS = Plan.model_validate(
+    {"phases": [{"kind": "prune-permanent", "gradual": True, "epochs": 2}], "batch_size": 16, "lr": 0.02}
+)
+ALL_KINDS = Plan.model_validate(
+    {
+        "phases": [
+            {"kind": "grow-new", "epochs": 1, "schedule": "constant"},
+            {"kind": "grow-all", "epochs": 1},
+            {"kind": "prune-recoverable", "epochs": 1, "rounds": 3, "beta": 0.5, "tolerance": 0.0, "density": 0.05},
+            {"kind": "prune-permanent", "epochs": 2, "gradual": True},
+        ],
+        "batch_size": 16,
+        "lr": 0.02,
+        "replay": {"share": 0.5},
+    }
+)
+
+
+def make_data(old: int = 60, new: int = 40) -> ResidentData:
+    generator = np.random.default_rng(0)
+    prototypes = generator.integers(0, 255, (10, 1, 28, 28))
+
+    def examples(count: int) -> Examples:
+        targets = generator.integers(0, 10, count)
+        noisy = np.clip(prototypes[targets] * 0.5 + generator.normal(60, 50, (count, 1, 28, 28)), 0, 255)
+        return Examples(torch.from_numpy(noisy.astype(np.uint8)), torch.from_numpy(targets))
+
+    return ResidentData(examples(old + new), old, {"val": examples(37), "test": examples(23)})
+
+
+DATA = make_data()
+
+
+class Collector:
+    """Keeps every checkpoint that is offered."""
+
+    def __init__(self) -> None:
+        self.checkpoints: list[Checkpoint] = []
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        self.checkpoints.append(make())
+
+
+def run(plan: Plan, parent: Outcome | None, start: Checkpoint | None = None) -> tuple[Outcome, list[Checkpoint]]:
+    learner = make_learner(TASK, DATA, plan, num_classes=10, seed=5, parent=parent.tensors if parent else None)
+    collector = Collector()
+    update = Update(plan, learner, DATA, seed=5, has_parent=parent is not None, gate_tolerance=1.0, observer=collector)
+    if start is not None:
+        update.resume(start)
+    return update.run(), collector.checkpoints
+
+
+@pytest.fixture(scope="module")
+def parent() -> Outcome:
+    return run(SYNTHESIS, None)[0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_every_checkpoint_leads_to_the_same_bits(parent: Outcome, optimizer: str, tmp_path: Path) -> None:
+    lr = {"sgd": 0.02, "adamw": 0.001}[optimizer]
+    plan = ALL_KINDS.model_copy(
+        update={"optimizer": ALL_KINDS.optimizer.model_copy(update={"name": optimizer}), "lr": lr}
+    )
+    whole, checkpoints = run(plan, parent)
+    assert len(checkpoints) >= 5
+    for number, checkpoint in enumerate(checkpoints):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        save_checkpoint(folder, checkpoint)
+        resumed, _ = run(plan, parent, load(folder))
+        assert resumed.mask_digest == whole.mask_digest
+        assert all(torch.equal(resumed.tensors[key], value) for key, value in whole.tensors.items())
+        assert resumed.phases == whole.phases
+        assert {**resumed.ledger, "worker_seconds": 0} == {**whole.ledger, "worker_seconds": 0}
+        assert (resumed.val_accuracy, resumed.test_accuracy) == (whole.val_accuracy, whole.test_accuracy)
+
+
+def test_a_checkpoint_with_other_masks_is_refused(parent: Outcome) -> None:
+    _, checkpoints = run(ALL_KINDS, parent)
+    tampered = Checkpoint({**checkpoints[0].state, "mask_digest": "0" * 16}, checkpoints[0].tensors)
+    with pytest.raises(TrainingError, match="masks do not match their digest"):
+        run(ALL_KINDS, parent, tampered)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tensors.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(TrainingError, match=rf"checkpoint {tmp_path.name} cannot be read .*: delete it and run again"):
+        load(tmp_path)
+
+
+def test_the_same_update_twice_is_the_same_and_another_seed_is_not(parent: Outcome) -> None:
+    first, again = run(ALL_KINDS, parent)[0], run(ALL_KINDS, parent)[0]
+    assert first.mask_digest == again.mask_digest
+    assert all(torch.equal(first.tensors[key], value) for key, value in again.tensors.items())
