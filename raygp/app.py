@@ -96,10 +96,11 @@ def update(console: Console, location: Location, settings: RunSettings, verbose:
     state = line_state(location)
     if not state.pending:
         head = state.card.version if state.card else "no version yet"
-        console.print(f"nothing new: {head} has seen all {len(state.seen)} arrivals of {location.root}")
+        console.print(f"nothing new: {head} has seen every arrival ({len(state.seen)}) of {location.root}")
         return []
     next_job(location, state, state.pending[0], settings)
-    console.print(f"{len(state.pending)} new arrivals for {location.root}; starting Ray ...")
+    waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
+    console.print(f"{waiting} for {location.root}; starting Ray ...")
     promoted: list[Card] = []
     lines = contextlib.ExitStack()
 

@@ -12,6 +12,9 @@ from typing import Literal
 from raygp.sparse.layers import Layer
 from raygp.sparse.masks import Masks
 
+Bounds = Mapping[str, tuple[float, float]]
+"""By parameter name, the lowest and highest density allowed."""
+
 Distribution = Literal["uniform", "erk", "global"]
 """uniform: every layer at the same density. erk: Erdos-Renyi-Kernel, layers with few inputs and outputs denser
 (Mocanu et al. 2018; Evci et al. 2020). global: magnitudes compete over all layers (see raygp.sparse.pruning)."""
@@ -21,7 +24,7 @@ def layer_budgets(
     masks: Masks,
     density: float,
     distribution: Literal["uniform", "erk"],
-    bounds: Mapping[str, tuple[float, float]] | None = None,
+    bounds: Bounds | None = None,
 ) -> dict[str, int]:
     """Connections by layer name that add up to ``round(density * total)``.
 
@@ -85,5 +88,5 @@ def bound_counts(size: int, bounds: tuple[float, float]) -> tuple[int, int]:
     return math.ceil(bounds[0] * size - 1e-6), math.floor(bounds[1] * size + 1e-6)
 
 
-def _limits(layer: Layer, size: int, bounds: Mapping[str, tuple[float, float]] | None) -> tuple[int, int]:
+def _limits(layer: Layer, size: int, bounds: Bounds | None) -> tuple[int, int]:
     return bound_counts(size, (bounds or {}).get(layer.parameter, (0.0, 1.0)))

@@ -13,14 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from raygp.sparse.budgets import bound_counts
+from raygp.sparse.budgets import Bounds, bound_counts
 from raygp.sparse.layers import Layer
 from raygp.sparse.masks import Masks
 from raygp.sparse.optimizer import clear_state
 from raygp.sparse.selection import select_largest
-
-Bounds = Mapping[str, tuple[float, float]]
-"""By parameter name, the lowest and highest density allowed."""
 
 
 @dataclass(frozen=True)

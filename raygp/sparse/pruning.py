@@ -6,18 +6,14 @@ gone (permanent) is the phase's business, which snapshots the model before it pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from raygp.sparse.budgets import Distribution, bound_counts, layer_budgets
+from raygp.sparse.budgets import Bounds, Distribution, bound_counts, layer_budgets
 from raygp.sparse.masks import Masks
 from raygp.sparse.optimizer import clear_state
 from raygp.sparse.selection import select_largest, select_smallest
-
-Bounds = Mapping[str, tuple[float, float]]
 
 
 def cubic_density(start: float, end: float, progress: float) -> float:

@@ -6,9 +6,8 @@ import math
 
 import torch
 
-from raygp.sparse.budgets import layer_budgets
+from raygp.sparse.budgets import Bounds, layer_budgets
 from raygp.sparse.masks import Masks
-from raygp.sparse.pruning import Bounds
 from raygp.sparse.selection import select_largest
 
 

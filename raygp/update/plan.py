@@ -64,7 +64,7 @@ class _Phase(Settings):
 
 
 class GrowPhase(_Phase):
-    """Activate dormant connections by gradient, then train. See DESIGN of the algorithm in the README."""
+    """Activate dormant connections by gradient (:mod:`raygp.sparse.growth`), then train."""
 
     kind: Literal["grow-new", "grow-all"]
     """grow-new: on the arrival's data only. grow-all: on replay and arrival."""

@@ -162,4 +162,4 @@ def test_nothing_new_trains_nothing(
     monkeypatch.setattr("raygp.app.ray_session", None)  # Touching Ray would raise.
     console, out = make_console()
     assert app.update(console, Location(str(copy)), load_settings("lenet-300-100")) == []
-    assert "nothing new: v0001 has seen all 2 arrivals" in out.getvalue()
+    assert "nothing new: v0001 has seen every arrival (2)" in out.getvalue()
