@@ -137,7 +137,7 @@ def main() -> None:
         spread = f"{row['ratio']:.3f} ({row['ratio_min']:.3f} - {row['ratio_max']:.3f})"
         times = (f"{row['plain_ms']:.2f}", f"{row['masked_ms']:.2f}")
         table.add_row(row["case"], row["variant"], *times, spread, f"{row['limit']:.2f}")
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=110).print(table)
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1))
 
