@@ -26,8 +26,8 @@ _FAST = {
 def ray_session(verbose: bool = False) -> Iterator[None]:
     """A Ray cluster for the time of the block.
 
-    Joins the cluster that ``RAY_ADDRESS`` names (set inside ``ray job submit``), or one this process is connected to
-    already; else starts one on this machine and ends it afterwards.
+    Joins the cluster that ``RAY_ADDRESS`` names (set inside ``ray job submit``), one this process is connected to
+    already, or one that runs on this machine (``ray start``); else starts one here and ends it afterwards.
 
     Args:
         verbose: let Ray's own logs through.
