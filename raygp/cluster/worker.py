@@ -119,9 +119,10 @@ class _Reporter:
         self._last = 0.0
 
     def progress(self, progress: Progress) -> None:
-        """Post it, unless the last one is only just out."""
+        """Post it, unless the last one is only just out and the epoch goes on."""
         now = time.monotonic()
-        if self._rank == 0 and (progress.step is None or now - self._last > _SHOW_INTERVAL_S):
+        ends_epoch = progress.step is None or progress.step.step == progress.step.steps
+        if self._rank == 0 and (ends_epoch or now - self._last > _SHOW_INTERVAL_S):
             sent = self._board.push.remote(progress)
             self._last = now
             if progress.step is None:
