@@ -114,6 +114,7 @@ def _work(number: int, world: int, folder: str) -> None:
     report.buffer_bytes = average_buffers(model)
     report.buffers = dict(model.named_buffers())
     torch.save(report, f"{folder}/report-{number}.pt")
+    dist.barrier()  # No rank hangs up while another is still in a reduction.
     dist.destroy_process_group()
 
 
