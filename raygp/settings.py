@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from raygp.errors import InputError
-from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, ReplaySettings, Settings, Share
+from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, SelectionSettings, Settings, Share
 from raygp.update.plans import Role, named_plan, plan_names
 
 
@@ -149,7 +149,9 @@ def _siblings(path: list[str]) -> list[str]:
         return list(RunSettings.model_fields)
     if "phases" in path:
         return [*GrowPhase.model_fields, *PrunePhase.model_fields]
-    nested = {"optimizer": OptimizerSettings, "replay": ReplaySettings}.get(path[-2], Plan)
+    nested = {"optimizer": OptimizerSettings, "replay": SelectionSettings, "arrival": SelectionSettings}.get(
+        path[-2], Plan
+    )
     return list(nested.model_fields)
 
 

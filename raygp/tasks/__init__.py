@@ -12,7 +12,7 @@ from raygp.errors import InputError
 from raygp.tasks.images import ImageTask
 from raygp.tasks.lenet import lenet_5_task, lenet_300_100_task
 from raygp.tasks.protocol import Task
-from raygp.tasks.resnet import resnet18_task
+from raygp.tasks.resnet import resnet18_small_task, resnet18_task
 from raygp.tasks.spec import TaskSpec
 
 __all__ = ["TASKS", "ImageTask", "Task", "TaskSpec", "make_task"]
@@ -21,6 +21,7 @@ TASKS: dict[str, Callable[[TaskSpec], ImageTask]] = {
     "lenet-300-100": lenet_300_100_task,
     "lenet-5": lenet_5_task,
     "resnet18": resnet18_task,
+    "resnet18-small": resnet18_small_task,
 }
 """By name, what makes the task from its spec."""
 

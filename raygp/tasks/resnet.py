@@ -1,12 +1,16 @@
-"""ResNet-18 on images of any size."""
+"""ResNet-18 on images of any size, whole and narrow."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock
 
 from raygp.tasks.images import ImageTask
 from raygp.tasks.spec import TaskSpec
+
+_SMALL_WIDTH = 32
 
 
 def build_resnet18(channels: int, num_classes: int) -> nn.Module:
@@ -14,11 +18,63 @@ def build_resnet18(channels: int, num_classes: int) -> nn.Module:
     model = resnet18(weights=None, num_classes=num_classes)
     if channels != 3:
         model.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+        _init_convolutions(model.conv1)
     return model
+
+
+class NarrowResNet18(nn.Module):
+    """ResNet-18 with ``width`` channels in its first stage instead of 64: N x channels x H x W to N x num_classes.
+
+    Depth, strides and parameter names are torchvision's; weights lie channels-last, which is faster at this width.
+    """
+
+    def __init__(self, channels: int, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = _stage(width, width, 1)
+        self.layer2 = _stage(width, 2 * width, 2)
+        self.layer3 = _stage(2 * width, 4 * width, 2)
+        self.layer4 = _stage(4 * width, 8 * width, 2)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(8 * width, num_classes)
+        _init_convolutions(self)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        features = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        features = self.layer4(self.layer3(self.layer2(self.layer1(features))))
+        return self.fc(self.avgpool(features).flatten(1))
+
+
+def _stage(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1:
+        projection = nn.Conv2d(channels_in, channels, kernel_size=1, stride=stride, bias=False)
+        shortcut = nn.Sequential(projection, nn.BatchNorm2d(channels))
+    return nn.Sequential(BasicBlock(channels_in, channels, stride, shortcut), BasicBlock(channels, channels))
+
+
+def _init_convolutions(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def build_resnet18_small(channels: int, num_classes: int) -> nn.Module:
+    """ResNet-18 at half the width, a quarter of the weights: N x channels x H x W to N x num_classes."""
+    return NarrowResNet18(channels, num_classes, _SMALL_WIDTH)
 
 
 def resnet18_task(spec: TaskSpec) -> ImageTask:
     """The task of ResNet-18. Its output layer has a floor (30 % density); ``spec.dense`` names by default the first
     convolution, which holds 9,408 of 11.2 million weights."""
     return ImageTask(spec, build_resnet18, classifier="fc", density_bounds={"fc.weight": (0.3, 1.0)})
+
+
+def resnet18_small_task(spec: TaskSpec) -> ImageTask:
+    """The task of ResNet-18 at half the width (2.8 million weights), for machines without a GPU."""
+    return ImageTask(spec, build_resnet18_small, classifier="fc", density_bounds={"fc.weight": (0.3, 1.0)})

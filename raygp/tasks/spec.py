@@ -25,12 +25,12 @@ class TaskSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: Literal["resnet18", "lenet-300-100", "lenet-5"]
+    name: Literal["resnet18", "resnet18-small", "lenet-300-100", "lenet-5"]
     """The model."""
     image_size: Annotated[int, Field(ge=8, le=1024)]
     """Height and width of the model's input in pixels. The lenets' is 28, which is also their default."""
     channels: Literal[1, 3]
-    """1: grey. 3: RGB. Default 3 for resnet18, 1 for the lenets."""
+    """1: grey. 3: RGB. Default 3 for the ResNets, 1 for the lenets."""
     augment: Augment = "none"
     """shift: random crop of the zero-padded image. shift-flip: that, and a mirror image half of the time.
     resized-crop: a random part (35-100 % of the area, aspect 3:4 to 4:3) scaled to the full size, and the mirror."""
@@ -41,7 +41,7 @@ class TaskSpec(BaseModel):
     std: tuple[Positive, ...]
     """By channel, divided by after that. Defaults as for ``mean``."""
     dense: tuple[str, ...]
-    """Parameters that are never pruned. Default: the first convolution of resnet18; none of the lenets'."""
+    """Parameters that are never pruned. Default: the first convolution of the ResNets; none of the lenets'."""
 
     @model_validator(mode="before")
     @classmethod

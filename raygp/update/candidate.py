@@ -68,6 +68,7 @@ def make_learner(
         batch_size=plan.batch_size,
         clip_norm=plan.clip_norm,
         packed_gradients=packed_gradients,
+        precision=plan.precision,
     )
 
 

@@ -39,10 +39,10 @@ from raygp.sparse import (
     unpack_optimizer,
     verify_masks,
 )
+from raygp.update.examples import choose_examples
 from raygp.update.gate import Verdict, judge
 from raygp.update.learner import Learner, Step
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
-from raygp.update.replay import draw_replay
 from raygp.update.rounds import Next, after_round, round_density
 from raygp.update.seeds import numpy_generator
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
@@ -65,6 +65,8 @@ class Progress:
     """Where the running epoch stands; None at its end."""
     val_accuracy: float | None = None
     """At the end of an epoch."""
+    ledger: dict[str, float] | None = None
+    """What the update has spent, at the end of an epoch."""
 
 
 class Observer(Protocol):
@@ -130,7 +132,7 @@ class Update:
         self.masks = learner.masks
         self._bounds = learner.task.density_bounds
         self._snapshot: Tensors | None = None
-        self._replay: np.ndarray | None = None
+        self._chosen: np.ndarray | None = None
         self._seconds_before = 0.0
         self._started = time.perf_counter()
 
@@ -145,8 +147,8 @@ class Update:
         if self.masks.digest() != self.state.mask_digest:
             raise TrainingError("the checkpoint's masks do not match their digest: delete its folder, run again")
         self._snapshot = _with_prefix(checkpoint.tensors, "snapshot/") or None
-        if "replay" in checkpoint.tensors:
-            self._replay = checkpoint.tensors["replay"].numpy()
+        if "chosen" in checkpoint.tensors:
+            self._chosen = checkpoint.tensors["chosen"].numpy()
         self.learner.ledger = self.state.ledger
         self._seconds_before = self.state.ledger.worker_seconds
 
@@ -294,13 +296,20 @@ class Update:
     # -- data, state, results -------------------------------------------------------------------------------------
 
     def _ids(self, phase: GrowPhase | PrunePhase) -> np.ndarray:
-        """The phase's training examples: the arrival alone, or replay and arrival."""
+        """The phase's training examples: the arrival alone, or what is chosen of replay and arrival."""
         new = np.arange(self.data.old_rows, self.data.old_rows + self.data.new_rows)
         if phase.kind == "grow-new":
             return new
-        if self._replay is None:
-            self._replay = draw_replay(self.plan.replay, self.data.old_rows, self.seed, self.learner.losses)
-        return np.concatenate([self._replay, new])
+        if self._chosen is None:
+            old = np.arange(self.data.old_rows)
+            parts = [("replay", old, self.plan.replay), ("arrival", new, self.plan.arrival)]
+            self._chosen = np.concatenate(
+                [
+                    choose_examples(settings, ids, numpy_generator(self.seed, purpose), self.learner.losses)
+                    for purpose, ids, settings in parts
+                ]
+            )
+        return self._chosen
 
     def _verify(self) -> None:
         self.learner.ledger.reduced_bytes += verify_masks(self.masks) * self.learner.world_size
@@ -310,7 +319,7 @@ class Update:
         return pack_model(learner.model, self.masks) | pack_optimizer(learner.optimizer, learner.model, self.masks)
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        own = {key: value for key, value in tensors.items() if key != "replay" and not key.startswith("snapshot/")}
+        own = {key: value for key, value in tensors.items() if key != "chosen" and not key.startswith("snapshot/")}
         unpack_model(own, self.learner.model, self.masks)
         unpack_optimizer(own, self.learner.optimizer, self.learner.model, self.masks)
 
@@ -321,8 +330,8 @@ class Update:
         self.state.mask_digest = self.masks.digest()
         tensors = self._pack()
         tensors |= {f"snapshot/{key}": value for key, value in (self._snapshot or {}).items()}
-        if self._replay is not None:
-            tensors["replay"] = torch.from_numpy(self._replay)
+        if self._chosen is not None:
+            tensors["chosen"] = torch.from_numpy(self._chosen)
         return Checkpoint(self.state.to_dict(), tensors)
 
     def _charge_seconds(self) -> None:
@@ -331,6 +340,8 @@ class Update:
 
     def _progress(self, phase: GrowPhase | PrunePhase, step: Step | None) -> Progress:
         cursor = self.state.cursor
+        if step is None:
+            self._charge_seconds()
         return Progress(
             cursor.phase,
             len(self.plan.phases),
@@ -340,6 +351,7 @@ class Update:
             self.masks.density,
             step,
             self.state.val_accuracy if step is None else None,
+            self.learner.ledger.to_dict() if step is None else None,
         )
 
     def _outcome(self) -> Outcome:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -77,10 +78,12 @@ class Learner:
         batch_size: int,
         clip_norm: float | None = None,
         packed_gradients: bool = True,
+        precision: Literal["fp32", "bf16"] = "fp32",
     ) -> None:
         self.task, self.model, self.masks, self.optimizer, self.data = task, model, masks, optimizer, data
         self.seed, self.batch_size, self.clip_norm = seed, batch_size, clip_norm
         self.device = next(model.parameters()).device
+        self.precision = precision
         self.ledger = CostLedger()
         self.rank, self.world_size = rank(), world_size()
         self._uses: FlopCount | None = None
@@ -128,7 +131,7 @@ class Learner:
             draws = torch.rand(
                 batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
             )[batch.offset : batch.offset + len(targets)].to(self.device)
-            losses = self.task.losses(network(self.task.prepare(inputs, draws)), targets)
+            losses = self._losses(network, self.task.prepare(inputs, draws), targets)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (self.world_size / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
@@ -164,7 +167,7 @@ class Learner:
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
-                self.task.losses(network(self.task.prepare(inputs, None)), targets).sum().backward()
+                self._losses(network, self.task.prepare(inputs, None), targets).sum().backward()
                 examples += len(targets)
         sums = {}
         for name in self.masks.bits:
@@ -187,7 +190,7 @@ class Learner:
         place = {int(sample): i for i, sample in enumerate(ids)}
         for batch in self.data.scan(ids, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
-            losses = self.task.losses(self.model(self.task.prepare(inputs, None)), targets)
+            losses = self._losses(self.model, self.task.prepare(inputs, None), targets)
             found[[place[int(sample)] for sample in batch.ids]] = losses.float().cpu()
         # A third of a pass: forward only.
         dense = self._count().dense_forward()
@@ -202,7 +205,7 @@ class Learner:
         found = torch.zeros(rows)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
-            outputs = self.model(self.task.prepare(inputs, None))
+            outputs = self._outputs(self.model, self.task.prepare(inputs, None))
             found[torch.from_numpy(batch.ids)] = self.task.correct(outputs, targets).float().cpu()
         return self._sum(found).numpy()
 
@@ -215,6 +218,17 @@ class Learner:
         """Give every parameter the learning rate ``lr``."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+
+    def _outputs(self, network: nn.Module, inputs: Tensor) -> Tensor:
+        """Float32 outputs at the learner's precision."""
+        if self.precision == "fp32":
+            return network(inputs)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            outputs = network(inputs)
+        return outputs.float()
+
+    def _losses(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return self.task.losses(self._outputs(network, inputs), targets)
 
     def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)

@@ -33,15 +33,15 @@ class OptimizerSettings(Settings):
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
 
 
-class ReplaySettings(Settings):
-    """Which earlier examples the phases over ``replay + arrival`` see again."""
+class SelectionSettings(Settings):
+    """Which examples of a part of the data the phases over ``replay + arrival`` train on."""
 
-    share: Share = 0.1
-    """Part of the old training examples that is replayed."""
-    hard: Share = 0.7
-    """Part of the replayed examples that is chosen by highest loss under the parent; the rest is random."""
+    share: Share = 1.0
+    """Part of the examples that is chosen."""
+    hard: Share = 1.0
+    """Part of the chosen examples that is taken by highest loss under the model; the rest is random."""
     scan: Share = 1.0
-    """Part of the old examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
+    """Part of the examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
 
 
 class _Phase(Settings):
@@ -136,7 +136,12 @@ class Plan(Settings):
     seed_density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     """Density of the random network that an initial synthesis starts from; updates do not use it."""
     optimizer: OptimizerSettings = OptimizerSettings()
-    replay: ReplaySettings = ReplaySettings()
+    replay: SelectionSettings = SelectionSettings(share=0.1, hard=0.7)
+    """Which of the earlier arrivals' examples are seen again."""
+    arrival: SelectionSettings = SelectionSettings()
+    """Which of the new arrival's examples are trained on. Growth on the arrival alone (grow-new) sees all of it."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: forward and backward passes in bfloat16 where that is safe (autocast); weights stay float32."""
     clip_norm: Positive | None = None
     """Largest gradient norm, if any."""
 

@@ -32,18 +32,23 @@ _SYNTHESES: dict[str, dict[str, Any]] = {
         "seed_density": 0.4,
     },
 }
+_RESNET: dict[str, Any] = {
+    "lr": 0.02,
+    "batch_size": 64,
+    "alpha": 0.1,
+    "optimizer": {"weight_decay": 5e-4},
+    "replay": {"share": 0.5, "hard": 0.5},
+}
 _BY_TASK: dict[str, dict[str, Any]] = {
     "lenet-300-100": {"lr": 0.1, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
     "lenet-5": {"lr": 0.05, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
-    "resnet18": {
-        "lr": 0.02,
-        "batch_size": 64,
-        "alpha": 0.1,
-        "optimizer": {"weight_decay": 5e-4},
-        "replay": {"share": 0.5, "hard": 0.5},
-    },
+    "resnet18": _RESNET,
+    "resnet18-small": _RESNET | {"lr": 0.05},
 }
-_TASK_EPOCHS: dict[str, dict[Role, int]] = {"resnet18": {"synthesis": 16, "update": 8}}
+_TASK_EPOCHS: dict[str, dict[Role, int]] = {
+    "resnet18": {"synthesis": 16, "update": 8},
+    "resnet18-small": {"synthesis": 16, "update": 8},
+}
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:

@@ -89,4 +89,5 @@ class Checkpoint:
     state: dict[str, Any]
     """:meth:`UpdateState.to_dict`."""
     tensors: Tensors
-    """Model and optimizer in compact form; ``snapshot/...`` in a recoverable round; ``replay`` once it is drawn."""
+    """Model and optimizer in compact form; ``snapshot/...`` in a recoverable round; ``chosen``, ids of
+    the training examples, once they are."""

@@ -8,10 +8,10 @@ from raygp.errors import TrainingError
 from raygp.sparse import state_tensors
 from raygp.update.candidate import add_output_rows, make_learner
 from raygp.update.engine import Outcome, Update, learning_rate
+from raygp.update.examples import choose_examples
 from raygp.update.gate import judge
 from raygp.update.learner import Learner
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
-from raygp.update.replay import draw_replay
 from raygp.update.rounds import Next, after_round
 from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run
 
@@ -170,26 +170,51 @@ def test_learning_rates() -> None:
     assert learning_rate(constant, 1.0, 0.7) == 1.0
 
 
-def test_replay_takes_the_hardest_and_fills_up_at_random() -> None:
-    from raygp.update.plan import ReplaySettings
-
+def test_the_hardest_are_chosen_and_the_rest_at_random() -> None:
     asked: list[np.ndarray] = []
+    ids = np.arange(500, 600)
 
-    def losses(ids: np.ndarray) -> np.ndarray:
-        asked.append(ids)
-        return (ids >= 90).astype(np.float32)  # The last ten are hard.
+    def losses(of: np.ndarray) -> np.ndarray:
+        asked.append(of)
+        return (of >= 590).astype(np.float32)  # The last ten are hard.
 
-    chosen = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 3, losses)
+    def choose(seed: int = 3, **settings: float) -> np.ndarray:
+        return choose_examples(SelectionSettings(**settings), ids, np.random.default_rng(seed), losses)
+
+    chosen = choose(share=0.2, hard=0.5)
     assert len(chosen) == len(set(chosen.tolist())) == 20
-    assert set(range(90, 100)) <= set(chosen.tolist())
-    assert len(asked[0]) == 100
-    again = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 3, losses)
-    other = draw_replay(ReplaySettings(share=0.2, hard=0.5), 100, 4, losses)
-    assert np.array_equal(chosen, again) and not np.array_equal(chosen, other)
-    draw_replay(ReplaySettings(share=0.2, hard=0.5, scan=0.3), 100, 3, losses)
+    assert set(range(590, 600)) <= set(chosen.tolist()) <= set(ids.tolist())
+    assert np.array_equal(asked[0], ids)
+    assert np.array_equal(chosen, choose(share=0.2, hard=0.5))
+    assert not np.array_equal(chosen, choose(4, share=0.2, hard=0.5))
+    choose(share=0.2, hard=0.5, scan=0.3)
     assert len(asked[-1]) == 30
-    assert len(draw_replay(ReplaySettings(share=0.0), 100, 3, losses)) == 0
-    assert np.array_equal(draw_replay(ReplaySettings(share=1.0), 100, 3, losses), np.arange(100))
+    asked.clear()
+    assert len(choose(share=0.0)) == 0
+    assert np.array_equal(choose(share=1.0), ids)
+    assert len(choose(share=0.2, hard=0.0)) == 20
+    assert not asked  # Nothing is scanned where nothing is chosen by loss.
+
+
+def test_an_arrival_is_thinned_for_training_but_not_for_growth(parent: Outcome) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "grow-new", "epochs": 0}, {"kind": "grow-all", "alpha": 0.0, "epochs": 1}],
+         "batch_size": 10, "replay": {"share": 0.0}, "arrival": {"share": 0.5}, "lr": 0.01}
+    )  # fmt: skip
+    outcome, _ = run(plan, parent)
+    growth, scan, growth_all, trained = 40, 40 / 3, 20, 20
+    assert outcome.ledger["examples"] == pytest.approx(growth + scan + growth_all + trained)
+
+
+def test_bf16_trains_and_leaves_float32_weights(parent: Outcome) -> None:
+    plan = Plan.model_validate({"phases": [{"kind": "grow-all", "epochs": 2}], "batch_size": 10, "lr": 0.01})
+    exact, _ = run(plan, parent)
+    rounded, _ = run(plan.model_copy(update={"precision": "bf16"}), parent)
+    assert all(v.dtype == torch.float32 for k, v in rounded.tensors.items() if k.startswith(("value/", "dense/")))
+    changed = [k for k, v in exact.tensors.items() if k.startswith("dense/") and not torch.equal(v, rounded.tensors[k])]
+    assert changed
+    for key in changed:
+        assert torch.allclose(exact.tensors[key], rounded.tensors[key], atol=0.02)
 
 
 def test_new_classes_leave_the_old_logits_alone(parent: Outcome) -> None:

@@ -30,7 +30,7 @@ ALL_KINDS = Plan.model_validate(
         ],
         "batch_size": 16,
         "lr": 0.02,
-        "replay": {"share": 0.5},
+        "replay": {"share": 0.5, "hard": 0.7},
     }
 )
 
