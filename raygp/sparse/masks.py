@@ -41,7 +41,7 @@ class Masks:
             for name, weight in self._parameters.items()
         }
         self.generation = 0
-        self._factors: list[Tensor] = []
+        self._factors: list[tuple[Tensor, Tensor]] = []
         self._factors_generation = -1
 
     def parameter(self, name: str) -> nn.Parameter:
@@ -94,16 +94,14 @@ class Masks:
         A non-finite gradient stays non-finite: the loop's own check of the loss is what catches divergence.
         """
         if self._factors_generation != self.generation:
+            # Weights without a dormant connection are left out: a dense model pays nothing.
             self._factors = [
-                mask.to(weight.dtype).contiguous(memory_format=_format(weight))
+                (weight, mask.to(weight.dtype).contiguous(memory_format=_format(weight)))
                 for mask, weight in zip(self.bits.values(), self._parameters.values(), strict=True)
+                if not bool(mask.all())
             ]
             self._factors_generation = self.generation
-        pairs = [
-            (weight.grad, factor)
-            for weight, factor in zip(self._parameters.values(), self._factors, strict=True)
-            if weight.grad is not None
-        ]
+        pairs = [(weight.grad, factor) for weight, factor in self._factors if weight.grad is not None]
         if pairs:
             torch._foreach_mul_([grad for grad, _ in pairs], [factor for _, factor in pairs])
 

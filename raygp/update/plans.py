@@ -32,23 +32,30 @@ _SYNTHESES: dict[str, dict[str, Any]] = {
         "seed_density": 0.4,
     },
 }
-_RESNET: dict[str, Any] = {
-    "lr": 0.02,
-    "batch_size": 64,
-    "alpha": 0.1,
-    "optimizer": {"weight_decay": 5e-4},
-    "replay": {"share": 0.5, "hard": 0.5},
-}
+_LENET: dict[str, Any] = {"lr": 0.15, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
+_RESNET: dict[str, Any] = {"lr": 0.02, "batch_size": 64, "alpha": 0.1, "optimizer": {"weight_decay": 5e-4}}
 _BY_TASK: dict[str, dict[str, Any]] = {
-    "lenet-300-100": {"lr": 0.1, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
-    "lenet-5": {"lr": 0.05, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-4}},
+    "lenet-300-100": _LENET,
+    "lenet-5": _LENET | {"lr": 0.1},
     "resnet18": _RESNET,
     "resnet18-small": _RESNET | {"lr": 0.05},
 }
-_TASK_EPOCHS: dict[str, dict[Role, int]] = {
-    "resnet18": {"synthesis": 16, "update": 8},
-    "resnet18-small": {"synthesis": 16, "update": 8},
+"""What suits a task in any plan."""
+_LENET_UPDATE: dict[str, Any] = {"epochs": 5, "replay": {"share": 0.15}, "arrival": {"share": 0.3}}
+_LENET_SYNTHESIS: dict[str, Any] = {"epochs": 20, "lr": 0.1, "optimizer": {"weight_decay": 1e-3}}
+_RESNET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.5, "hard": 0.5}}
+_RESNET_SYNTHESIS: dict[str, Any] = {"epochs": 16}
+_DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
+    ("lenet-300-100", "update"): _LENET_UPDATE,
+    ("lenet-300-100", "synthesis"): _LENET_SYNTHESIS,
+    ("lenet-5", "update"): _LENET_UPDATE,
+    ("lenet-5", "synthesis"): _LENET_SYNTHESIS,
+    ("resnet18", "update"): _RESNET_UPDATE,
+    ("resnet18", "synthesis"): _RESNET_SYNTHESIS,
+    ("resnet18-small", "update"): _RESNET_UPDATE,
+    ("resnet18-small", "synthesis"): _RESNET_SYNTHESIS,
 }
+"""What suits a task in the plan ``default``."""
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:
@@ -59,8 +66,8 @@ def named_plan(name: str, role: Role, task: str = "") -> Plan:
     """
     known = _UPDATES if role == "update" else _SYNTHESES
     fields = _BY_TASK.get(task, {}) | known[name] | {"name": name}
-    if name == "default" and role in _TASK_EPOCHS.get(task, {}):
-        fields["epochs"] = _TASK_EPOCHS[task][role]
+    if name == "default":
+        fields |= _DEFAULTS.get((task, role), {})
     return Plan.model_validate(fields)
 
 

@@ -57,8 +57,8 @@ def test_a_dumped_spec_is_complete_and_gives_an_equal_one():
 @pytest.mark.parametrize(
     "fields, message",
     [
-        ({}, "task: name is missing; known are lenet-300-100, lenet-5, resnet18"),
-        ({"name": "vgg"}, "task: unknown name 'vgg'; known are lenet-300-100, lenet-5, resnet18"),
+        ({}, "task: name is missing; known are lenet-300-100, lenet-5, resnet18, resnet18-small"),
+        ({"name": "vgg"}, "task: unknown name 'vgg'; known are lenet-300-100, lenet-5, resnet18, resnet18-small"),
         ({"name": "resnet18"}, "task resnet18: image_size is missing"),
         ({"name": "lenet-5", "image_size": 32}, "task lenet-5: image_size must be 28 for lenet-5, not 32"),
         ({"name": "lenet-5", "channels": 2}, "task lenet-5: channels: Input should be 1 or 3, not 2"),

@@ -11,7 +11,7 @@ from raygp.update.engine import Outcome, Update, learning_rate
 from raygp.update.examples import choose_examples
 from raygp.update.gate import judge
 from raygp.update.learner import Learner
-from raygp.update.plan import GrowPhase, Plan, PrunePhase
+from raygp.update.plan import GrowPhase, Plan, PrunePhase, SelectionSettings
 from raygp.update.rounds import Next, after_round
 from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run
 

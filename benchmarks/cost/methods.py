@@ -1,0 +1,106 @@
+"""The methods that are compared, each as plans for raygp's engine.
+
+Dense methods are plans that never leave density 1, so that all methods run through the same loop, on the same data
+order, and are charged by the same ledger.
+
+======== ======================================================= ==========================
+method   starts from (not charged)                               is charged for
+======== ======================================================= ==========================
+tfs      random weights                                          dense training on all data
+best     random weights; the budget with the highest accuracy    as tfs: gives the reference
+nft      a dense model trained on the old data                   fine-tuning on all data
+gp-fs    a sparse random seed network                            growing and pruning on all data
+raygp    a compact model synthesised from the old data           one update, default plan
+paper    the same model                                          one update, plan ``paper``
+======== ======================================================= ==========================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raygp.errors import InputError
+from raygp.update.plan import Plan
+from raygp.update.plans import Role, named_plan
+
+RECIPES = Path(__file__).resolve().parents[1] / "recipes"
+METHODS = ("best", "tfs", "nft", "gp-fs", "raygp", "paper")
+FROM_SCRATCH = ("best", "tfs", "gp-fs")
+"""Methods to which all data are new: the share makes no difference."""
+DENSE: dict[str, Any] = {
+    "name": "dense",
+    "phases": [{"kind": "prune-permanent", "gradual": True}],
+    "seed_density": 1.0,
+    "density": 1.0,
+    "replay": {"share": 1.0},
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is trained before the clock starts, and what is charged."""
+
+    name: str
+    plan: Plan
+    parent: Plan | None = None
+    """On the old data alone, uncharged. None: the method starts from scratch, and all data are new to it."""
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the share of new data makes a difference."""
+        return self.parent is not None
+
+
+def read_recipes(workload: str) -> dict[str, Any]:
+    """Recorded recipes: by method, changes to its plan; ``benchmarks/tune_baselines.py`` finds them.
+
+    Raises:
+        InputError: there are none for this workload.
+    """
+    file = RECIPES / f"{workload}.yaml"
+    if not file.exists():
+        raise InputError(f"{file} does not exist: run benchmarks/tune_baselines.py --workload {workload} first")
+    return yaml.safe_load(file.read_text())
+
+
+def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float, precision: str = "fp32") -> Method:
+    """A method with the recipe recorded for it.
+
+    Args:
+        name: one of :data:`METHODS`.
+        task: name of the task, whose own plans are the starting point.
+        recipes: as :func:`read_recipes` gives them; one may differ by share of new data (``{0.5: ..., 0.1: ...}``).
+        new_share: the share.
+        precision: of all passes.
+    """
+    recipe = recipes.get(name) or {}
+    if any(isinstance(key, float) for key in recipe):
+        recipe = recipe[min(recipe, key=lambda share: abs(share - new_share))]
+
+    def plan(base: str, role: Role, *changes: dict[str, Any]) -> Plan:
+        return changed(named_plan(base, role, task), *changes, {"precision": precision})
+
+    if name in ("tfs", "best"):
+        return Method(name, plan("default", "synthesis", DENSE, recipe))
+    if name == "nft":
+        dense_parent = plan("default", "synthesis", DENSE, recipes.get("best") or {})
+        return Method(name, plan("default", "update", DENSE, recipe), dense_parent)
+    if name == "gp-fs":
+        return Method(name, plan("default", "synthesis", recipe))
+    if name in ("raygp", "paper"):
+        update = plan("default" if name == "raygp" else "paper", "update", recipe)
+        return Method(name, update, plan("default", "synthesis", recipes.get("parent") or {}))
+    raise InputError(f"unknown method '{name}'; known are {', '.join(METHODS)}")
+
+
+def changed(plan: Plan, *changes: dict[str, Any]) -> Plan:
+    """A plan with fields replaced; mappings are merged one level deep."""
+    fields = plan.model_dump(mode="json")
+    for change in changes:
+        for key, value in change.items():
+            fields[key] = fields[key] | value if isinstance(value, dict) else value
+    return Plan.model_validate(fields)

@@ -1,0 +1,177 @@
+"""One run of one method: trained in this process, resumable at every finished epoch, one JSON row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cost.methods import Method
+from benchmarks.cost.workloads import Workload
+from raygp.store import Card
+from raygp.update.candidate import make_learner
+from raygp.update.checkpoints import load, save_checkpoint, save_outcome
+from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.plan import Plan
+from raygp.update.state import Checkpoint, Tensors
+
+Row = dict[str, Any]
+_NOTHING = np.array([], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a run is of."""
+
+    workload: str
+    method: str
+    new_share: float
+    """1.0 for methods that start from scratch: all data are new to them."""
+    seed: int
+
+
+class Curve:
+    """Watches an update: keeps accuracy against cost, and a checkpoint of both that a killed run goes on from."""
+
+    def __init__(self, folder: Path, watch: Callable[[Progress], None] | None = None) -> None:
+        self._folder, self._watch = folder, watch
+        self.points: list[dict[str, float]] = []
+        self._cpu_before, self._cpu_start = 0.0, time.process_time()
+
+    def resume(self) -> Checkpoint | None:
+        """The last checkpoint, if there is one."""
+        if not (self._folder / "curve.json").exists():
+            return None
+        kept = json.loads((self._folder / "curve.json").read_text())
+        checkpoint = load(self._folder / kept["checkpoint"])
+        assert isinstance(checkpoint, Checkpoint)
+        self.points, self._cpu_before = kept["points"], kept["cpu_seconds"]
+        return checkpoint
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of this process in the run, earlier attempts included."""
+        return self._cpu_before + time.process_time() - self._cpu_start
+
+    def progress(self, progress: Progress) -> None:
+        """Keep the end of an epoch."""
+        if progress.ledger is not None and progress.val_accuracy is not None:
+            cost = {key: progress.ledger[key] for key in ("examples", "sparse_flops", "worker_seconds")}
+            self.points.append(
+                {**cost, "cpu_seconds": self.cpu_seconds, "val_accuracy": progress.val_accuracy,
+                 "density": progress.density}
+            )  # fmt: skip
+        if self._watch:
+            self._watch(progress)
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        """Write the finished epoch; ``curve.json`` is replaced last and names the checkpoint that counts."""
+        name = f"epoch-{len(self.points) % 2}"
+        (self._folder / name).mkdir(parents=True, exist_ok=True)
+        save_checkpoint(self._folder / name, make())
+        kept = {"checkpoint": name, "points": self.points, "cpu_seconds": self.cpu_seconds}
+        part = self._folder / "curve.json.part"
+        part.write_text(json.dumps(kept))
+        part.replace(self._folder / "curve.json")
+
+
+def run_method(
+    workload: Workload,
+    method: Method,
+    key: Key,
+    folder: Path,
+    device: str = "cpu",
+    watch: Callable[[str, Progress], None] = lambda what, progress: None,
+) -> Row:
+    """Train and measure.
+
+    Args:
+        workload: the data.
+        method: the plans.
+        key: share and seed.
+        folder: of runs in flight and of parents, which several methods and attempts share.
+        device: where to train.
+        watch: called with what is trained ("parent" or the method's name) and its progress.
+    """
+    rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
+    everything = np.sort(np.concatenate([rows.old, rows.new]))
+    parent: Tensors | None = None
+    if method.parent is not None:
+        parent = _parent(workload, method.parent, rows.old, rows.val, key, folder, device, watch)
+        data = workload.data(rows.old, rows.new, rows.val)
+    else:
+        data = workload.data(_NOTHING, everything, rows.val)
+    name = f"{key.method}-{key.new_share}-{key.seed}-{_digest(method.plan)}"
+    curve = Curve(folder / "in-flight" / name, lambda progress: watch(method.name, progress))
+    outcome = _train(workload, method.plan, data, key.seed, parent, curve, device)
+    return make_row(key, method, outcome, curve.points, curve.cpu_seconds, len(everything), device)
+
+
+def make_row(
+    key: Key,
+    method: Method,
+    outcome: Outcome | Card,
+    points: list[dict[str, float]],
+    cpu_seconds: float,
+    train_rows: int,
+    device: str,
+) -> Row:
+    """The JSON row of a finished run. ``reached`` and the cost until then need the reference: see ``protocol``."""
+    return {
+        "workload": key.workload, "method": key.method, "new_share": key.new_share, "seed": key.seed,
+        "examples": outcome.ledger["examples"], "sparse_flops": outcome.ledger["sparse_flops"],
+        "worker_seconds": outcome.ledger["worker_seconds"], "cpu_seconds": cpu_seconds,
+        "val_accuracy": outcome.val_accuracy, "test_accuracy": outcome.test_accuracy,
+        "parent_val_accuracy": outcome.parent_val_accuracy,
+        "active_connections": outcome.active_connections, "total_connections": outcome.total_connections,
+        "train_rows": train_rows, "device": device, "precision": method.plan.precision,
+        "plan": method.plan.model_dump(mode="json"), "curve": points,
+    }  # fmt: skip
+
+
+def _parent(
+    workload: Workload,
+    plan: Plan,
+    old: np.ndarray,
+    val: np.ndarray,
+    key: Key,
+    folder: Path,
+    device: str,
+    watch: Callable[[str, Progress], None],
+) -> Tensors:
+    """A model of the old data, trained once for all that start from it."""
+    home = folder / "parents" / f"{key.workload}-{key.new_share}-{key.seed}-{_digest(plan)}"
+    if not (home / "done").exists():
+        curve = Curve(home / "in-flight", lambda progress: watch("parent", progress))
+        outcome = _train(workload, plan, workload.data(_NOTHING, old, val), key.seed, None, curve, device)
+        home.mkdir(parents=True, exist_ok=True)
+        save_outcome(home, outcome)
+        (home / "done").touch()
+    outcome = load(home)
+    assert isinstance(outcome, Outcome)
+    return outcome.tensors
+
+
+def _train(
+    workload: Workload, plan: Plan, data: Any, seed: int, parent: Tensors | None, curve: Curve, device: str
+) -> Outcome:
+    classes = len(workload.classes)
+    learner = make_learner(
+        workload.task, data, plan, num_classes=classes, seed=seed, parent=parent, parent_classes=classes, device=device
+    )
+    # The gate lets everything through: whether a run is good enough is for the table to say.
+    update = Update(plan, learner, data, seed=seed, has_parent=parent is not None, gate_tolerance=1.0, observer=curve)
+    checkpoint = curve.resume()
+    if checkpoint is not None:
+        update.resume(checkpoint)
+    return update.run()
+
+
+def _digest(plan: Plan) -> str:
+    return hashlib.sha256(plan.model_dump_json().encode()).hexdigest()[:8]

@@ -1,0 +1,76 @@
+"""The same run as two Ray Train workers on a model line in a folder: what ``--ray`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.cost.methods import Method
+from benchmarks.cost.runs import Key, Row, make_row
+from benchmarks.cost.workloads import Workload
+from raygp.cluster.line_update import update_line
+from raygp.cluster.session import ray_session
+from raygp.settings import RunSettings
+from raygp.store import ArrivalWriter, Card, Location, create_line, list_arrivals
+from raygp.update.engine import Progress
+
+
+def run_with_ray(
+    workload: Workload,
+    method: Method,
+    key: Key,
+    folder: Path,
+    watch: Callable[[str, Progress], None],
+    workers: int = 2,
+) -> Row:
+    """Publish old and new data as arrivals of a line under ``folder``, bring the line up to date, and measure.
+
+    ``worker_seconds`` are workers x seconds; ``cpu_seconds`` are not known of other processes and equal them.
+    """
+    rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
+    location = Location(str(folder.resolve() / f"{key.workload}-{key.method}-{key.new_share}-{key.seed}"))
+    if not list_arrivals(location):
+        create_line(location, workload.task.spec.model_dump(mode="json"))
+        parts = {"old": rows.old, "new": rows.new}
+        if not method.incremental:
+            parts = {"all": np.sort(np.concatenate([rows.old, rows.new]))}
+        _publish(workload, location, parts, rows.val)
+    settings = RunSettings(
+        synthesis=method.parent or method.plan, plan=method.plan, gate_tolerance=1.0, workers=workers, seed=key.seed
+    )
+    points: list[dict[str, float]] = []
+    cards: list[Card] = []
+
+    def began(job: object) -> Callable[[Progress], None]:
+        points.clear()
+        return show
+
+    def show(progress: Progress) -> None:
+        if progress.ledger is not None and progress.val_accuracy is not None:
+            spent = {k: progress.ledger[k] for k in ("examples", "sparse_flops", "worker_seconds")}
+            cpu = {"cpu_seconds": spent["worker_seconds"]}
+            points.append({**spent, **cpu, "val_accuracy": progress.val_accuracy, "density": progress.density})
+        watch(method.name, progress)
+
+    with ray_session(verbose=False):
+        update_line(location, settings, began, cards.append)
+    train_rows = len(rows.old) + len(rows.new)
+    return make_row(key, method, cards[-1], points, cards[-1].ledger["worker_seconds"], train_rows, "cpu")
+
+
+def _publish(workload: Workload, location: Location, parts: dict[str, np.ndarray], val: np.ndarray) -> None:
+    """Arrivals with the training rows of ``parts``; the first brings validation and test as well."""
+    train_rows = len(workload.train)
+    for number, (name, rows) in enumerate(parts.items()):
+        chosen = [("train", row) for row in rows]
+        if number == 0:
+            chosen += [("val", row) for row in val]
+            chosen += [("test", train_rows + row) for row in range(len(workload.test))]
+        with ArrivalWriter(location, name, workload.name) as writer:
+            for split, row in chosen:
+                sample = workload.samples[int(row)]
+                writer.add(split, sample.load(), sample.label, sample.key)
+            writer.finish()
+            writer.publish()

@@ -1,0 +1,112 @@
+"""The data of a workload: a source decoded once, with one fixed validation draw and a seeded draw of what is new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from raygp.data.resident import Examples, ResidentData
+from raygp.data.sources import SourceSample, open_source
+from raygp.errors import InputError
+from raygp.tasks import make_task
+from raygp.tasks.protocol import Task
+
+TASKS: dict[str, dict[str, Any]] = {
+    "lenet-300-100": {"name": "lenet-300-100"},
+    "lenet-5": {"name": "lenet-5"},
+    "resnet18": {"name": "resnet18-small", "image_size": 64, "augment": "shift-flip"},
+}
+PAPER_SIZE: dict[str, dict[str, Any]] = {"resnet18": {"name": "resnet18", "image_size": 224, "augment": "resized-crop"}}
+_VAL_SEED, _TEST_SEED, _VAL_SHARE, _TEST_SHARE = 12345, 54321, 1 / 6, 1 / 6
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row numbers of the training set, each sorted or in the order of the draw."""
+
+    old: np.ndarray
+    new: np.ndarray
+    val: np.ndarray
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A task with all of its data in memory."""
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    train: Examples
+    test: Examples
+    samples: tuple[SourceSample, ...]
+    """Encoded samples: of train in the order of its rows, then of test."""
+
+    def without_test(self) -> Workload:
+        """The same without its test split, for whoever must not look at it."""
+        return replace(self, test=part(self.test, np.array([], dtype=np.int64)))
+
+    def split(self, new_share: float, seed: int) -> Rows:
+        """Validation rows (the same for every seed), and old and new ones by a draw stratified over classes."""
+        labels = self.train.targets.numpy()
+        rest, val = _draw(np.arange(len(labels)), labels, _VAL_SHARE, _VAL_SEED)
+        old, new = _draw(rest, labels, new_share, seed)
+        return Rows(old, new, val)
+
+    def data(self, old: np.ndarray, new: np.ndarray, val: np.ndarray) -> ResidentData:
+        """The data of one update: ids are positions in ``old`` and then ``new``."""
+        held_out = {"val": part(self.train, val), "test": self.test}
+        return ResidentData(part(self.train, np.concatenate([old, new])), len(old), held_out)
+
+
+def part(examples: Examples, rows: np.ndarray) -> Examples:
+    """Some of the examples, in the order of ``rows``."""
+    index = torch.from_numpy(rows)
+    return Examples(examples.inputs[index], examples.targets[index])
+
+
+def load_workload(name: str, source: str, *, paper_size: bool = False, task: dict[str, Any] | None = None) -> Workload:
+    """Decode a source.
+
+    Args:
+        name: key of :data:`TASKS`.
+        source: as ``raygp ingest --source`` takes it. Samples without a test split lose a sixth of each class to one.
+        paper_size: the paper's model instead of the small preset.
+        task: fields that replace the workload's.
+
+    Raises:
+        InputError: the workload is unknown, or the source cannot be read; the message says what.
+    """
+    if name not in TASKS:
+        raise InputError(f"unknown workload '{name}'; known are {', '.join(TASKS)}")
+    made = make_task((PAPER_SIZE.get(name, TASKS[name]) if paper_size else TASKS[name]) | (task or {}))
+    opened = open_source(source)
+    classes = tuple(opened.classes())
+    samples = list(opened.samples())
+    if not any(sample.split == "test" for sample in samples):
+        labels = np.array([classes.index(sample.label) for sample in samples])
+        rest, test = _draw(np.arange(len(samples)), labels, _TEST_SHARE, _TEST_SEED)
+        parts = [samples[row] for row in rest], [samples[row] for row in test]
+    else:
+        parts = [s for s in samples if s.split != "test"], [s for s in samples if s.split == "test"]
+    train, test_examples = (_decode(made, classes, chosen) for chosen in parts)
+    return Workload(name, made, classes, train, test_examples, (*parts[0], *parts[1]))
+
+
+def _decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
+    ids = {label: number for number, label in enumerate(classes)}
+    inputs = np.stack([task.decode(sample.load()) for sample in samples])
+    return Examples(torch.from_numpy(inputs), torch.tensor([ids[sample.label] for sample in samples]))
+
+
+def _draw(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is left of ``rows``, and a part of them with as many of each class as its share asks for."""
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels[rows]):
+        members = generator.permutation(rows[labels[rows] == label])
+        drawn.append(members[: round(share * len(members))])
+    chosen = np.sort(np.concatenate(drawn))
+    return np.setdiff1d(rows, chosen), chosen
