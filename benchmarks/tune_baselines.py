@@ -154,7 +154,8 @@ class Search:
 
 
 _KEPT_OF_ROW = (
-    "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows", "active_connections", "total_connections",
+    "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",
+    "active_connections", "total_connections",
 )  # fmt: skip
 _KEPT = ("examples", "sparse_flops", "worker_seconds", "cpu_seconds", "val_accuracy", "density")
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from raygp.data.resident import Examples, ResidentData
 from raygp.data.sources import SourceSample, open_source
@@ -18,8 +17,12 @@ TASKS: dict[str, dict[str, Any]] = {
     "lenet-300-100": {"name": "lenet-300-100"},
     "lenet-5": {"name": "lenet-5"},
     "resnet18": {"name": "resnet18-small", "image_size": 64, "augment": "shift-flip"},
+    "deepspeech2": {"name": "deepspeech2-small"},
 }
-PAPER_SIZE: dict[str, dict[str, Any]] = {"resnet18": {"name": "resnet18", "image_size": 224, "augment": "resized-crop"}}
+PAPER_SIZE: dict[str, dict[str, Any]] = {
+    "resnet18": {"name": "resnet18", "image_size": 224, "augment": "resized-crop"},
+    "deepspeech2": {"name": "deepspeech2", "mels": 80},
+}
 _VAL_SEED, _TEST_SEED, _VAL_SHARE, _TEST_SHARE = 12345, 54321, 1 / 6, 1 / 6
 
 
@@ -39,6 +42,7 @@ class Workload:
     name: str
     task: Task
     classes: tuple[str, ...]
+    """Vocabulary: classes, or characters."""
     train: Examples
     test: Examples
     samples: tuple[SourceSample, ...]
@@ -46,25 +50,19 @@ class Workload:
 
     def without_test(self) -> Workload:
         """The same without its test split, for whoever must not look at it."""
-        return replace(self, test=part(self.test, np.array([], dtype=np.int64)))
+        return replace(self, test=self.test.take(np.array([], dtype=np.int64)))
 
     def split(self, new_share: float, seed: int) -> Rows:
         """Validation rows (the same for every seed), and old and new ones by a draw stratified over classes."""
-        labels = self.train.targets.numpy()
+        labels = _strata(self.task, [sample.label for sample in self.samples[: len(self.train)]])
         rest, val = _draw(np.arange(len(labels)), labels, _VAL_SHARE, _VAL_SEED)
         old, new = _draw(rest, labels, new_share, seed)
         return Rows(old, new, val)
 
     def data(self, old: np.ndarray, new: np.ndarray, val: np.ndarray) -> ResidentData:
         """The data of one update: ids are positions in ``old`` and then ``new``."""
-        held_out = {"val": part(self.train, val), "test": self.test}
-        return ResidentData(part(self.train, np.concatenate([old, new])), len(old), held_out)
-
-
-def part(examples: Examples, rows: np.ndarray) -> Examples:
-    """Some of the examples, in the order of ``rows``."""
-    index = torch.from_numpy(rows)
-    return Examples(examples.inputs[index], examples.targets[index])
+        held_out = {"val": self.train.take(val), "test": self.test}
+        return ResidentData(self.train.take(np.concatenate([old, new])), len(old), held_out)
 
 
 def load_workload(name: str, source: str, *, paper_size: bool = False, task: dict[str, Any] | None = None) -> Workload:
@@ -83,10 +81,11 @@ def load_workload(name: str, source: str, *, paper_size: bool = False, task: dic
         raise InputError(f"unknown workload '{name}'; known are {', '.join(TASKS)}")
     made = make_task((PAPER_SIZE.get(name, TASKS[name]) if paper_size else TASKS[name]) | (task or {}))
     opened = open_source(source)
-    classes = tuple(opened.classes())
     samples = list(opened.samples())
+    symbols = set().union(*(made.symbols(sample.label) for sample in samples))
+    classes = (*made.reserved, *sorted(symbols - set(made.reserved)))
     if not any(sample.split == "test" for sample in samples):
-        labels = np.array([classes.index(sample.label) for sample in samples])
+        labels = _strata(made, [sample.label for sample in samples])
         rest, test = _draw(np.arange(len(samples)), labels, _TEST_SHARE, _TEST_SEED)
         parts = [samples[row] for row in rest], [samples[row] for row in test]
     else:
@@ -96,9 +95,16 @@ def load_workload(name: str, source: str, *, paper_size: bool = False, task: dic
 
 
 def _decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
-    ids = {label: number for number, label in enumerate(classes)}
-    inputs = np.stack([task.decode(sample.load()) for sample in samples])
-    return Examples(torch.from_numpy(inputs), torch.tensor([ids[sample.label] for sample in samples]))
+    ids = {symbol: number for number, symbol in enumerate(classes)}
+    inputs = [task.decode(sample.load()) for sample in samples]
+    return Examples.of(inputs, [task.target(sample.label, ids) for sample in samples], task.ragged)
+
+
+def _strata(task: Task, labels: list[str]) -> np.ndarray:
+    """A number for each sample: its class, or 0 where labels are texts."""
+    if task.ragged:
+        return np.zeros(len(labels), dtype=np.int64)
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _draw(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from raygp.cluster.board import Board
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
 from raygp.data.reading import decoded_bytes
-from raygp.errors import RaygpError, TrainingError
+from raygp.errors import InputError, RaygpError, TrainingError
 from raygp.settings import RunSettings
 from raygp.store import Location
 from raygp.tasks import make_task
@@ -38,7 +38,13 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     """
     task, catalog = make_task(job.task), job.catalog()
     datasets: dict[str, Any] = {}
-    if decoded_bytes(catalog, task) <= settings.resident_mib << 20:
+    size = decoded_bytes(catalog, task)
+    if size > settings.resident_mib << 20 and task.ragged:
+        raise InputError(
+            f"{size >> 20} MiB of decoded data do not fit resident_mib={settings.resident_mib}, and task {task.name} "
+            "cannot be streamed: raise resident_mib"
+        )
+    if size <= settings.resident_mib << 20:
         datasets = dict(materialise(catalog, task))
     board = Board(show)
     worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients)

@@ -108,7 +108,8 @@ def _last_checkpoint() -> Checkpoint | Outcome | None:
 def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     if not worker.splits:
         return StreamingData(catalog, make_task(worker.job.task))
-    return collect(catalog, {split: ray.train.get_dataset_shard(split) for split in worker.splits})
+    shards = {split: ray.train.get_dataset_shard(split) for split in worker.splits}
+    return collect(catalog, shards, make_task(worker.job.task).ragged)
 
 
 class _Reporter:

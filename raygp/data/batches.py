@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 from torch import Tensor
 
+from raygp.tasks.padded import Padded
+
 Split = Literal["val", "test"]
 
 
@@ -20,11 +22,11 @@ Split = Literal["val", "test"]
 class Batch:
     """Decoded examples of one rank: its slice of a global batch."""
 
-    inputs: Tensor
+    inputs: Tensor | Padded
     """Stack of decoded samples, N x ... (images: uint8, N x C x H x W)."""
 
-    targets: Tensor
-    """Class ids, int64, shape (N,)."""
+    targets: Tensor | Padded
+    """Class ids, int64, shape (N,), or sequences of ids."""
 
     ids: np.ndarray
     """Ids of the training examples (rows of the split in evaluation), int64, shape (N,)."""
@@ -47,6 +49,10 @@ class TrainingData(Protocol):
 
     def groups(self, split: Split) -> dict[str, slice]:
         """By arrival name, which rows of the held-out split it brought: contiguous, in order, covering all rows."""
+        ...
+
+    def typical_id(self) -> int:
+        """Id of a training example of about the mean length (any, where all are of one size)."""
         ...
 
     def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:

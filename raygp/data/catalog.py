@@ -33,7 +33,7 @@ class Catalog:
     held_out: dict[Split, tuple[ShardRef, ...]]
     old_rows: int
     classes: tuple[str, ...]
-    """Label vocabulary: position is class id."""
+    """Vocabulary, classes or a text's symbols: position is id."""
 
     @property
     def train_rows(self) -> int:

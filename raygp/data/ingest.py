@@ -59,8 +59,10 @@ def ingest(
         create_line(location, _complete(task))  # Raises, with the fields that differ.
     checker = make_task(spec.task if spec is not None else task or {})
     samples = list(source.samples())
-    _check_labels(location, sorted({sample.label for sample in samples}), settings.new_classes)
-    plan = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed)
+    symbols = set().union(*(checker.symbols(sample.label) for sample in samples))
+    _check_labels(location, sorted(symbols - set(checker.reserved)), settings.new_classes)
+    stratified = not checker.ragged
+    plan = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed, stratified)
     total, done = sum(len(rows) for splits in plan for rows in splits.values()), 0
     with contextlib.ExitStack() as stack:
         if spec is None:
@@ -68,7 +70,7 @@ def ingest(
             stack.callback(_remove_empty_line, location)
         writers = []
         for name, splits in zip(settings.arrivals, plan, strict=True):
-            writer = stack.enter_context(ArrivalWriter(location, name, source.name))
+            writer = stack.enter_context(ArrivalWriter(location, name, source.name, symbols=checker.symbols))
             writers.append(writer)
             for split, rows in splits.items():
                 for row in rows:

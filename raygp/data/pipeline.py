@@ -7,6 +7,7 @@ are streamed anew in every epoch (:mod:`raygp.data.streaming`).
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 
 from raygp.data.batches import Split
 from raygp.data.catalog import Catalog, ShardRef
-from raygp.data.reading import Decoded, read_examples
+from raygp.data.reading import Decoded, as_objects, read_examples
 from raygp.data.resident import Examples, ResidentData
 from raygp.tasks.protocol import Task
 
@@ -55,9 +56,10 @@ def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.Materialized
     return datasets
 
 
-def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator]) -> ResidentData:
+def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator], ragged: bool = False) -> ResidentData:
     """The materialised splits as this worker's resident data, each row put in its place by its id."""
-    splits = {split: _gather(catalog, split, iterator) for split, iterator in iterators.items()}
+    gather = _gather_ragged if ragged else _gather
+    splits = {split: gather(catalog, split, iterator) for split, iterator in iterators.items()}
     held_out: dict[Split, Examples] = {s: splits[s] for s in ("val", "test") if s in splits}
     return ResidentData(splits[TRAIN], catalog.old_rows, held_out, {split: catalog.groups(split) for split in held_out})
 
@@ -65,6 +67,19 @@ def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator]) -> Re
 def _gather(catalog: Catalog, split: str, iterator: ray.data.DataIterator) -> Examples:
     rows = refs_of(catalog, split)[-1].stop
     return place_by_id(rows, iterator.iter_torch_batches(batch_size=_BATCH_ROWS, prefetch_batches=2))
+
+
+def _gather_ragged(catalog: Catalog, split: str, iterator: ray.data.DataIterator) -> Examples:
+    rows = refs_of(catalog, split)[-1].stop
+    inputs: list[np.ndarray | None] = [None] * rows
+    targets: list[np.ndarray | None] = [None] * rows
+    for batch in iterator.iter_batches(batch_size=_BATCH_ROWS, batch_format="numpy"):
+        for row, sample, target in zip(batch["ids"].tolist(), batch["inputs"], batch["targets"], strict=True):
+            inputs[row], targets[row] = unpack_array(sample), unpack_array(target)
+    missing = sum(array is None for array in inputs)
+    if missing:
+        raise RuntimeError(f"{missing} of {rows} rows did not come")
+    return Examples.of(inputs, targets, ragged=True)  # type: ignore[arg-type]
 
 
 def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Examples:
@@ -97,4 +112,20 @@ def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -
     """A Ray task: one piece, as a stream of decoded blocks."""
     for split, number, rows in zip(batch["split"], batch["shard"], batch["rows"], strict=True):
         ref = refs_of(catalog, str(split))[int(number)]
-        yield from read_examples(catalog, ref, task, np.asarray(rows, dtype=np.int64))
+        for block in read_examples(catalog, ref, task, np.asarray(rows, dtype=np.int64)):
+            if task.ragged:
+                # Arrow has no column for arrays of several shapes that every batch format can read back.
+                block |= {name: as_objects([pack_array(a) for a in block[name]]) for name in ("inputs", "targets")}
+            yield block
+
+
+def pack_array(array: np.ndarray) -> bytes:
+    """An array with its shape and type as bytes (numpy's own format)."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def unpack_array(data: bytes) -> np.ndarray:
+    """What :func:`pack_array` packed."""
+    return np.load(io.BytesIO(data), allow_pickle=False)

@@ -12,9 +12,11 @@ from raygp.store import read_shard
 from raygp.tasks.protocol import Task
 
 Decoded = dict[str, np.ndarray]
-"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64."""
+"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Of a ragged task, inputs and
+targets are columns of objects, an array a row."""
 
 _CHUNK_ROWS = 512
+_LOOKED_AT = 16
 
 
 def read_examples(catalog: Catalog, ref: ShardRef, task: Task, rows: np.ndarray | None = None) -> Iterator[Decoded]:
@@ -38,26 +40,31 @@ def read_examples(catalog: Catalog, ref: ShardRef, task: Task, rows: np.ndarray 
         chosen = rows[start : start + _CHUNK_ROWS]
         inputs, targets = [], []
         for row in chosen.tolist():
-            label = labels[row].as_py()
-            if label not in class_ids:
-                raise InputError(f"{_place(ref, row, keys[row].as_py())}: label '{label}' is not in the vocabulary")
             try:
+                targets.append(task.target(labels[row].as_py(), class_ids))
                 inputs.append(task.decode(samples[row].as_py()))
+            except KeyError as error:
+                place = _place(ref, row, keys[row].as_py())
+                raise InputError(f"{place}: label '{error.args[0]}' is not in the vocabulary") from error
             except ValueError as error:
                 raise InputError(f"{_place(ref, row, keys[row].as_py())}: {error}") from error
-            targets.append(class_ids[label])
-        yield {
-            "inputs": np.stack(inputs),
-            "targets": np.asarray(targets, dtype=np.int64),
-            "ids": chosen.astype(np.int64) + ref.first,
-        }
+        column = as_objects if task.ragged else np.stack
+        yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen.astype(np.int64) + ref.first}
+
+
+def as_objects(arrays: list[np.ndarray]) -> np.ndarray:
+    """A column of arrays of any shapes, shape (N,)."""
+    column = np.empty(len(arrays), dtype=object)
+    for row, array in enumerate(arrays):
+        column[row] = array
+    return column
 
 
 def decoded_bytes(catalog: Catalog, task: Task) -> int:
-    """What all rows of the catalog take in memory once decoded, judged by the first one."""
+    """What all rows of the catalog take in memory once decoded, judged by the first few."""
     first = catalog.train[0]
-    example = next(read_examples(catalog, first, task, np.arange(1)))
-    return int(example["inputs"].nbytes) * catalog.rows
+    example = next(read_examples(catalog, first, task, np.arange(min(_LOOKED_AT, first.shard.rows))))
+    return round(np.mean([array.nbytes for array in example["inputs"]]) * catalog.rows)
 
 
 def _place(ref: ShardRef, row: int, key: str) -> str:

@@ -6,7 +6,7 @@ batches of which each rank takes its slice: the same examples meet in the same s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,19 +14,33 @@ import torch
 from torch import Tensor
 
 from raygp.data.batches import Batch, Split
+from raygp.data.ragged import Ragged, bucket_by_length
 
 
 @dataclass(frozen=True)
 class Examples:
     """Decoded examples with their labels."""
 
-    inputs: Tensor
+    inputs: Tensor | Ragged
     """N x ... (images: uint8, N x C x H x W)."""
-    targets: Tensor
-    """Class ids, int64, shape (N,)."""
+    targets: Tensor | Ragged
+    """Class ids, int64, shape (N,), or sequences of ids."""
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def take(self, ids: np.ndarray) -> Examples:
+        """Some of the examples, in the order of ``ids``."""
+        index = torch.from_numpy(ids)
+        inputs, targets = (x.take(index) if isinstance(x, Ragged) else x[index] for x in (self.inputs, self.targets))
+        return Examples(inputs, targets)
+
+    @classmethod
+    def of(cls, inputs: Sequence[np.ndarray], targets: Sequence[np.ndarray], ragged: bool) -> Examples:
+        """From decoded samples and targets (see :class:`raygp.tasks.protocol.Task`)."""
+        if ragged:
+            return cls(Ragged.of(inputs), Ragged.of(targets))
+        return cls(torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(targets)))
 
 
 def slice_of_rank(rows: int, rank: int, world_size: int) -> slice:
@@ -56,10 +70,19 @@ class ResidentData:
             return self.held_out_groups[split]
         return {"all": slice(0, len(self.held_out[split]))} if split in self.held_out else {}
 
+    def typical_id(self) -> int:
+        """See :class:`raygp.data.batches.TrainingData`."""
+        if not isinstance(self.train.inputs, Ragged):
+            return 0
+        lengths = self.train.inputs.lengths
+        return int(np.abs(lengths - lengths.mean()).argmin())
+
     def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:
         """See :class:`raygp.data.batches.TrainingData`."""
         order = np.random.default_rng(seed).permutation(ids)
         batch_size = min(batch_size, len(order))
+        if isinstance(self.train.inputs, Ragged) and batch_size:
+            order = bucket_by_length(order, self.train.inputs.lengths[order], batch_size, seed)
         part = slice_of_rank(batch_size, rank, world_size)
         for step in range(len(order) // max(1, batch_size)):
             chosen = order[step * batch_size : (step + 1) * batch_size][part]

@@ -45,6 +45,10 @@ class StreamingData:
         """See :class:`raygp.data.batches.TrainingData`."""
         return self.catalog.groups(split)
 
+    def typical_id(self) -> int:
+        """See :class:`raygp.data.batches.TrainingData`: streamed examples are all of one size."""
+        return 0
+
     def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:
         """See :class:`raygp.data.batches.TrainingData`."""
         batch_size = min(batch_size, len(ids))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from raygp.sparse.layers import prunable_layers
 from raygp.sparse.masks import Masks
@@ -92,10 +93,13 @@ def count_uses(model: nn.Module, example: Tensor) -> FlopCount:
     return FlopCount(uses, {name: model.get_parameter(name).numel() for name in uses})
 
 
-def _uses(module: nn.Module, weight: Tensor, inputs: Tensor, output: Tensor | tuple[Tensor, ...]) -> float:
+def _uses(
+    module: nn.Module, weight: Tensor, inputs: Tensor | PackedSequence, output: Tensor | tuple[Tensor, ...]
+) -> float:
     """How often each connection of ``weight`` is used in this call (batch of one)."""
     if isinstance(module, nn.RNNBase):
-        return float(inputs.numel() // inputs.shape[-1])
+        steps = inputs.data if isinstance(inputs, PackedSequence) else inputs
+        return float(steps.numel() // steps.shape[-1])
     assert isinstance(output, Tensor)
     if isinstance(module, nn.Linear):
         return output.numel() / weight.shape[0]

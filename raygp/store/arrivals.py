@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import get_args
 
@@ -33,13 +34,21 @@ class ArrivalWriter:
         arrival: its name, new in this line.
         source: where the samples come from, for people.
         shard_bytes: a shard is closed when its samples reach this many bytes (at most 1 GiB).
+        symbols: what the line's vocabulary must hold for a label; the label itself if not given.
 
     Raises:
         InputError: the name cannot be used.
         ConflictError: an arrival of this name is published already.
     """
 
-    def __init__(self, location: Location, arrival: str, source: str, shard_bytes: int = 32 << 20) -> None:
+    def __init__(
+        self,
+        location: Location,
+        arrival: str,
+        source: str,
+        shard_bytes: int = 32 << 20,
+        symbols: Callable[[str], set[str]] | None = None,
+    ) -> None:
         check_arrival_name(arrival)
         if not 1 <= shard_bytes <= MAX_SHARD_BYTES:
             raise InputError(f"shard_bytes is {shard_bytes}: give 1 to {MAX_SHARD_BYTES}")
@@ -49,6 +58,7 @@ class ArrivalWriter:
         self.arrival = arrival
         self.source = source
         self.shard_bytes = shard_bytes
+        self._symbols = symbols or (lambda label: {label})
         # Part of every shard's bytes, so of its name: writers racing for one arrival never share a file, not even
         # with equal samples, and so may delete what they wrote.
         self._writer = uuid.uuid4().hex
@@ -89,8 +99,8 @@ class ArrivalWriter:
             raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
         self._rows[split].append((sample, label, key))
         self._bytes[split] += len(sample)
-        if split == "train":
-            self._labels[label] += 1
+        # A symbol that only held-out rows have is listed too, with no training row: it needs an id all the same.
+        self._labels.update(dict.fromkeys(self._symbols(label), int(split == "train")))
         if self._bytes[split] >= self.shard_bytes:
             self._flush(split)
 
@@ -107,7 +117,7 @@ class ArrivalWriter:
             InputError: no training row was added.
             ConflictError: another writer published this arrival first; what this one wrote is deleted.
         """
-        if not self._labels:
+        if not any(self._labels.values()):
             raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
         self.finish()
         order = list(self._rows)

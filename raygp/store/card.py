@@ -54,6 +54,8 @@ class Card(Document):
     """Share of validation examples, 0 to 1; so are the other accuracies."""
 
     test_accuracy: float | None
+    test_metrics: dict[str, float] = Field(default_factory=dict)
+    """Every metric of the task on the test split, by name."""
     parent_val_accuracy: float | None
     accuracy_by_arrival: dict[str, float]
     ledger: dict[str, float]

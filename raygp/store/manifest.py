@@ -34,7 +34,7 @@ class Manifest(Document):
 
     shards: list[ShardInfo]
     labels: dict[str, int]
-    """Training rows by label."""
+    """Training rows by label (by symbol of the label, where labels are texts)."""
 
     source: str
     """Where the samples came from, for people."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.decoding import check, decode
-from raygp.tasks.spec import TaskSpec
+from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
 """Makes a model from the number of input channels and the number of classes."""
@@ -22,12 +22,15 @@ Build = Callable[[int, int], nn.Module]
 class ImageTask:
     """Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
 
-    spec: TaskSpec
+    spec: ImageSpec
     """What the task was made from."""
     build: Build
     """The model's factory, a function of a module, so that the task pickles by its name."""
     classifier: str
     density_bounds: dict[str, tuple[float, float]]
+    ragged: bool = False
+    reserved: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("accuracy",)
     name: str = field(init=False)
     dense: tuple[str, ...] = field(init=False)
     draws: int = field(init=False)
@@ -40,6 +43,14 @@ class ImageTask:
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
         return self.build(self.spec.channels, num_classes)
+
+    def symbols(self, label: str) -> set[str]:
+        """The label itself, a class."""
+        return {label}
+
+    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
+        """The class's id, int64, without dimensions. Raises KeyError for a label that is not in the vocabulary."""
+        return np.array(ids[label], dtype=np.int64)
 
     def decode(self, sample: bytes) -> np.ndarray:
         """Pixels of an encoded image: uint8, C x H x W.
@@ -86,6 +97,7 @@ class ImageTask:
         """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
         return F.cross_entropy(outputs, targets, reduction="none")
 
-    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """1.0 where the largest logit is the target's, else 0.0, shape (N,)."""
-        return (outputs.argmax(dim=1) == targets).to(torch.float32)
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """1 or 0 points for each example, of weight 1, N x 1 x 2: whether the largest logit is the target's."""
+        points = (outputs.argmax(dim=1) == targets).to(torch.float64)
+        return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]

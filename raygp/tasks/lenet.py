@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from raygp.tasks.images import ImageTask
-from raygp.tasks.spec import TaskSpec
+from raygp.tasks.spec import ImageSpec
 
 _PIXELS = 28 * 28
 _BOUNDS = {"classifier.weight": (0.3, 1.0)}
@@ -48,11 +48,11 @@ def lenet_5(channels: int, num_classes: int) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
-def lenet_300_100_task(spec: TaskSpec) -> ImageTask:
+def lenet_300_100_task(spec: ImageSpec) -> ImageTask:
     """The task of LeNet-300-100; only its output layer has a floor (30 % density)."""
     return ImageTask(spec, lenet_300_100, classifier="classifier", density_bounds=dict(_BOUNDS))
 
 
-def lenet_5_task(spec: TaskSpec) -> ImageTask:
+def lenet_5_task(spec: ImageSpec) -> ImageTask:
     """The task of LeNet-5; only its output layer has a floor (30 % density)."""
     return ImageTask(spec, lenet_5, classifier="classifier", density_bounds=dict(_BOUNDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -31,15 +32,43 @@ class Task(Protocol):
     density_bounds: dict[str, tuple[float, float]]
     """By parameter name, the lowest and highest density that pruning and growth may give it."""
 
+    ragged: bool
+    """Whether decoded samples and targets are sequences of different lengths; then
+    :class:`raygp.tasks.padded.Padded` stands wherever a tensor of inputs, outputs or targets is named below."""
+
+    reserved: tuple[str, ...]
+    """Symbols whose ids are 0, 1, ... in every vocabulary."""
+
+    metrics: tuple[str, ...]
+    """Names of what :meth:`score` measures, all fractions of which higher is better. The first is the accuracy that
+    phases and the gate go by."""
+
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator."""
         ...
 
     def decode(self, sample: bytes) -> np.ndarray:
-        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W).
+        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W; ragged tasks:
+        first axis of any length).
 
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone, without the file's name.
+        """
+        ...
+
+    def check(self, sample: bytes) -> None:
+        """Refuse a sample that is not fit for training, before it is published. Raises as :meth:`decode` does."""
+        ...
+
+    def symbols(self, label: str) -> set[str]:
+        """What the line's vocabulary must hold for this label: the label itself for a class, characters for a text."""
+        ...
+
+    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
+        """The label as training sees it, int64: a class id without dimensions, or (ragged tasks) a sequence of ids.
+
+        Raises:
+            KeyError: a symbol that is not in the vocabulary.
         """
         ...
 
@@ -56,6 +85,7 @@ class Task(Protocol):
         """The loss of each example, shape (N,)."""
         ...
 
-    def correct(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The metric of each example in [0, 1], shape (N,): its mean over a split is the accuracy. Higher is better."""
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Points and weights of each example by metric, N x M x 2. Over a split, a metric is the sum of its points over
+        the sum of its weights."""
         ...

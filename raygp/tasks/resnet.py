@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock
 
 from raygp.tasks.images import ImageTask
-from raygp.tasks.spec import TaskSpec
+from raygp.tasks.spec import ImageSpec
 
 _SMALL_WIDTH = 32
 
@@ -69,12 +69,12 @@ def build_resnet18_small(channels: int, num_classes: int) -> nn.Module:
     return NarrowResNet18(channels, num_classes, _SMALL_WIDTH)
 
 
-def resnet18_task(spec: TaskSpec) -> ImageTask:
+def resnet18_task(spec: ImageSpec) -> ImageTask:
     """The task of ResNet-18. Its output layer has a floor (30 % density); ``spec.dense`` names by default the first
     convolution, which holds 9,408 of 11.2 million weights."""
     return ImageTask(spec, build_resnet18, classifier="fc", density_bounds={"fc.weight": (0.3, 1.0)})
 
 
-def resnet18_small_task(spec: TaskSpec) -> ImageTask:
+def resnet18_small_task(spec: ImageSpec) -> ImageTask:
     """The task of ResNet-18 at half the width (2.8 million weights), for machines without a GPU."""
     return ImageTask(spec, build_resnet18_small, classifier="fc", density_bounds={"fc.weight": (0.3, 1.0)})

@@ -1,4 +1,4 @@
-"""The description of an image task: plain data that a configuration file holds and a version's card repeats."""
+"""The descriptions of tasks: plain data that a configuration file holds and a version's card repeats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MNIST = ((0.1307,), (0.3081,))
 _LENET_SIZE = 28
 
 
-class TaskSpec(BaseModel):
+class ImageSpec(BaseModel):
     """Which model is trained on which kind of image. A default that depends on other fields is filled in when the spec
     is made, so a dumped spec is complete.
 
@@ -62,7 +62,7 @@ class TaskSpec(BaseModel):
         return filled
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> TaskSpec:
+    def _fields_agree(self) -> ImageSpec:
         if self.name.startswith("lenet") and self.image_size != _LENET_SIZE:
             raise ValueError(f"image_size must be {_LENET_SIZE} for {self.name}, not {self.image_size}")
         for field in ("mean", "std"):
@@ -72,3 +72,25 @@ class TaskSpec(BaseModel):
         if self.shift >= self.image_size:
             raise ValueError(f"shift ({self.shift}) must be smaller than image_size ({self.image_size})")
         return self
+
+
+class SpeechSpec(BaseModel):
+    """Which model is trained on which features of speech.
+
+    Raises:
+        pydantic.ValidationError: as for :class:`ImageSpec`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: Literal["deepspeech2", "deepspeech2-small"]
+    """The model."""
+    mels: Annotated[int, Field(ge=16, le=256)] = 40
+    """Mel bands of the features."""
+    augment: Literal["none", "specaugment"] = "specaugment"
+    """specaugment: two bands of mels and two of frames are hidden in each training example."""
+    dense: tuple[str, ...] = ()
+    """Parameters that are never pruned."""
+
+
+TaskSpec = ImageSpec | SpeechSpec

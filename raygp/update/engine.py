@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,7 +41,7 @@ from raygp.sparse import (
 )
 from raygp.update.examples import choose_examples
 from raygp.update.gate import Verdict, judge
-from raygp.update.learner import Learner, Step
+from raygp.update.learner import Learner, Step, metric_values
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
 from raygp.update.rounds import Next, after_round, round_density
 from raygp.update.seeds import numpy_generator
@@ -109,6 +109,8 @@ class Outcome:
     mask_digest: str
     ledger: dict[str, float]
     phases: list[dict[str, Any]]
+    test_metrics: dict[str, float] = field(default_factory=dict)
+    """Every metric of the task on the test split, by name."""
 
 
 class Update:
@@ -356,20 +358,21 @@ class Update:
 
     def _outcome(self) -> Outcome:
         self._charge_seconds()
-        correct = self.learner.correct("val")
-        val_accuracy = float(correct.mean(dtype=np.float64)) if len(correct) else 0.0
+        scores = self.learner.scores("val")
+        val_accuracy = metric_values(scores)[0]
         verdict = judge(val_accuracy, self.state.parent_val_accuracy, self.gate_tolerance)
         by_arrival = {
-            name: float(correct[rows].mean(dtype=np.float64))
+            name: metric_values(scores[rows])[0]
             for name, rows in self.data.groups("val").items()
             if rows.stop > rows.start
         }
         has_test = any(rows.stop > rows.start for rows in self.data.groups("test").values())
+        test = self.learner.metrics("test") if verdict.promoted and has_test else {}
         return Outcome(
             verdict=verdict,
             tensors=pack_model(self.learner.model, self.masks),
             val_accuracy=val_accuracy,
-            test_accuracy=self.learner.accuracy("test") if verdict.promoted and has_test else None,
+            test_accuracy=test.get(self.learner.task.metrics[0]),
             parent_val_accuracy=self.state.parent_val_accuracy,
             accuracy_by_arrival=by_arrival,
             density=self.masks.density,
@@ -379,6 +382,7 @@ class Update:
             mask_digest=self.masks.digest(),
             ledger=self.learner.ledger.to_dict(),
             phases=[vars(record) for record in self.state.records],
+            test_metrics=test,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
 from raygp.store import Card, Location, Manifest, next_version
+from raygp.tasks import make_task
 from raygp.update.engine import Outcome
 from raygp.update.plan import Plan
 
@@ -55,8 +56,9 @@ class UpdateJob:
 
     @property
     def classes(self) -> list[str]:
-        """Label vocabulary of the candidate."""
-        return extend_classes(self.parent.classes if self.parent else [], list(self.arrival.labels))
+        """Vocabulary of the candidate."""
+        known = self.parent.classes if self.parent else make_task(self.task).reserved
+        return extend_classes(known, list(self.arrival.labels))
 
     def catalog(self) -> Catalog:
         """The rows that the update reads."""
@@ -83,6 +85,7 @@ class UpdateJob:
             mask_digest=outcome.mask_digest,
             val_accuracy=outcome.val_accuracy,
             test_accuracy=outcome.test_accuracy,
+            test_metrics=outcome.test_metrics,
             parent_val_accuracy=outcome.parent_val_accuracy,
             accuracy_by_arrival=outcome.accuracy_by_arrival,
             ledger=outcome.ledger,

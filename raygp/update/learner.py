@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -29,6 +29,7 @@ from raygp.sparse import (
     world_size,
     wrap_ddp,
 )
+from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Task
 from raygp.update.ledger import CostLedger
 from raygp.update.plan import OptimizerSettings
@@ -130,7 +131,7 @@ class Learner:
             inputs, targets = self._to_device(batch)
             draws = torch.rand(
                 batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
-            )[batch.offset : batch.offset + len(targets)].to(self.device)
+            )[batch.offset : batch.offset + len(batch.ids)].to(self.device)
             losses = self._losses(network, self.task.prepare(inputs, draws), targets)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (self.world_size / batch_size)
@@ -160,6 +161,10 @@ class Learner:
         """
         network: nn.Module = self._ddp or self.model
         network.eval()
+        for module in self.model.modules():
+            # cuDNN has no backward pass for recurrent layers in evaluation mode; without dropout, modes are alike.
+            if isinstance(module, nn.RNNBase) and module.dropout == 0:
+                module.train()
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 parameter.grad.zero_()
@@ -168,7 +173,7 @@ class Learner:
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
                 self._losses(network, self.task.prepare(inputs, None), targets).sum().backward()
-                examples += len(targets)
+                examples += len(batch.ids)
         sums = {}
         for name in self.masks.bits:
             gradient = self.masks.parameter(name).grad
@@ -198,28 +203,32 @@ class Learner:
         return self._sum(found).numpy()
 
     @torch.no_grad()
-    def correct(self, split: Split) -> np.ndarray:
-        """The metric of each row of a held-out split, the same on every rank; every row exactly once."""
+    def scores(self, split: Split) -> np.ndarray:
+        """Points and weights of each row of a held-out split by metric (:meth:`raygp.tasks.protocol.Task.score`), the
+        same on every rank; every row exactly once. float64, rows x metrics x 2."""
         self.model.eval()
         rows = max((part.stop for part in self.data.groups(split).values()), default=0)
-        found = torch.zeros(rows)
+        found = torch.zeros(rows, len(self.task.metrics), 2, dtype=torch.float64)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
             outputs = self._outputs(self.model, self.task.prepare(inputs, None))
-            found[torch.from_numpy(batch.ids)] = self.task.correct(outputs, targets).float().cpu()
+            found[torch.from_numpy(batch.ids)] = self.task.score(outputs, targets).cpu()
         return self._sum(found).numpy()
 
+    def metrics(self, split: Split) -> dict[str, float]:
+        """Every metric of the task over a split."""
+        return dict(zip(self.task.metrics, metric_values(self.scores(split)), strict=True))
+
     def accuracy(self, split: Split) -> float:
-        """Mean of :meth:`correct`; 0 for an empty split."""
-        correct = self.correct(split)
-        return float(correct.mean(dtype=np.float64)) if len(correct) else 0.0
+        """The task's first metric over a split; 0 for an empty one."""
+        return metric_values(self.scores(split))[0]
 
     def set_lr(self, lr: float) -> None:
         """Give every parameter the learning rate ``lr``."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
-    def _outputs(self, network: nn.Module, inputs: Tensor) -> Tensor:
+    def _outputs(self, network: nn.Module, inputs: Tensor | Padded) -> Tensor | Padded:
         """Float32 outputs at the learner's precision."""
         if self.precision == "fp32":
             return network(inputs)
@@ -227,10 +236,10 @@ class Learner:
             outputs = network(inputs)
         return outputs.float()
 
-    def _losses(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _losses(self, network: nn.Module, inputs: Tensor | Padded, targets: Tensor | Padded) -> Tensor:
         return self.task.losses(self._outputs(network, inputs), targets)
 
-    def _to_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _to_device(self, batch: Batch) -> tuple[Tensor | Padded, Tensor | Padded]:
         return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)
 
     def _sum(self, tensor: Tensor) -> Tensor:
@@ -249,10 +258,10 @@ class Learner:
 
     def _count(self) -> FlopCount:
         if self._uses is None:
-            example = next(_first(self.data), None)
-            if example is None:
+            if self.data.old_rows + self.data.new_rows == 0:
                 raise TrainingError("there is no training example")
-            self._uses = count_uses(self.model, self.task.prepare(example[:1].to(self.device), None))
+            batch = next(iter(self.data.scan(np.array([self.data.typical_id()]), 1, 0, 1)))
+            self._uses = count_uses(self.model, self.task.prepare(self._to_device(batch)[0], None))
         return self._uses
 
     def _sparse(self) -> float:
@@ -266,8 +275,7 @@ class Learner:
         self.ledger.charge(examples, training_flops(self._sparse()), training_flops(dense))
 
 
-def _first(data: TrainingData) -> Iterator[Tensor]:
-    """The inputs of some batch, for shapes."""
-    total = data.old_rows + data.new_rows
-    for batch in data.scan(np.arange(min(1, total)), 1, 0, 1):
-        yield batch.inputs
+def metric_values(scores: np.ndarray) -> list[float]:
+    """Points over weights of each metric: rows x metrics x 2 to a list of metrics; 0 where there are no rows."""
+    points, weights = scores.sum(axis=0).T
+    return [float(p / w) if w else 0.0 for p, w in zip(points, weights, strict=True)]

@@ -34,17 +34,29 @@ _SYNTHESES: dict[str, dict[str, Any]] = {
 }
 _LENET: dict[str, Any] = {"lr": 0.15, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
 _RESNET: dict[str, Any] = {"lr": 0.02, "batch_size": 64, "alpha": 0.1, "optimizer": {"weight_decay": 5e-4}}
+_SPEECH: dict[str, Any] = {
+    "lr": 0.003,
+    "batch_size": 32,
+    "clip_norm": 10.0,
+    "alpha": 0.1,
+    "density": 0.2,
+    "optimizer": {"name": "adamw", "weight_decay": 0.01},
+}
 _BY_TASK: dict[str, dict[str, Any]] = {
     "lenet-300-100": _LENET,
     "lenet-5": _LENET | {"lr": 0.1},
     "resnet18": _RESNET,
     "resnet18-small": _RESNET | {"lr": 0.05},
+    "deepspeech2": _SPEECH,
+    "deepspeech2-small": _SPEECH,
 }
 """What suits a task in any plan."""
 _LENET_UPDATE: dict[str, Any] = {"epochs": 5, "replay": {"share": 0.15}, "arrival": {"share": 0.3}}
 _LENET_SYNTHESIS: dict[str, Any] = {"epochs": 20, "lr": 0.1, "optimizer": {"weight_decay": 1e-3}}
 _RESNET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.5, "hard": 0.5}}
 _RESNET_SYNTHESIS: dict[str, Any] = {"epochs": 16}
+_SPEECH_UPDATE: dict[str, Any] = {"epochs": 12, "replay": {"share": 0.5}}
+_SPEECH_SYNTHESIS: dict[str, Any] = {"epochs": 40}
 _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("lenet-300-100", "update"): _LENET_UPDATE,
     ("lenet-300-100", "synthesis"): _LENET_SYNTHESIS,
@@ -54,6 +66,10 @@ _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("resnet18", "synthesis"): _RESNET_SYNTHESIS,
     ("resnet18-small", "update"): _RESNET_UPDATE,
     ("resnet18-small", "synthesis"): _RESNET_SYNTHESIS,
+    ("deepspeech2", "update"): _SPEECH_UPDATE,
+    ("deepspeech2", "synthesis"): _SPEECH_SYNTHESIS,
+    ("deepspeech2-small", "update"): _SPEECH_UPDATE,
+    ("deepspeech2-small", "synthesis"): _SPEECH_SYNTHESIS,
 }
 """What suits a task in the plan ``default``."""
 

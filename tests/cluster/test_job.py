@@ -109,7 +109,7 @@ def test_a_version_read_back_gives_the_accuracy_on_its_card(line: tuple[Location
                 continue
             for part in read_examples(catalog, ref, task):
                 outputs = model(task.prepare(torch.from_numpy(part["inputs"]), None))
-                correct.append(task.correct(outputs, torch.from_numpy(part["targets"])).numpy())
+                correct.append(task.score(outputs, torch.from_numpy(part["targets"]))[:, 0, 0].numpy())
         assert np.concatenate(correct).mean(dtype=np.float64) == pytest.approx(accuracy, abs=1e-9)
 
 

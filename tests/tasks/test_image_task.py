@@ -209,5 +209,5 @@ def test_decoding_warns_of_nothing():
 def test_losses_and_metric_are_by_example():
     task = rgb_task()
     outputs, targets = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
-    assert task.correct(outputs, targets).tolist() == [1.0, 0.0]
+    assert task.score(outputs, targets).tolist() == [[[1.0, 1.0]], [[0.0, 1.0]]]
     torch.testing.assert_close(task.losses(outputs, targets), torch.tensor([0.126928, 2.126928]))

@@ -1,37 +1,49 @@
-"""Where labelled samples come from: folders and tars of images, MNIST's idx files, scikit-learn's digits."""
+"""Where labelled samples come from: images, idx files, recordings with transcripts, and two that need no data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from raygp.data.sources.an4 import An4Source
+from raygp.data.sources.audiofolder import AudioFolderSource
 from raygp.data.sources.digits import DigitsSource
 from raygp.data.sources.idx import IdxSource
 from raygp.data.sources.imagefolder import ImageFolderSource
 from raygp.data.sources.source import Source, SourceSample, SplitName
 from raygp.data.sources.split import draw_splits
+from raygp.data.sources.tones import TonesSource
 from raygp.errors import InputError
 
 __all__ = [
+    "An4Source",
+    "AudioFolderSource",
     "DigitsSource",
     "IdxSource",
     "ImageFolderSource",
     "Source",
     "SourceSample",
     "SplitName",
+    "TonesSource",
     "draw_splits",
     "open_source",
 ]
 
-_WITH_PATH: dict[str, Callable[[str], Source]] = {"imagefolder": ImageFolderSource, "idx": IdxSource}
-_FORMS = "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), idx:DIR, digits"
+_WITH_PATH: dict[str, Callable[[str], Source]] = {
+    "imagefolder": ImageFolderSource,
+    "idx": IdxSource,
+    "an4": An4Source,
+    "audio": AudioFolderSource,
+}
+_EMBEDDED: dict[str, Callable[..., Source]] = {"digits": DigitsSource, "tones": TonesSource}
+_FORMS = "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), idx:DIR, an4:FILE, audio:DIR, digits, tones"
 
 
 def open_source(text: str, **options: Any) -> Source:
     """The source that ``text`` names.
 
     Args:
-        text: ``imagefolder:DIR``, ``idx:DIR`` or ``digits``.
+        text: ``imagefolder:DIR``, ``idx:DIR``, ``an4:FILE``, ``audio:DIR``, ``digits`` or ``tones``.
         options: ``image_size`` for ``digits``; the others take none.
 
     Raises:
@@ -39,13 +51,13 @@ def open_source(text: str, **options: Any) -> Source:
             nothing that can be read at the path.
     """
     kind, colon, path = text.partition(":")
-    if kind not in _WITH_PATH and text != "digits":
+    if kind not in _WITH_PATH and text not in _EMBEDDED:
         raise InputError(f"unknown source '{text}'; known forms are {_FORMS}")
     for option in options:
         if (kind, option) != ("digits", "image_size"):
             raise InputError(f"source {kind} has no option '{option}'")
-    if text == "digits":
-        return DigitsSource(**options)
+    if text in _EMBEDDED:
+        return _EMBEDDED[text](**options)
     if not colon or not path:
         raise InputError(f"source {kind} needs a path: {kind}:DIR")
     return _WITH_PATH[kind](path)

@@ -15,7 +15,12 @@ _SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 
 
 def draw_splits(
-    samples: Sequence[SourceSample], val_share: float, test_share: float, arrival_shares: Sequence[float], seed: int
+    samples: Sequence[SourceSample],
+    val_share: float,
+    test_share: float,
+    arrival_shares: Sequence[float],
+    seed: int,
+    stratified: bool = True,
 ) -> list[Splits]:
     """Divide samples into arrivals and, within the first one, splits.
 
@@ -30,6 +35,7 @@ def draw_splits(
         test_share: part of the samples without a held-out split, in [0, 1). 0 draws none.
         arrival_shares: part of train that each arrival gets; positive, adding up to 1.
         seed: of all draws.
+        stratified: draw class by class; False where labels are texts, which hardly ever repeat.
 
     Returns:
         For each arrival, indices into ``samples`` by split, in an order drawn from ``seed``. All that is held out is in
@@ -43,7 +49,7 @@ def draw_splits(
     given: dict[SplitName | None, list[int]] = {"val": [], "test": []}
     pools: dict[str, list[int]] = {}
     for index in sorted(range(len(samples)), key=lambda i: samples[i].key):
-        pool = pools.setdefault(samples[index].label, [])
+        pool = pools.setdefault(samples[index].label if stratified else "", [])
         given.get(samples[index].split, pool).append(index)
     drawn = {
         split: share for split, share in (("test", test_share), ("val", val_share)) if share > 0 and not given[split]

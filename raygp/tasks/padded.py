@@ -1,0 +1,30 @@
+"""Sequences of different lengths as one tensor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Padded(NamedTuple):
+    """N sequences, each padded with zeros to the longest."""
+
+    values: Tensor
+    """N x T x ..."""
+    lengths: Tensor
+    """int64, shape (N,), on the CPU, where packing and CTC want it."""
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> Padded:
+        """The same on another device."""
+        return Padded(self.values.to(device, non_blocking=non_blocking), self.lengths)
+
+    def valid(self) -> Tensor:
+        """Bool, N x T: which places are not padding."""
+        places = torch.arange(self.values.shape[1], device=self.values.device)
+        return places < self.lengths.to(self.values.device)[:, None]
+
+    def float(self) -> Padded:
+        """The same in float32."""
+        return Padded(self.values.float(), self.lengths)
