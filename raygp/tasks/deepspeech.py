@@ -1,7 +1,7 @@
 """DeepSpeech2 (arXiv 1512.02595): convolutions over the spectrogram, bidirectional GRUs with batch norm, CTC.
 
-An utterance's output does not depend on what it is batched with: padding is zeroed after every convolution, recurrent
-layers run over packed sequences, and batch norm sees valid frames only.
+An utterance's output does not depend on what it is batched with: batch norm sees valid frames only and leaves padding
+zero, and the backward direction of a recurrent layer starts at each utterance's own end.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from raygp.tasks.padded import Padded
 
@@ -41,7 +40,47 @@ SMALL = Architecture((Convolution(16, (11, 11), (2, 2)), Convolution(16, (11, 11
 
 
 class FrameNorm(nn.BatchNorm1d):
-    """Batch norm over valid frames: M x channels, or M x channels x mels."""
+    """Batch norm of N x T x channels (x mels) over valid frames; padding comes out as zero."""
+
+    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """Args:
+        frames: N x T x channels, or N x T x channels x mels.
+        valid: bool, N x T.
+        """
+        normed = frames.new_zeros(frames.shape)
+        normed[valid] = super().forward(frames[valid]).to(normed.dtype)
+        return normed
+
+
+class BidirectionalGRU(nn.Module):
+    """A GRU over the frames and one over each utterance's frames in reverse, summed: N x T x inputs to N x T x width.
+
+    Each direction is a module of its own over padded tensors: on a CPU torch is several times slower over packed ones.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.ahead = nn.GRU(inputs, width, batch_first=True)
+        self.back = nn.GRU(inputs, width, batch_first=True)
+
+    def forward(self, frames: Tensor, reverse: Tensor) -> Tensor:
+        """Args:
+        frames: N x T x inputs, padded at the end.
+        reverse: int64, N x T, from :func:`reversal`.
+        """
+        ahead, _ = self.ahead(frames)
+        back, _ = self.back(_reorder(frames, reverse))
+        return ahead + _reorder(back, reverse)
+
+
+def reversal(lengths: Tensor, frames: int) -> Tensor:
+    """For each row, its valid positions from last to first, padding where it is: int64, N x frames. Its own inverse."""
+    positions = torch.arange(frames)[None, :].expand(len(lengths), frames)
+    return torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+
+
+def _reorder(frames: Tensor, positions: Tensor) -> Tensor:
+    return frames.gather(1, positions[:, :, None].expand_as(frames))
 
 
 class DeepSpeech2(nn.Module):
@@ -59,38 +98,30 @@ class DeepSpeech2(nn.Module):
         self.convolutions, self.convolution_norms = nn.ModuleList(convolutions), nn.ModuleList(norms)
         width = architecture.width
         sizes = [channels * mels] + [width] * (architecture.layers - 1)
-        self.recurrent = nn.ModuleList(nn.GRU(size, width, bidirectional=True) for size in sizes)
-        self.recurrent_norms = nn.ModuleList(FrameNorm(size) for size in sizes[1:])
-        self.output_norm = FrameNorm(width)
+        self.recurrent = nn.ModuleList(BidirectionalGRU(size, width) for size in sizes)
+        self.recurrent_norms = nn.ModuleList(FrameNorm(width) for _ in sizes)
         self.classifier = nn.Linear(width, symbols)
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, features: Padded) -> Padded:
         """Logits, not normalised."""
-        packed = self._convolve(features)
-        for number, layer in enumerate(self.recurrent):
-            if number:
-                packed = packed._replace(data=self.recurrent_norms[number - 1](packed.data))
-            both, _ = layer(packed)
-            forward, backward = both.data.chunk(2, dim=1)
-            packed = both._replace(data=forward + backward)
-        logits = self.classifier(self.output_norm(packed.data))
-        values, lengths = pad_packed_sequence(packed._replace(data=logits), batch_first=True)
-        return Padded(values, lengths)
+        frames, lengths = self._convolve(features)
+        valid = Padded(frames, lengths).valid()
+        reverse = reversal(lengths, frames.shape[1]).to(frames.device)
+        for layer, norm in zip(self.recurrent, self.recurrent_norms, strict=True):
+            frames = norm(layer(frames, reverse), valid)
+        return Padded(self.classifier(frames), lengths)
 
-    def _convolve(self, features: Padded) -> PackedSequence:
-        """Packed frames with channels x mels values each."""
-        frames, lengths = features.values[:, None], features.lengths  # N x 1 x T x mels
-        frames = frames.transpose(2, 3)  # N x 1 x mels x T
+    def _convolve(self, features: Padded) -> tuple[Tensor, Tensor]:
+        """Frames with channels x mels values each, N x T' x C, and their numbers."""
+        frames, lengths = features.values[:, None].transpose(2, 3), features.lengths  # N x 1 x mels x T
         for convolution, norm in zip(self.convolutions, self.convolution_norms, strict=True):
-            frames = convolution(frames)
-            lengths = torch.div(lengths + convolution.stride[1] - 1, convolution.stride[1], rounding_mode="floor")
-            valid = Padded(frames.permute(0, 3, 1, 2), lengths).valid()
-            normed = nn.functional.hardtanh(norm(frames.permute(0, 3, 1, 2)[valid]), 0.0, 20.0)
-            spread = normed.new_zeros(*valid.shape, *normed.shape[1:])
-            spread[valid] = normed
-            frames = spread.permute(0, 2, 3, 1)  # N x channels x mels x T
-        flat = frames.permute(0, 3, 1, 2).flatten(2)
-        return pack_padded_sequence(flat, lengths, batch_first=True, enforce_sorted=False)
+            stride = convolution.stride[1]
+            lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
+            by_frame = convolution(frames).permute(0, 3, 1, 2)  # N x T x channels x mels
+            normed = norm(by_frame, Padded(by_frame, lengths).valid())
+            frames = nn.functional.hardtanh(normed, 0.0, 20.0).permute(0, 2, 3, 1)
+        return frames.permute(0, 3, 1, 2).flatten(2), lengths
 
 
 def greedy(logits: Padded) -> list[list[int]]:

@@ -48,8 +48,8 @@ class Task(Protocol):
         ...
 
     def decode(self, sample: bytes) -> np.ndarray:
-        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W; ragged tasks:
-        first axis of any length).
+        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W; ragged
+        tasks: first axis of any length).
 
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone, without the file's name.

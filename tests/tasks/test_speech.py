@@ -100,7 +100,7 @@ def test_statistics_of_norms_ignore_padding() -> None:
 
 def test_recurrent_weights_are_layers_gate_by_gate_in_both_directions() -> None:
     names = [layer.name for layer in prunable_layers(TASK.build_model(5))]
-    for matrix in ("weight_ih_l0", "weight_hh_l0", "weight_ih_l0_reverse", "weight_hh_l0_reverse"):
+    for matrix in ("ahead.weight_ih_l0", "ahead.weight_hh_l0", "back.weight_ih_l0", "back.weight_hh_l0"):
         assert [n for n in names if n.startswith(f"recurrent.1.{matrix}[")] == [
             f"recurrent.1.{matrix}[{gate}]" for gate in ("reset", "update", "new")
         ]
