@@ -37,6 +37,7 @@ DENSE: dict[str, Any] = {
     "seed_density": 1.0,
     "density": 1.0,
     "replay": {"share": 1.0},
+    "arrival": {"share": 1.0},
 }
 
 

@@ -109,7 +109,7 @@ def run_method(
         data = workload.data(_NOTHING, everything, rows.val)
     name = f"{key.method}-{key.new_share}-{key.seed}-{_digest(method.plan)}"
     curve = Curve(folder / "in-flight" / name, lambda progress: watch(method.name, progress))
-    outcome = _train(workload, method.plan, data, key.seed, parent, curve, device)
+    outcome = train(workload, method.plan, data, key.seed, parent, curve, device)
     return make_row(key, method, outcome, curve.points, curve.cpu_seconds, len(everything), device)
 
 
@@ -149,7 +149,7 @@ def _parent(
     home = folder / "parents" / f"{key.workload}-{key.new_share}-{key.seed}-{_digest(plan)}"
     if not (home / "done").exists():
         curve = Curve(home / "in-flight", lambda progress: watch("parent", progress))
-        outcome = _train(workload, plan, workload.data(_NOTHING, old, val), key.seed, None, curve, device)
+        outcome = train(workload, plan, workload.data(_NOTHING, old, val), key.seed, None, curve, device)
         home.mkdir(parents=True, exist_ok=True)
         save_outcome(home, outcome)
         (home / "done").touch()
@@ -158,9 +158,10 @@ def _parent(
     return outcome.tensors
 
 
-def _train(
+def train(
     workload: Workload, plan: Plan, data: Any, seed: int, parent: Tensors | None, curve: Curve, device: str
 ) -> Outcome:
+    """One plan carried out from ``parent`` (or from random weights), going on from the curve's checkpoint."""
     classes = len(workload.classes)
     learner = make_learner(
         workload.task, data, plan, num_classes=classes, seed=seed, parent=parent, parent_classes=classes, device=device
