@@ -62,10 +62,10 @@ SPACES: dict[str, dict[str, Space]] = {
         },
     },
     "deepspeech2": {
-        "tfs": {"epochs": [20, 30], "lr": [0.002, 0.004], "batch_size": [16]},
-        "nft": {"epochs": [8, 12], "lr": [0.002], "batch_size": [16]},
-        "gp-fs": {"epochs": [30], "lr": [0.002, 0.004], "batch_size": [16]},
-        "raygp": {"epochs": [8, 12], "lr": [0.002, 0.004], "replay.share": [0.3], "batch_size": [16]},
+        "tfs": {"epochs": [20, 30], "lr": [0.003], "batch_size": [16]},
+        "nft": {"epochs": [8, 12], "lr": [0.003], "batch_size": [16]},
+        "gp-fs": {"epochs": [30], "lr": [0.003], "batch_size": [16]},
+        "raygp": {"epochs": [8, 12], "lr": [0.003], "replay.share": [0.3], "batch_size": [16]},
     },
     "resnet18": {
         "tfs": {"epochs": [9, 14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},

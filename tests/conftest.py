@@ -1,4 +1,4 @@
-"""One local Ray cluster for all tests of this folder: starting one takes seconds."""
+"""One local Ray cluster for all tests that need one: starting one takes seconds."""
 
 from collections.abc import Iterator
 

@@ -1,0 +1,140 @@
+"""The cost protocol: reaching a reference, recipes, runs that are killed and go on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, make_method, read_recipes
+from benchmarks.cost.protocol import cost_until_reached, cut, reference_accuracy, with_reached
+from benchmarks.cost.runs import Key, run_method
+from benchmarks.cost.workloads import TASKS, Workload, load_workload
+from benchmarks.tune_baselines import SPACES, recipes_of
+from raygp.errors import InputError
+from raygp.update.engine import Progress
+
+RECIPE = {"epochs": 2, "batch_size": 32}
+
+
+def point(examples: float, val: float, density: float = 1.0) -> dict[str, float]:
+    return {
+        "examples": examples, "sparse_flops": 10 * examples, "worker_seconds": 1.0, "cpu_seconds": 1.0,
+        "val_accuracy": val, "density": density,
+    }  # fmt: skip
+
+
+def row(method: str, seed: int, *curve: dict[str, float], active: int = 100) -> dict[str, Any]:
+    return {"method": method, "seed": seed, "curve": list(curve), "active_connections": active,
+            "total_connections": 100, **{k: v for k, v in curve[-1].items() if k != "density"}}  # fmt: skip
+
+
+def test_the_reference_is_the_best_dense_recipes_mean_over_seeds() -> None:
+    rows = [
+        row("best", 0, point(1, 0.90), point(2, 0.98)),
+        row("best", 1, point(1, 0.97), point(2, 0.96)),
+        row("tfs", 0, point(1, 0.96)),
+        row("raygp", 0, point(1, 0.99)),
+    ]
+    assert reference_accuracy(rows) == pytest.approx(0.975)
+    assert reference_accuracy(rows[3:]) is None
+
+
+def test_cost_counts_until_accuracy_and_density_are_both_reached() -> None:
+    run = row("raygp", 0, point(1, 0.98, 0.3), point(2, 0.97, 0.1), point(3, 0.98, 0.1), point(4, 0.99, 0.1), active=10)
+    assert cost_until_reached(run, 0.98)[0]["examples"] == 3
+    assert cost_until_reached(run, 0.981)[0]["examples"] == 3  # A tenth of a point below is near enough.
+    assert cost_until_reached(run, 0.9811)[0]["examples"] == 4
+    spent, reached = cost_until_reached(run, 0.999)
+    assert not reached and spent["examples"] == 4
+
+
+def test_a_later_reference_is_applied_to_the_whole_run_again() -> None:
+    run = row("tfs", 0, point(1, 0.95), point(2, 0.97), point(3, 0.98))
+    early = with_reached(run, 0.95)
+    assert (early["examples"], early["reached"], early["total"]["examples"]) == (1, True, 3)
+    late = with_reached(early, 0.98)
+    assert (late["examples"], late["reached"]) == (3, True)
+    never = with_reached(late, 0.999)
+    assert (never["examples"], never["reached"]) == (3, False)
+
+
+def test_a_cut_compares_means() -> None:
+    ours, theirs = [{"examples": 1.0}, {"examples": 2.0}], [{"examples": 6.0}]
+    assert cut(ours, theirs, "examples") == pytest.approx(75.0)
+    assert cut(ours, [], "examples") is None
+
+
+def test_recipes_are_all_of_a_space_or_a_seeded_draw() -> None:
+    space = {"epochs": [1, 2, 3], "optimizer.weight_decay": [0.0, 1e-4]}
+    every = recipes_of(space, 6, seed=0)
+    assert len(every) == 6 and every[1] == {"epochs": 1, "optimizer": {"weight_decay": 1e-4}}
+    some = recipes_of(space, 3, seed=0)
+    assert len(some) == 3 and all(recipe in every for recipe in some) and some == recipes_of(space, 3, seed=0)
+
+
+@pytest.mark.parametrize("workload", TASKS)
+def test_every_recipe_that_is_recorded_or_searched_makes_a_plan(workload: str) -> None:
+    task = TASKS[workload]["name"]
+    for method, space in SPACES[workload].items():
+        for recipe in recipes_of(space, 50, seed=0):
+            make_method(method, task, {method: recipe}, 0.5)
+    for method in METHODS:
+        made = make_method(method, task, read_recipes(workload), 0.5)
+        assert made.incremental == (method not in FROM_SCRATCH)
+        if method in ("best", "tfs", "nft"):
+            assert made.plan.density == 1.0 and made.plan.replay.share == made.plan.arrival.share == 1.0
+
+
+def test_a_workload_without_recipes_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("benchmarks.cost.methods.RECIPES", tmp_path)
+    with pytest.raises(InputError, match=r"run benchmarks/tune_baselines.py --workload lenet-5 first"):
+        read_recipes("lenet-5")
+    assert RECIPES.is_dir()
+
+
+@pytest.fixture(scope="module")
+def digits() -> Workload:
+    return load_workload("lenet-300-100", "digits", task={"augment": "none"})
+
+
+def test_a_split_is_stratified_and_its_validation_rows_are_the_same_for_every_seed(digits: Workload) -> None:
+    first, second = digits.split(0.25, 1), digits.split(0.25, 2)
+    assert np.array_equal(first.val, second.val) and not np.array_equal(first.new, second.new)
+    whole = np.concatenate([first.old, first.new, first.val])
+    assert sorted(whole.tolist()) == list(range(len(digits.train)))
+    labels = digits.train.targets.numpy()
+    for rows, share in ((first.val, 1 / 6), (first.new, 0.25 * 5 / 6)):
+        counts = np.bincount(labels[rows], minlength=10)
+        assert np.abs(counts - share * np.bincount(labels)).max() <= 1.5
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["tfs", "raygp"])
+def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_path: Path, name: str) -> None:
+    torch.set_num_threads(1)
+    method = make_method(name, "lenet-300-100", {name: RECIPE, "parent": RECIPE}, 0.5)
+    key = Key("lenet-300-100", name, 0.5, 3)
+    whole = run_method(digits, method, key, tmp_path / "whole")
+
+    def kill(what: str, progress: Progress) -> None:
+        if what == name and progress.val_accuracy is not None and progress.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run_method(digits, method, key, tmp_path / "killed", watch=kill)
+    epochs: list[int] = []
+    resumed = run_method(
+        digits, method, key, tmp_path / "killed",
+        watch=lambda what, progress: epochs.append(progress.epoch) if what == name and progress.step is None else None,
+    )  # fmt: skip
+    assert epochs == [2]
+    timeless = ("examples", "sparse_flops", "val_accuracy", "test_accuracy", "active_connections", "plan")
+    assert {k: resumed[k] for k in timeless} == {k: whole[k] for k in timeless}
+    assert [p["val_accuracy"] for p in resumed["curve"]] == [p["val_accuracy"] for p in whole["curve"]]
+    assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
