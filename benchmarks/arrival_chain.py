@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cost.methods import Method, make_method, read_recipes
+from benchmarks.cost.protocol import mean_and_spread
 from benchmarks.cost.runs import Curve, train
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from raygp.errors import RaygpError
@@ -89,17 +90,13 @@ def show(rows: list[dict[str, Any]], console: Console) -> None:
         table.add_row(
             f"v{number:04d}" if number != _SCRATCH else "from scratch",
             f"{found[0]['rows_seen']:,}",
-            *(_spread([100 * row[key] for row in found]) for key in ("val_accuracy", "test_accuracy")),
+            *(mean_and_spread([100 * row[key] for row in found]) for key in ("val_accuracy", "test_accuracy")),
             f"{density:.3f}",
             f"{passes:.2f}",
             f"{spent:.2f}",
             f"{flops:.3f}",
         )
     console.print(table)
-
-
-def _spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.2f} ±{(max(values) - min(values)) / 2:.2f}"
 
 
 def main() -> int:

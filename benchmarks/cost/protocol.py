@@ -74,10 +74,10 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
             method,
             str(len(runs)),
             f"{reached}/{len(runs)}",
-            _spread([100 * run["val_accuracy"] for run in runs]),
-            _spread([100 * run["test_accuracy"] for run in runs]),
+            mean_and_spread([100 * run["val_accuracy"] for run in runs]),
+            mean_and_spread([100 * run["test_accuracy"] for run in runs]),
             f"{statistics.mean(run['active_connections'] for run in runs):,.0f}",
-            _spread([run["examples"] / run["train_rows"] for run in runs]),
+            mean_and_spread([run["examples"] / run["train_rows"] for run in runs]),
             f"{statistics.mean(run['sparse_flops'] for run in runs) / 1e12:.3g}",
             f"{statistics.mean(run['cpu_seconds'] for run in runs):.1f}",
             *cuts,
@@ -102,6 +102,6 @@ def _of(rows: Sequence[Row], method: str, new_share: float) -> list[Row]:
     return [row for row in rows if row["method"] == method and row["new_share"] in (new_share, _SCRATCH)]
 
 
-def _spread(values: Sequence[float]) -> str:
+def mean_and_spread(values: Sequence[float]) -> str:
     """Mean and half of the range."""
     return f"{statistics.mean(values):.2f} ±{(max(values) - min(values)) / 2:.2f}"

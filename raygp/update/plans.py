@@ -52,7 +52,12 @@ _BY_TASK: dict[str, dict[str, Any]] = {
 }
 """What suits a task in any plan."""
 _LENET_UPDATE: dict[str, Any] = {"epochs": 5, "replay": {"share": 0.15}, "arrival": {"share": 0.3}}
-_LENET_SYNTHESIS: dict[str, Any] = {"epochs": 20, "lr": 0.1, "optimizer": {"weight_decay": 1e-3}}
+_LENET_SYNTHESIS: dict[str, Any] = {
+    "epochs": 20,
+    "lr": 0.2,
+    "seed_density": 0.2,
+    "optimizer": {"weight_decay": 5e-4},
+}
 _RESNET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.5, "hard": 0.5}}
 _RESNET_SYNTHESIS: dict[str, Any] = {"epochs": 16}
 _SPEECH_UPDATE: dict[str, Any] = {"epochs": 12, "replay": {"share": 0.5}}
