@@ -20,7 +20,16 @@ from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
 from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
 from raygp.settings import RunSettings
-from raygp.store import Card, Location, Manifest, check_root_usable, list_arrivals, list_versions, read_card
+from raygp.store import (
+    Card,
+    Location,
+    Manifest,
+    check_root_usable,
+    list_arrivals,
+    list_versions,
+    read_card,
+    require_conditional_writes,
+)
 from raygp.update.job import UpdateJob
 
 
@@ -98,6 +107,7 @@ def update(console: Console, location: Location, settings: RunSettings, verbose:
         head = state.card.version if state.card else "no version yet"
         console.print(f"nothing new: {head} has seen every arrival ({len(state.seen)}) of {location.root}")
         return []
+    require_conditional_writes(location)
     next_job(location, state, state.pending[0], settings)
     waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
     console.print(f"{waiting} for {location.root}; starting Ray ...")

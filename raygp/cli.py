@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from raygp import __version__, app
 from raygp.data.ingest import IngestSettings
 from raygp.data.sources import open_source
-from raygp.jobs import add_update_options, parse_options
-from raygp.settings import load_settings
+from raygp.jobs import add_update_options, parse_options, run_settings
 from raygp.store import Location, list_arrivals, open_line
 from raygp.tasks import TASKS
 
@@ -68,9 +67,8 @@ def _ingest(options: argparse.Namespace) -> None:
 
 
 def _update(options: argparse.Namespace) -> None:
-    location = Location(options.root)
-    task = open_line(location).task["name"]
-    settings = load_settings(task, options.config, options.overrides, workers=options.workers, seed=options.seed)
+    settings = run_settings(options, open_line(Location(options.root)).task["name"])
+    location = Location(options.root, settings.single_writer)
     console = app.make_console()
     if app.update(console, location, settings, options.verbose):
         app.report(console, location)

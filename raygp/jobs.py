@@ -9,7 +9,7 @@ from typing import Any
 from raygp import app
 from raygp.data.ingest import IngestSettings
 from raygp.data.sources import Source
-from raygp.settings import load_settings
+from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, check_root_usable
 
 
@@ -41,9 +41,26 @@ def add_update_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE.yaml", help="settings (see README: Settings)")
     parser.add_argument("--workers", type=int, help="training workers (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
+    add_single_writer(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
     parser.set_defaults(overrides=[])
     parser.epilog = "Any setting can follow as key.path=value, such as plan.alpha=0.2 or plan.phases.1.epochs=3."
+
+
+def add_single_writer(parser: argparse.ArgumentParser) -> None:
+    """The option that vouches for a single writer."""
+    parser.add_argument(
+        "--single-writer",
+        action="store_true",
+        default=None,
+        help="nothing else ever updates this line: for storage that ignores conditional writes",
+    )
+
+
+def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
+    """The settings that the update options say."""
+    flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
+    return load_settings(task, options.config, options.overrides, **flags)
 
 
 def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,11 +79,9 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
 
     def command() -> None:
         console = app.make_console()
-        settings = load_settings(
-            task["name"], options.config, options.overrides, workers=options.workers, seed=options.seed
-        )
+        settings = run_settings(options, task["name"])
         shares = app.equal_or_given_shares(options.arrivals, options.shares)
-        location = Location(options.root)
+        location = Location(options.root, settings.single_writer)
         check_root_usable(location)
         names = list(app.arrival_names(options.arrivals))
         app.publish_missing(

@@ -35,16 +35,17 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
     """For as long as the test runs, ``s3://`` means the server whose address it is given."""
-    s3fs = pytest.importorskip("s3fs")
+    pytest.importorskip("s3fs")
+    from raygp.store.s3_client import PatientS3
 
     def use(address: str) -> str:
         for name, value in environment(address).items():
             monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
+        PatientS3.clear_instance_cache()
         bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-        s3fs.S3FileSystem().mkdir(bucket)
-        s3fs.S3FileSystem.clear_instance_cache()
+        PatientS3().mkdir(bucket)
+        PatientS3.clear_instance_cache()
         return bucket
 
     yield use
-    s3fs.S3FileSystem.clear_instance_cache()
+    PatientS3.clear_instance_cache()

@@ -6,6 +6,7 @@ files, with sizes and full hashes, is created exclusively and last: its presence
 
 from raygp.store.arrivals import ArrivalWriter
 from raygp.store.card import Card, list_versions, next_version, read_card
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
 from raygp.store.head import Head, finish_interrupted_promotion, open_head, promote, read_head
 from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
@@ -37,5 +38,6 @@ __all__ = [
     "read_manifest",
     "read_shard",
     "read_tensors",
+    "require_conditional_writes",
     "write_version",
 ]

@@ -6,6 +6,7 @@ from pydantic import ConfigDict
 
 from raygp.errors import ConflictError, InputError
 from raygp.store.card import Card, card_path, find_card, next_version, version_folder
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.documents import Document, decode, encode, sha256_hex, utc_now
 from raygp.store.location import Location
 from raygp.store.versions import weights_file
@@ -62,8 +63,10 @@ def promote(location: Location, card: Card, expected: Head | None) -> Head:
 
     Raises:
         ConflictError: the head is another version now.
-        InputError: the version is not (wholly) in storage, or is no child of ``expected``.
+        InputError: the version is not (wholly) in storage, or is no child of ``expected``; or storage cannot keep two
+            writers apart.
     """
+    require_conditional_writes(location)
     parent = expected.version if expected else None
     if card.parent != parent:
         raise InputError(f"{card.version} was made from {card.parent or 'nothing'}, not from {parent or 'nothing'}")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from raygp.errors import ConflictError, InputError
 from raygp.store.card import Card, card_path, find_card, next_version, version_folder
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.documents import decode, encode
 from raygp.store.files import FileInfo, describe, read_checked
 from raygp.store.location import Location
@@ -24,12 +25,13 @@ def write_version(location: Location, card_without_files: Card, tensors: dict[st
         The card as it lies in storage: the one that was there if this update had written it already.
 
     Raises:
-        InputError: the version's name does not follow from its parent.
+        InputError: the version's name does not follow from its parent, or storage cannot keep two writers apart.
         ConflictError: another update made this version; what this call wrote is deleted.
     """
     version, update = card_without_files.version, card_without_files.update
     if version != next_version(card_without_files.parent):
         raise InputError(f"version {version} cannot follow {card_without_files.parent or 'nothing'}")
+    require_conditional_writes(location)
     existing = find_card(location, version)
     if existing is not None:
         return _own(location, existing, update)
