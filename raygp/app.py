@@ -25,6 +25,7 @@ from raygp.store import (
     Location,
     Manifest,
     check_root_usable,
+    line_lease,
     list_arrivals,
     list_versions,
     read_card,
@@ -101,13 +102,19 @@ def publish_missing(
 
 def update(console: Console, location: Location, settings: RunSettings, verbose: bool = False) -> list[Card]:
     """Fold all pending arrivals into the line; says so if there are none, without starting Ray."""
-    started = time.monotonic()
     state = line_state(location)
     if not state.pending:
         head = state.card.version if state.card else "no version yet"
         console.print(f"nothing new: {head} has seen every arrival ({len(state.seen)}) of {location.root}")
         return []
     require_conditional_writes(location)
+    with line_lease(location, "raygp update"):
+        return _update(console, location, settings, verbose)
+
+
+def _update(console: Console, location: Location, settings: RunSettings, verbose: bool) -> list[Card]:
+    started = time.monotonic()
+    state = line_state(location)
     next_job(location, state, state.pending[0], settings)
     waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
     console.print(f"{waiting} for {location.root}; starting Ray ...")

@@ -1,17 +1,22 @@
-"""S3 servers, started once for all tests that need them, and a fresh bucket for each test."""
+"""S3 servers, started once for all tests that need them, a fresh bucket for each test, and cards."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from raygp.store import Card
 from tests.servers import environment, missing_package, moto_server, rclone_server
+from tests.store.helpers import MakeCard
 
 UseServer = Callable[[str], str]
 """Points s3fs at the server with this address and makes a bucket there; gives the bucket's name."""
+
+LEDGER = ("examples", "sparse_flops", "dense_flops", "worker_seconds", "reduced_bytes")
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +54,36 @@ def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
 
     yield use
     PatientS3.clear_instance_cache()
+
+
+@pytest.fixture
+def make_card() -> MakeCard:
+    def make(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
+        values: dict[str, Any] = {
+            "version": version,
+            "parent": parent,
+            "update": update,
+            "created": "2026-01-01T00:00:00.000000+00:00",
+            "arrivals": ["first"],
+            "arrival": "first",
+            "classes": ["cat", "dog"],
+            "task": {"name": "lenet"},
+            "plan": {"phases": []},
+            "seed": 1,
+            "workers": 2,
+            "density": 0.25,
+            "active_connections": 1,
+            "total_connections": 4,
+            "densities": {"fc": 0.25},
+            "mask_digest": "00ff",
+            "val_accuracy": 0.9,
+            "test_accuracy": None,
+            "parent_val_accuracy": None,
+            "accuracy_by_arrival": {"first": 0.9},
+            "ledger": dict.fromkeys(LEDGER, 1.0),
+            "phases": [{"name": "grow-new"}],
+            "manifests": {"first": "ab"},
+        }
+        return Card(**(values | changes))
+
+    return make

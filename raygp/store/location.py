@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fsspec
 
 from raygp.errors import InputError, RaygpError
-from raygp.store.local_files import LocalFiles
+from raygp.store.local_files import LocalFiles, StoredFile
 from raygp.store.remote_files import RemoteFiles, error_code
+
+READERS = 16
+"""Small files that are read at once."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
@@ -143,6 +146,11 @@ class Location:
         """Sorted names of the direct children of a folder; empty if there is no such folder."""
         with self._explained(path):
             return self._files.list(_checked(path))
+
+    def walk(self, path: str = "") -> Sequence[StoredFile]:
+        """All files below a folder, at any depth; on this machine also those that :meth:`list` leaves out."""
+        with self._explained(path):
+            return list(self._files.walk(_checked(path)))
 
     def size(self, path: str) -> int:
         """Bytes of a file.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from fsspec import AbstractFileSystem
 
 from raygp.errors import ConflictError
+from raygp.store.local_files import StoredFile
 
 LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 """What S3 answers when a condition does not hold."""
@@ -73,6 +75,12 @@ class RemoteFiles:
                 raise
             return []
         return sorted({name.rstrip("/").rsplit("/", 1)[1] for name in entries if name.rstrip("/") != full})
+
+    def walk(self, path: str) -> Iterator[StoredFile]:
+        found = self.fs.find(self._fresh(path), detail=True)
+        for name, details in found.items():
+            modified = details.get("LastModified") or self.fs.modified(name)
+            yield StoredFile(name.removeprefix(f"{self.base}/"), int(details["size"]), modified.timestamp())
 
     def size(self, path: str) -> int:
         return int(self.fs.info(self._fresh(path))["size"])

@@ -46,9 +46,9 @@ def test_a_server_that_ignores_conditions_is_refused(careless: Location, rclone:
     with pytest.raises(InputError) as caught:
         write_version(careless, make_card(), TENSORS)
     assert str(caught.value) == (
-        f"{careless.root}: {rclone} ignores conditional writes (If-None-Match, If-Match), so that of two updates at"
-        " once one would silently undo the other: use storage that honours them, or give --single-writer if nothing else"
-        " ever updates this line"
+        f"{careless.root}: {rclone} ignores conditional writes (If-None-Match, If-Match), so that of two"
+        " updates at once one would silently undo the other: use storage that honours them, or give --single-writer if"
+        " nothing else ever updates this line"
     )
     assert careless.list() == ["store.json"]
     assert json.loads(careless.read_bytes("store.json"))["conditional_writes"] is False
