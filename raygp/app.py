@@ -65,6 +65,9 @@ def publish(
         counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
         classes = f"{len(manifest.labels)} classes"
         console.print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
+        if manifest.quarantined:
+            where = location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl")
+            console.print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {where}")
     return manifests
 
 

@@ -33,7 +33,19 @@ def add_common_options(parser: argparse.ArgumentParser, root: str, val_share: fl
         default=test_share,
         help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
     )
+    add_max_bad_share(parser)
     add_update_options(parser)
+
+
+def add_max_bad_share(parser: argparse.ArgumentParser) -> None:
+    """The option that says how many unusable rows are borne."""
+    parser.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.01,
+        metavar="S",
+        help="part of an arrival's rows that may be unusable; above it the arrival is refused (default 0.01)",
+    )
 
 
 def add_update_options(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +101,14 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
             location,
             task,
             make_source,
-            IngestSettings(names, shares, options.val_share, options.test_share, settings.seed),
+            IngestSettings(
+                names,
+                shares,
+                options.val_share,
+                options.test_share,
+                settings.seed,
+                max_bad_share=options.max_bad_share,
+            ),
         )
         app.update(console, location, settings, options.verbose)
         app.report(console, location)

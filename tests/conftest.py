@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from raygp.store import Card
+from raygp.store import Card, Location
 from tests.servers import environment, missing_package, moto_server, rclone_server
 from tests.store.helpers import MakeCard
 
@@ -54,6 +54,11 @@ def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
 
     yield use
     PatientS3.clear_instance_cache()
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> Location:
+    return Location(str(tmp_path / "root"))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from collections import Counter
 from types import TracebackType
@@ -13,6 +14,7 @@ from raygp.store.documents import encode, utc_now
 from raygp.store.files import describe
 from raygp.store.location import Location
 from raygp.store.manifest import (
+    QUARANTINE_FILE,
     Manifest,
     ShardInfo,
     Split,
@@ -55,6 +57,8 @@ class ArrivalWriter:
         self._rows: dict[Split, list[Row]] = {split: [] for split in get_args(Split)}
         self._bytes: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
+        self._held_out: set[str] = set()
+        self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
         self._closed = False
 
@@ -91,8 +95,32 @@ class ArrivalWriter:
         self._bytes[split] += len(sample)
         if split == "train":
             self._labels[label] += 1
+        else:
+            self._held_out.add(label)
         if self._bytes[split] >= self.shard_bytes:
             self._flush(split)
+
+    def quarantine(self, key: str, row: int, label: str, reason: str) -> None:
+        """Note a row of the source that is left out, in ``quarantine.jsonl``.
+
+        Args:
+            key: what the source calls it.
+            row: its position in the source, from 0.
+            label: as the source has it.
+            reason: why it cannot be used.
+        """
+        self._check_open()
+        self._quarantine.append({"key": key, "row": row, "label": label, "reason": reason})
+
+    @property
+    def labels(self) -> set[str]:
+        """Labels of the training rows so far."""
+        return set(self._labels)
+
+    @property
+    def held_out_labels(self) -> set[str]:
+        """Labels of the other rows so far."""
+        return self._held_out
 
     def finish(self) -> None:
         """Write the rows that are still in memory. Publishes nothing."""
@@ -117,7 +145,12 @@ class ArrivalWriter:
             shards=sorted(self._shards, key=lambda shard: order.index(shard.split)),
             labels=dict(sorted(self._labels.items())),
             source=self.source,
+            quarantined=len(self._quarantine),
         )
+        quarantine = f"{arrival_folder(self.arrival)}/{QUARANTINE_FILE}"
+        lines = "".join(f"{json.dumps(row)}\n" for row in self._quarantine).encode()
+        if lines and find_manifest(self.location, self.arrival) is None:
+            self.location.write_bytes(quarantine, lines)
         try:
             self.location.create(manifest_path(self.arrival), encode(manifest))
         except ConflictError as error:
@@ -126,6 +159,9 @@ class ArrivalWriter:
                 self.abort()
                 raise ConflictError(_taken(self.location, self.arrival)) from error
         self._closed = True
+        # A racing writer may have put its own there before it lost.
+        if lines and self.location.read_if_exists(quarantine) != lines:
+            self.location.write_bytes(quarantine, lines)
         return manifest
 
     def abort(self) -> None:
@@ -136,6 +172,8 @@ class ArrivalWriter:
         folder = arrival_folder(self.arrival)
         for shard in self._shards:
             self.location.delete(f"{folder}/{shard.file}")
+        if self._quarantine and find_manifest(self.location, self.arrival) is None:
+            self.location.delete(f"{folder}/{QUARANTINE_FILE}")
         if self.location.is_local:
             # Not empty: another writer is at it.
             with contextlib.suppress(OSError):

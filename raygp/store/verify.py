@@ -63,5 +63,9 @@ def _unexpected(location: Location, manifest: Manifest) -> list[str]:
         problems.append(f"{location.url(f'{folder}/{QUARANTINE_FILE}')} is missing: restore it from a copy")
     elif manifest.quarantined:
         names.remove(QUARANTINE_FILE)
+        rows = location.read_bytes(f"{folder}/{QUARANTINE_FILE}").count(b"\n")
+        if rows != manifest.quarantined:
+            where = location.url(f"{folder}/{QUARANTINE_FILE}")
+            problems.append(f"{where}: expected {manifest.quarantined} rows, found {rows}")
     extra = "is not in the manifest: an ingest that lost a race left it, and raygp gc deletes it"
     return problems + [f"{location.url(f'{folder}/{name}')} {extra}" for name in sorted(names)]

@@ -10,11 +10,6 @@ import pytest
 from raygp.store import Location
 
 
-@pytest.fixture
-def location(tmp_path: Path) -> Location:
-    return Location(str(tmp_path / "root"))
-
-
 @pytest.fixture(params=["local", "memory"])
 def any_location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
     return Location(str(tmp_path / "root") if request.param == "local" else f"memory://{uuid.uuid4().hex}/root")
