@@ -26,7 +26,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     ingest = _command(commands, "ingest", _ingest, "publish samples as an arrival; makes the line if there is none")
-    ingest.add_argument("--source", metavar="KIND:PATH", help="imagefolder:DIR (or .tar), idx:DIR or digits")
+    ingest.add_argument(
+        "--source",
+        metavar="KIND:PATH",
+        help="imagefolder, parquet, webdataset or idx:PATH, or digits",
+    )
     ingest.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     ingest.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
     ingest.add_argument("--task", choices=list(TASKS), help="model of a new line")

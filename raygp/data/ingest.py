@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raygp.data.quality import BadRows, SampleCheck, unknown_labels
+from raygp.data.quality import BadRows, SampleCheck, unusable_labels
 from raygp.data.sources import Source, draw_splits
 from raygp.errors import InputError
 from raygp.store import ArrivalWriter, Location, Manifest, check_root_usable, create_line, list_arrivals
@@ -66,7 +66,7 @@ def ingest(
     check = SampleCheck(make_task(spec.task if spec is not None else task or {}))
     known = {label for manifest in list_arrivals(location) for label in manifest.labels}
     everything = list(source.samples())
-    strange = unknown_labels(everything, known, settings.new_classes, settings.max_bad_share)
+    strange = unusable_labels(everything, known, settings.new_classes, settings.max_bad_share)
     usable = [row for row in range(len(everything)) if row not in strange]
     samples = [everything[row] for row in usable]
     plan = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed)

@@ -73,20 +73,24 @@ class BadRows:
             )
 
 
-def unknown_labels(
+def unusable_labels(
     samples: Sequence[SourceSample], known: Collection[str], new_classes: bool, max_share: float
 ) -> dict[int, str]:
-    """Samples whose label the line does not know, by position, with the reason.
+    """Samples without a label, or with one that the line does not know, by position, with the reason.
 
     Raises:
         InputError: they are too many to be mistakes.
     """
-    if not known or new_classes:
-        return {}
     size = f"the line's vocabulary of {len(known)} classes"
-    found = {i: sample.label for i, sample in enumerate(samples) if sample.label not in known}
-    if len(found) > max_share * len(samples):
-        labels = sorted(set(found.values()))
+    bare = {i: "no label" for i, sample in enumerate(samples) if not sample.label}
+    strange: dict[int, str] = {}
+    if known and not new_classes:
+        strange = {i: s.label for i, s in enumerate(samples) if s.label and s.label not in known}
+    if len(strange) > max_share * len(samples):
+        labels = sorted(set(strange.values()))
         shown = ", ".join(f"'{label}'" for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
         raise InputError(f"labels outside {size}: {shown}; give --new-classes to add them")
-    return {i: f"label '{label}' is outside {size}" for i, label in found.items()}
+    if len(bare) > max_share * len(samples):
+        first = samples[next(iter(bare))].key
+        raise InputError(f"{len(bare)} of {len(samples):,} rows have no label, the first of them is {first}")
+    return bare | {i: f"label '{label}' is outside {size}" for i, label in strange.items()}

@@ -1,4 +1,4 @@
-"""Where labelled samples come from: folders and tars of images, MNIST's idx files, scikit-learn's digits."""
+"""Where labelled samples come from: folders, tars, Parquet files, MNIST's idx files, scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -8,30 +8,41 @@ from typing import Any
 from raygp.data.sources.digits import DigitsSource
 from raygp.data.sources.idx import IdxSource
 from raygp.data.sources.imagefolder import ImageFolderSource
+from raygp.data.sources.parquet import ParquetSource
 from raygp.data.sources.source import Source, SourceSample, SplitName
 from raygp.data.sources.split import draw_splits
+from raygp.data.sources.webdataset import WebDatasetSource
 from raygp.errors import InputError
 
 __all__ = [
     "DigitsSource",
     "IdxSource",
     "ImageFolderSource",
+    "ParquetSource",
     "Source",
     "SourceSample",
     "SplitName",
+    "WebDatasetSource",
     "draw_splits",
     "open_source",
 ]
 
-_WITH_PATH: dict[str, Callable[[str], Source]] = {"imagefolder": ImageFolderSource, "idx": IdxSource}
-_FORMS = "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), idx:DIR, digits"
+_WITH_PATH: dict[str, Callable[[str], Source]] = {
+    "imagefolder": ImageFolderSource,
+    "idx": IdxSource,
+    "parquet": ParquetSource,
+    "webdataset": WebDatasetSource,
+}
+_FORMS = (
+    "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, idx:DIR, digits"
+)
 
 
 def open_source(text: str, **options: Any) -> Source:
     """The source that ``text`` names.
 
     Args:
-        text: ``imagefolder:DIR``, ``idx:DIR`` or ``digits``.
+        text: ``imagefolder:DIR``, ``parquet:FILE_OR_DIR``, ``webdataset:TAR_OR_DIR``, ``idx:DIR`` or ``digits``.
         options: ``image_size`` for ``digits``; the others take none.
 
     Raises:
