@@ -20,7 +20,17 @@ from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
 from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
 from raygp.settings import RunSettings
-from raygp.store import Card, Location, Manifest, check_root_usable, list_arrivals, list_versions, read_card
+from raygp.store import (
+    Card,
+    Location,
+    Manifest,
+    check_root_usable,
+    line_lease,
+    list_arrivals,
+    list_versions,
+    read_card,
+    require_conditional_writes,
+)
 from raygp.update.job import UpdateJob
 
 
@@ -55,6 +65,9 @@ def publish(
         counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
         classes = f"{len(manifest.labels)} classes"
         console.print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
+        if manifest.quarantined:
+            where = location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl")
+            console.print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {where}")
     return manifests
 
 
@@ -92,12 +105,19 @@ def publish_missing(
 
 def update(console: Console, location: Location, settings: RunSettings, verbose: bool = False) -> list[Card]:
     """Fold all pending arrivals into the line; says so if there are none, without starting Ray."""
-    started = time.monotonic()
     state = line_state(location)
     if not state.pending:
         head = state.card.version if state.card else "no version yet"
         console.print(f"nothing new: {head} has seen every arrival ({len(state.seen)}) of {location.root}")
         return []
+    require_conditional_writes(location)
+    with line_lease(location, "raygp update"):
+        return _update(console, location, settings, verbose)
+
+
+def _update(console: Console, location: Location, settings: RunSettings, verbose: bool) -> list[Card]:
+    started = time.monotonic()
+    state = line_state(location)
     next_job(location, state, state.pending[0], settings)
     waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
     console.print(f"{waiting} for {location.root}; starting Ray ...")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from raygp import __version__, app
+from raygp import __version__, app, upkeep
 from raygp.data.ingest import IngestSettings
 from raygp.data.sources import open_source
-from raygp.jobs import add_update_options, parse_options
-from raygp.settings import load_settings
+from raygp.errors import InputError
+from raygp.jobs import add_max_bad_share, add_single_writer, add_update_options, parse_options, run_settings
 from raygp.store import Location, list_arrivals, open_line
 from raygp.tasks import TASKS
 
@@ -27,8 +27,11 @@ def _parser() -> argparse.ArgumentParser:
 
     ingest = _command(commands, "ingest", _ingest, "publish samples as an arrival; makes the line if there is none")
     ingest.add_argument(
-        "--source", required=True, metavar="KIND:PATH", help="imagefolder:DIR (or .tar), idx:DIR or digits"
+        "--source",
+        metavar="KIND:PATH",
+        help="imagefolder, parquet, webdataset or idx:PATH, or digits",
     )
+    ingest.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     ingest.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
     ingest.add_argument("--task", choices=list(TASKS), help="model of a new line")
     ingest.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
@@ -41,13 +44,23 @@ def _parser() -> argparse.ArgumentParser:
         help="part held out for testing, where the source has no test set (default 0.15)",
     )
     ingest.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
+    add_max_bad_share(ingest)
     ingest.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
     add_update_options(_command(commands, "update", _update, "fold every new arrival into the model, oldest first"))
     _command(commands, "status", _status, "head, arrivals seen and waiting")
-    _command(commands, "versions", _versions, "all versions with accuracy, density and cost")
+    versions = _command(commands, "versions", _versions, "all versions with accuracy, density and cost")
+    versions.add_argument("--graph", action="store_true", help="as a tree: which version was made from which")
     show = _command(commands, "show", _show, "one version: phases, layers, cost")
     show.add_argument("version", help="such as v0002")
+    rollback = _command(commands, "rollback", _rollback, "make an earlier version the head again")
+    rollback.add_argument("version", help="such as v0002")
+    add_single_writer(rollback)
+    gc = _command(commands, "gc", _gc, "delete what nothing refers to any more")
+    gc.add_argument("--dry-run", action="store_true", help="only list it")
+    gc.add_argument(
+        "--older-than", default="7d", metavar="AGE", help="spare what is younger: such as 7d, 12h, 30m (default 7d)"
+    )
     return parser
 
 
@@ -60,17 +73,33 @@ def _command(commands: argparse._SubParsersAction, name: str, run, text: str) ->
 
 def _ingest(options: argparse.Namespace) -> None:
     location = Location(options.root)
+    if options.source:
+        _publish(options, location)
+    elif not options.verify:
+        raise InputError("ingest: give --source, or --verify to check what was published")
+    if options.verify:
+        upkeep.verify(app.make_console(), location)
+
+
+def _publish(options: argparse.Namespace, location: Location) -> None:
     given = {"name": options.task, "image_size": options.image_size, "augment": options.augment}
     task = {key: value for key, value in given.items() if value is not None} or None
     name = options.arrival or f"arrival-{len(list_arrivals(location)):03d}"
-    settings = IngestSettings([name], [1.0], options.val_share, options.test_share, options.seed, options.new_classes)
+    settings = IngestSettings(
+        [name],
+        [1.0],
+        options.val_share,
+        options.test_share,
+        options.seed,
+        new_classes=options.new_classes,
+        max_bad_share=options.max_bad_share,
+    )
     app.publish(app.make_console(), location, task, open_source(options.source), settings)
 
 
 def _update(options: argparse.Namespace) -> None:
-    location = Location(options.root)
-    task = open_line(location).task["name"]
-    settings = load_settings(task, options.config, options.overrides, workers=options.workers, seed=options.seed)
+    settings = run_settings(options, open_line(Location(options.root)).task["name"])
+    location = Location(options.root, settings.single_writer)
     console = app.make_console()
     if app.update(console, location, settings, options.verbose):
         app.report(console, location)
@@ -81,8 +110,19 @@ def _status(options: argparse.Namespace) -> None:
 
 
 def _versions(options: argparse.Namespace) -> None:
-    app.report(app.make_console(), Location(options.root))
+    show = upkeep.graph if options.graph else app.report
+    show(app.make_console(), Location(options.root))
 
 
 def _show(options: argparse.Namespace) -> None:
     app.show(app.make_console(), Location(options.root), options.version)
+
+
+def _rollback(options: argparse.Namespace) -> None:
+    upkeep.roll_back(app.make_console(), Location(options.root, bool(options.single_writer)), options.version)
+
+
+def _gc(options: argparse.Namespace) -> None:
+    upkeep.collect_garbage(
+        app.make_console(), Location(options.root), upkeep.parse_age(options.older_than), options.dry_run
+    )

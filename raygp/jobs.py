@@ -9,7 +9,7 @@ from typing import Any
 from raygp import app
 from raygp.data.ingest import IngestSettings
 from raygp.data.sources import Source
-from raygp.settings import load_settings
+from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, check_root_usable
 
 
@@ -33,7 +33,19 @@ def add_common_options(parser: argparse.ArgumentParser, root: str, val_share: fl
         default=test_share,
         help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
     )
+    add_max_bad_share(parser)
     add_update_options(parser)
+
+
+def add_max_bad_share(parser: argparse.ArgumentParser) -> None:
+    """The option that says how many unusable rows are borne."""
+    parser.add_argument(
+        "--max-bad-share",
+        type=float,
+        default=0.01,
+        metavar="S",
+        help="part of an arrival's rows that may be unusable; above it the arrival is refused (default 0.01)",
+    )
 
 
 def add_update_options(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +53,26 @@ def add_update_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE.yaml", help="settings (see README: Settings)")
     parser.add_argument("--workers", type=int, help="training workers (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
+    add_single_writer(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
     parser.set_defaults(overrides=[])
     parser.epilog = "Any setting can follow as key.path=value, such as plan.alpha=0.2 or plan.phases.1.epochs=3."
+
+
+def add_single_writer(parser: argparse.ArgumentParser) -> None:
+    """The option that vouches for a single writer."""
+    parser.add_argument(
+        "--single-writer",
+        action="store_true",
+        default=None,
+        help="nothing else ever updates this line: for storage that ignores conditional writes",
+    )
+
+
+def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
+    """The settings that the update options say."""
+    flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
+    return load_settings(task, options.config, options.overrides, **flags)
 
 
 def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,11 +91,9 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
 
     def command() -> None:
         console = app.make_console()
-        settings = load_settings(
-            task["name"], options.config, options.overrides, workers=options.workers, seed=options.seed
-        )
+        settings = run_settings(options, task["name"])
         shares = app.equal_or_given_shares(options.arrivals, options.shares)
-        location = Location(options.root)
+        location = Location(options.root, settings.single_writer)
         check_root_usable(location)
         names = list(app.arrival_names(options.arrivals))
         app.publish_missing(
@@ -74,7 +101,14 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
             location,
             task,
             make_source,
-            IngestSettings(names, shares, options.val_share, options.test_share, settings.seed),
+            IngestSettings(
+                names,
+                shares,
+                options.val_share,
+                options.test_share,
+                settings.seed,
+                max_bad_share=options.max_bad_share,
+            ),
         )
         app.update(console, location, settings, options.verbose)
         app.report(console, location)

@@ -32,6 +32,8 @@ class RunSettings(Settings):
     """Decoded data up to this size are kept in each worker's memory; larger data are streamed in every epoch."""
     packed_gradients: bool = True
     """Send the gradients of active connections only."""
+    single_writer: bool = False
+    """Nothing else ever updates this line: update it even on storage that cannot keep two updaters apart."""
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How often a lost worker may restart the run from its last checkpoint."""
 

@@ -1,13 +1,102 @@
-"""One local Ray cluster for all tests that need one: starting one takes seconds."""
+"""What many tests share: one Ray cluster, S3 servers, a fresh bucket for each test, and cards."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raygp.cluster.session import ray_session
+from raygp.store import Card, Location
+from tests.servers import environment, missing_package, moto_server, rclone_server
+from tests.store.helpers import MakeCard
+
+UseServer = Callable[[str], str]
+"""Points s3fs at the server with this address and makes a bucket there; gives the bucket's name."""
+
+LEDGER = ("examples", "sparse_flops", "dense_flops", "worker_seconds", "reduced_bytes")
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[None]:
+    """A local Ray cluster: starting one takes seconds."""
     with ray_session():
         yield
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """Address of moto's server."""
+    if reason := missing_package("moto"):
+        pytest.skip(reason)
+    with moto_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of rclone's server."""
+    if reason := missing_package("rclone"):
+        pytest.skip(reason)
+    with rclone_server(Path(tmp_path_factory.mktemp("rclone"))) as address:
+        yield address
+
+
+@pytest.fixture
+def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
+    """For as long as the test runs, ``s3://`` means the server whose address it is given."""
+    pytest.importorskip("s3fs")
+    from raygp.store.s3_client import PatientS3
+
+    def use(address: str) -> str:
+        for name, value in environment(address).items():
+            monkeypatch.setenv(name, value)
+        PatientS3.clear_instance_cache()
+        bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+        PatientS3().mkdir(bucket)
+        PatientS3.clear_instance_cache()
+        return bucket
+
+    yield use
+    PatientS3.clear_instance_cache()
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> Location:
+    return Location(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def make_card() -> MakeCard:
+    def make(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
+        values: dict[str, Any] = {
+            "version": version,
+            "parent": parent,
+            "update": update,
+            "created": "2026-01-01T00:00:00.000000+00:00",
+            "arrivals": ["first"],
+            "arrival": "first",
+            "classes": ["cat", "dog"],
+            "task": {"name": "lenet"},
+            "plan": {"phases": []},
+            "seed": 1,
+            "workers": 2,
+            "density": 0.25,
+            "active_connections": 1,
+            "total_connections": 4,
+            "densities": {"fc": 0.25},
+            "mask_digest": "00ff",
+            "val_accuracy": 0.9,
+            "test_accuracy": None,
+            "parent_val_accuracy": None,
+            "accuracy_by_arrival": {"first": 0.9},
+            "ledger": dict.fromkeys(LEDGER, 1.0),
+            "phases": [{"name": "grow-new"}],
+            "manifests": {"first": "ab"},
+        }
+        return Card(**(values | changes))
+
+    return make

@@ -20,6 +20,7 @@ from raygp.store import (
     open_line,
     promote,
     read_head,
+    version_to_make,
     write_version,
 )
 from raygp.update.engine import Progress
@@ -74,6 +75,7 @@ def next_job(location: Location, state: LineState, arrival: Manifest, settings: 
         plan=settings.plan if state.card else settings.synthesis,
         seed=settings.seed,
         gate_tolerance=settings.gate_tolerance,
+        version=version_to_make(location, state.head),
     )
     if location.exists(f"{job.folder}/rejected.json"):
         reason = json.loads(location.read_bytes(f"{job.folder}/rejected.json"))["reason"]

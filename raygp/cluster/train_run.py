@@ -97,11 +97,9 @@ def _storage(location: Location) -> dict[str, Any]:
     """Where Ray Train keeps an update in flight."""
     if location.is_local:
         return {"storage_path": str(location.local_path("updates"))}
-    import fsspec
-
-    filesystem, path = fsspec.core.url_to_fs(location.url("updates"))
+    filesystem, base = location.filesystem()
     return {
-        "storage_path": path,
+        "storage_path": f"{base}/updates",
         "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from raygp.data.quality import BadRows, SampleCheck, unusable_labels
 from raygp.data.sources import Source, draw_splits
 from raygp.errors import InputError
 from raygp.store import ArrivalWriter, Location, Manifest, check_root_usable, create_line, list_arrivals
@@ -27,6 +28,8 @@ class IngestSettings:
     seed: int = 0
     new_classes: bool = False
     """Admit labels that the line has not seen."""
+    max_bad_share: float = 0.01
+    """Part of an arrival's rows that may be unusable: they are left out. More, and nothing is published."""
 
 
 def ingest(
@@ -38,8 +41,9 @@ def ingest(
 ) -> list[Manifest]:
     """Publish a source as one or more arrivals, and make the line if there is none.
 
-    Every sample is decoded before anything is published; held-out samples go into the first arrival. Nothing is left in
-    storage if a sample is bad.
+    Every sample is decoded before anything is published, one at a time; held-out samples go into the first arrival.
+    Rows that cannot be used are listed in the arrival's quarantine.jsonl (those with unknown labels in the first
+    one's); if they are too many, nothing is left in storage.
 
     Args:
         location: root of the line.
@@ -49,18 +53,24 @@ def ingest(
         watch: called with (samples done, samples in all).
 
     Raises:
-        InputError: the root, the task, a sample or a label cannot be used; the message names it.
+        InputError: the root or the task cannot be used, or too many samples or labels; the message names one.
         ConflictError: an arrival of this name is published.
     """
+    if not 0 <= settings.max_bad_share < 1:
+        raise InputError(f"--max-bad-share must be at least 0 and less than 1, not {settings.max_bad_share:g}")
     spec = check_root_usable(location)
     if spec is None and task is None:
         raise InputError(f"{location.root} holds no model line yet: say which --task it is to be")
     if spec is not None and task is not None and make_task(task).spec != make_task(spec.task).spec:
         create_line(location, _complete(task))  # Raises, with the fields that differ.
     checker = make_task(spec.task if spec is not None else task or {})
-    samples = list(source.samples())
-    symbols = set().union(*(checker.symbols(sample.label) for sample in samples))
-    _check_labels(location, sorted(symbols - set(checker.reserved)), settings.new_classes)
+    check = SampleCheck(checker)
+    known = {label for manifest in list_arrivals(location) for label in manifest.labels}
+    everything = list(source.samples())
+    vocabulary = known | set(checker.reserved) if known else set()
+    strange = unusable_labels(everything, checker.symbols, vocabulary, settings.new_classes, settings.max_bad_share)
+    usable = [row for row in range(len(everything)) if row not in strange]
+    samples = [everything[row] for row in usable]
     stratified = not checker.ragged
     plan = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed, stratified)
     total, done = sum(len(rows) for splits in plan for rows in splits.values()), 0
@@ -72,19 +82,27 @@ def ingest(
         for name, splits in zip(settings.arrivals, plan, strict=True):
             writer = stack.enter_context(ArrivalWriter(location, name, source.name, symbols=checker.symbols))
             writers.append(writer)
+            bad = BadRows(name, len(strange) + sum(map(len, splits.values())), settings.max_bad_share)
+            for row, reason in strange.items():
+                bad.add(everything[row].key, reason)
+                writer.quarantine(everything[row].key, row, everything[row].label, reason)
+            strange = {}
             for split, rows in splits.items():
                 for row in rows:
                     sample = samples[row]
                     encoded = sample.load()
-                    try:
-                        checker.check(encoded)
-                    except ValueError as error:
-                        raise InputError(f"{sample.key}: {error}") from error
-                    writer.add(split, encoded, sample.label, sample.key)
+                    problem = check.problem(encoded)
+                    if problem is None:
+                        writer.add(split, encoded, sample.label, sample.key)
+                    else:
+                        bad.add(sample.key, problem)
+                        writer.quarantine(sample.key, usable[row], sample.label, problem)
                     done += 1
                     if done % 100 == 0 or done == total:
                         watch(done, total)
             writer.finish()
+        if stratified:
+            _check_held_out(writers, known)
         return [writer.publish() for writer in writers]
 
 
@@ -105,13 +123,9 @@ def _complete(task: dict[str, Any]) -> dict[str, Any]:
     return make_task(task).spec.model_dump(mode="json")
 
 
-def _check_labels(location: Location, labels: Sequence[str], new_classes: bool) -> None:
-    known: set[str] = set()
-    for manifest in list_arrivals(location):
-        known |= set(manifest.labels)
-    unknown = [label for label in labels if label not in known]
-    if known and unknown and not new_classes:
-        shown = ", ".join(f"'{label}'" for label in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        raise InputError(
-            f"labels outside the line's vocabulary of {len(known)} classes: {shown}; give --new-classes to add them"
-        )
+def _check_held_out(writers: Sequence[ArrivalWriter], known: set[str]) -> None:
+    """Refuse held-out samples of a class that no training sample has: a class may have lost all of them."""
+    trained = known.union(*(writer.labels for writer in writers))
+    for writer in writers:
+        for label in sorted(writer.held_out_labels - trained):
+            raise InputError(f"arrival {writer.arrival}: class '{label}' has no usable training sample")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.table import Table
 
-from raygp.store import Card, Manifest
+from raygp.store import Card, Garbage, Manifest
 
 
 def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
@@ -87,6 +87,18 @@ def arrivals_table(seen: Sequence[Manifest], pending: Sequence[Manifest]) -> Tab
         for manifest in manifests:
             counts = [f"{manifest.rows(split):,}" for split in ("train", "val", "test")]
             table.add_row(manifest.arrival, *counts, str(len(manifest.labels)), state)
+    return table
+
+
+def garbage_table(garbage: Sequence[Garbage]) -> Table:
+    """One row a folder or file that nothing refers to."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("path", overflow="fold")
+    table.add_column("files", justify="right")
+    table.add_column("MB", justify="right")
+    table.add_column("why")
+    for item in garbage:
+        table.add_row(item.what, f"{len(item.files):,}", f"{item.bytes / 1e6:,.1f}", item.reason)
     return table
 
 

@@ -5,37 +5,61 @@ files, with sizes and full hashes, is created exclusively and last: its presence
 """
 
 from raygp.store.arrivals import ArrivalWriter
-from raygp.store.card import Card, list_versions, next_version, read_card
+from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
-from raygp.store.head import Head, finish_interrupted_promotion, open_head, promote, read_head
+from raygp.store.garbage import Garbage, find_garbage, remove_garbage
+from raygp.store.head import (
+    Head,
+    finish_interrupted_promotion,
+    open_head,
+    promote,
+    read_head,
+    rollback,
+    version_to_make,
+)
+from raygp.store.lease import line_lease
 from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
 from raygp.store.location import Location
-from raygp.store.manifest import Manifest, ShardInfo, list_arrivals, read_manifest
+from raygp.store.manifest import Manifest, ShardInfo, arrival_names, find_manifests, list_arrivals, read_manifest
 from raygp.store.shards import read_shard
+from raygp.store.verify import verify_arrival
 from raygp.store.versions import read_tensors, write_version
 
 __all__ = [
     "ArrivalWriter",
     "Card",
     "FileInfo",
+    "Garbage",
     "Head",
     "LineSpec",
     "Location",
     "Manifest",
     "ShardInfo",
+    "arrival_names",
     "check_root_usable",
     "create_line",
+    "find_garbage",
+    "find_manifests",
     "finish_interrupted_promotion",
+    "line_lease",
     "list_arrivals",
     "list_versions",
     "next_version",
     "open_head",
     "open_line",
     "promote",
+    "reachable",
     "read_card",
     "read_head",
     "read_manifest",
     "read_shard",
     "read_tensors",
+    "remove_garbage",
+    "require_conditional_writes",
+    "rollback",
+    "verify_arrival",
+    "version_number",
+    "version_to_make",
     "write_version",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from raygp.store.documents import encode, utc_now
 from raygp.store.files import describe
 from raygp.store.location import Location
 from raygp.store.manifest import (
+    QUARANTINE_FILE,
     Manifest,
     ShardInfo,
     Split,
@@ -65,6 +67,8 @@ class ArrivalWriter:
         self._rows: dict[Split, list[Row]] = {split: [] for split in get_args(Split)}
         self._bytes: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
+        self._held_out: set[str] = set()
+        self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
         self._closed = False
 
@@ -99,10 +103,31 @@ class ArrivalWriter:
             raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
         self._rows[split].append((sample, label, key))
         self._bytes[split] += len(sample)
-        # A symbol that only held-out rows have is listed too, with no training row: it needs an id all the same.
-        self._labels.update(dict.fromkeys(self._symbols(label), int(split == "train")))
+        (self._labels if split == "train" else self._held_out).update(self._symbols(label))
         if self._bytes[split] >= self.shard_bytes:
             self._flush(split)
+
+    def quarantine(self, key: str, row: int, label: str, reason: str) -> None:
+        """Note a row of the source that is left out, in ``quarantine.jsonl``.
+
+        Args:
+            key: what the source calls it.
+            row: its position in the source, from 0.
+            label: as the source has it.
+            reason: why it cannot be used.
+        """
+        self._check_open()
+        self._quarantine.append({"key": key, "row": row, "label": label, "reason": reason})
+
+    @property
+    def labels(self) -> set[str]:
+        """Labels (symbols of labels) of the training rows so far."""
+        return set(self._labels)
+
+    @property
+    def held_out_labels(self) -> set[str]:
+        """Labels (symbols of labels) of the other rows so far."""
+        return self._held_out
 
     def finish(self) -> None:
         """Write the rows that are still in memory. Publishes nothing."""
@@ -117,7 +142,7 @@ class ArrivalWriter:
             InputError: no training row was added.
             ConflictError: another writer published this arrival first; what this one wrote is deleted.
         """
-        if not any(self._labels.values()):
+        if not self._labels:
             raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
         self.finish()
         order = list(self._rows)
@@ -125,9 +150,15 @@ class ArrivalWriter:
             arrival=self.arrival,
             published=utc_now(),
             shards=sorted(self._shards, key=lambda shard: order.index(shard.split)),
-            labels=dict(sorted(self._labels.items())),
+            # A symbol that only held-out rows have needs an id all the same.
+            labels=dict(sorted({**dict.fromkeys(self._held_out, 0), **self._labels}.items())),
             source=self.source,
+            quarantined=len(self._quarantine),
         )
+        quarantine = f"{arrival_folder(self.arrival)}/{QUARANTINE_FILE}"
+        lines = "".join(f"{json.dumps(row)}\n" for row in self._quarantine).encode()
+        if lines and find_manifest(self.location, self.arrival) is None:
+            self.location.write_bytes(quarantine, lines)
         try:
             self.location.create(manifest_path(self.arrival), encode(manifest))
         except ConflictError as error:
@@ -136,6 +167,9 @@ class ArrivalWriter:
                 self.abort()
                 raise ConflictError(_taken(self.location, self.arrival)) from error
         self._closed = True
+        # A racing writer may have put its own there before it lost.
+        if lines and self.location.read_if_exists(quarantine) != lines:
+            self.location.write_bytes(quarantine, lines)
         return manifest
 
     def abort(self) -> None:
@@ -146,6 +180,8 @@ class ArrivalWriter:
         folder = arrival_folder(self.arrival)
         for shard in self._shards:
             self.location.delete(f"{folder}/{shard.file}")
+        if self._quarantine and find_manifest(self.location, self.arrival) is None:
+            self.location.delete(f"{folder}/{QUARANTINE_FILE}")
         if self.location.is_local:
             # Not empty: another writer is at it.
             with contextlib.suppress(OSError):

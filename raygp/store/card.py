@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import Field
@@ -10,7 +12,7 @@ from pydantic import Field
 from raygp.errors import InputError
 from raygp.store.documents import Document, read_document
 from raygp.store.files import FileInfo
-from raygp.store.location import Location
+from raygp.store.location import READERS, Location
 
 _VERSION = re.compile(r"v\d{4,}")
 
@@ -89,6 +91,16 @@ def version_number(version: str) -> int:
     return int(version[1:])
 
 
+def reachable(cards: Sequence[Card], head: str | None) -> list[str]:
+    """The versions that the head was made from, itself included, newest first."""
+    parents = {card.version: card.parent for card in cards}
+    found: list[str] = []
+    while head is not None and head not in found:
+        found.append(head)
+        head = parents.get(head)
+    return found
+
+
 def version_folder(version: str) -> str:
     """Path of a version's folder."""
     return f"versions/{version}"
@@ -132,5 +144,11 @@ def list_versions(location: Location) -> list[Card]:
     Raises:
         InputError: a card cannot be read.
     """
-    names = sorted((name for name in location.list("versions") if _VERSION.fullmatch(name)), key=version_number)
-    return [card for name in names if (card := find_card(location, name)) is not None]
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda name: find_card(location, name), version_names(location))
+        return [card for card in found if card is not None]
+
+
+def version_names(location: Location) -> list[str]:
+    """Names of all version folders, oldest first, with a card or not."""
+    return sorted((name for name in location.list("versions") if _VERSION.fullmatch(name)), key=version_number)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from pydantic import ConfigDict
 
 from raygp.errors import ConflictError, InputError
-from raygp.store.card import Card, card_path, find_card, next_version, version_folder
+from raygp.store.card import (
+    Card,
+    card_path,
+    find_card,
+    next_version,
+    read_card,
+    version_folder,
+    version_names,
+    version_number,
+)
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.documents import Document, decode, encode, sha256_hex, utc_now
 from raygp.store.location import Location
-from raygp.store.versions import weights_file
+from raygp.store.versions import read_tensors, weights_file
 
 HEAD_FILE = "head.json"
 
@@ -24,6 +34,9 @@ class Head(Document):
 
     updated: str
     """UTC, ISO 8601."""
+
+    last: str | None = None
+    """After a rollback: the highest version there was, so that no later one bears a rolled-back version's name."""
 
 
 def read_head(location: Location) -> Head | None:
@@ -62,8 +75,10 @@ def promote(location: Location, card: Card, expected: Head | None) -> Head:
 
     Raises:
         ConflictError: the head is another version now.
-        InputError: the version is not (wholly) in storage, or is no child of ``expected``.
+        InputError: the version is not (wholly) in storage, or is no child of ``expected``; or storage cannot keep two
+            writers apart.
     """
+    require_conditional_writes(location)
     parent = expected.version if expected else None
     if card.parent != parent:
         raise InputError(f"{card.version} was made from {card.parent or 'nothing'}, not from {parent or 'nothing'}")
@@ -90,18 +105,55 @@ def promote(location: Location, card: Card, expected: Head | None) -> Head:
 
 def finish_interrupted_promotion(location: Location) -> Card | None:
     """Promote the child of the head whose writer was killed between its card and the head; None if there is none.
+    Versions from before a rollback are none.
 
     Raises:
         ConflictError: another process moved the head meanwhile.
         InputError: head or card cannot be read, or the version's weights are missing.
     """
     head = read_head(location)
-    parent = head.version if head else None
-    card = find_card(location, next_version(parent))
-    if card is None or card.parent != parent:
-        return None
-    promote(location, card, head)
+    card = find_card(location, version_to_make(location, head))
+    if card is not None:
+        promote(location, card, head)
     return card
+
+
+def version_to_make(location: Location, head: Head | None) -> str:
+    """The name of the head's next child; a card of that name is that child's, waiting to be promoted.
+
+    Raises:
+        InputError: a card cannot be read.
+    """
+    version = next_version((head.last or head.version) if head else None)
+    # A version made from what was the head until a rollback may have been written since.
+    while (card := find_card(location, version)) is not None and card.parent != (head.version if head else None):
+        version = next_version(version)
+    return version
+
+
+def rollback(location: Location, version: str, expected: Head) -> Head:
+    """Make a version that lies in storage the head, if the head is still ``expected``.
+
+    Returns:
+        The new head. Versions made from now on are numbered after the highest there is.
+
+    Raises:
+        InputError: there is no such version, or it is damaged; or storage cannot keep two writers apart.
+        ConflictError: the head is another version now.
+    """
+    require_conditional_writes(location)
+    read_tensors(location, read_card(location, version))
+    last = max([*version_names(location), expected.last or expected.version], key=version_number)
+    card_sha256 = sha256_hex(location.read_bytes(card_path(version)))
+    new = Head(version=version, card_sha256=card_sha256, updated=utc_now(), last=last)
+    current, current_bytes = _read(location)
+    if current != expected:
+        raise ConflictError(
+            f"{location.root}: the head is {current.version if current else 'none'} now, not {expected.version}: "
+            "look again (raygp versions --graph) before you roll back"
+        )
+    location.replace(HEAD_FILE, encode(new), current_bytes)
+    return new
 
 
 def _read(location: Location) -> tuple[Head | None, bytes | None]:

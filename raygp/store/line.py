@@ -11,7 +11,7 @@ from raygp.store.documents import Document, encode, plain, read_document, utc_no
 from raygp.store.location import Location
 
 LINE_FILE = "line.json"
-_OWN_NAMES = {"arrivals", "versions", "updates", "reports", "head.json"}
+_OWN_NAMES = {"arrivals", "versions", "updates", "reports", "probes", "head.json", "lease.json", "store.json"}
 
 
 class LineSpec(Document):

@@ -10,8 +10,19 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from raygp.errors import ConflictError
+
+
+class StoredFile(NamedTuple):
+    """A file below a root."""
+
+    path: str
+    bytes: int
+    modified: float
+    """Seconds since 1970."""
+
 
 HIDDEN_PREFIX = ".raygp-"
 """Temporary files and locks start with it; listings leave them out."""
@@ -68,6 +79,14 @@ class LocalFiles:
         except FileNotFoundError:
             return []
         return sorted(name for name in names if not name.startswith(HIDDEN_PREFIX))
+
+    def walk(self, path: str) -> Iterator[StoredFile]:
+        for folder, _, names in os.walk(self.root / path):
+            for name in names:
+                file = Path(folder, name)
+                with contextlib.suppress(FileNotFoundError):
+                    state = file.stat()
+                    yield StoredFile(file.relative_to(self.root).as_posix(), state.st_size, state.st_mtime)
 
     def size(self, path: str) -> int:
         return (self.root / path).stat().st_size

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fsspec
 
 from raygp.errors import InputError, RaygpError
-from raygp.store.local_files import LocalFiles
-from raygp.store.remote_files import RemoteFiles, S3Files, error_code
+from raygp.store.local_files import LocalFiles, StoredFile
+from raygp.store.remote_files import RemoteFiles, error_code
+
+READERS = 16
+"""Small files that are read at once."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 
@@ -19,23 +22,25 @@ _EXTRAS = {"s3": "s3", "s3a": "s3"}
 class Location:
     """Files below one root. All paths are relative to it, with ``/`` between their parts.
 
-    Travels to other processes as its root alone. Local roots are made absolute when it is built.
+    Travels to other processes as its arguments alone. Local roots are made absolute when it is built.
 
     Args:
         root: a local path, ``s3://bucket/prefix``, ``memory://name`` or any fsspec URL.
+        single_writer: nobody else ever writes here, so that storage need not guard against it.
 
     Every method raises InputError where the root cannot be used (no permission, no such bucket, no credentials) and
     RaygpError where storage fails otherwise (disk full, connection lost).
     """
 
-    def __init__(self, root: str) -> None:
-        self._files, self.root = _connect(str(root))
+    def __init__(self, root: str, single_writer: bool = False) -> None:
+        self._files, self.root = _connect(str(root), single_writer)
+        self.single_writer = single_writer
 
     def __repr__(self) -> str:
         return f"Location({self.root!r})"
 
-    def __reduce__(self) -> tuple[type[Location], tuple[str]]:
-        return Location, (self.root,)
+    def __reduce__(self) -> tuple[type[Location], tuple[str, bool]]:
+        return Location, (self.root, self.single_writer)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Location) and other.root == self.root
@@ -47,6 +52,28 @@ class Location:
     def is_local(self) -> bool:
         """Whether the root is a folder of this machine."""
         return isinstance(self._files, LocalFiles)
+
+    @property
+    def endpoint(self) -> str:
+        """The server, without credentials; "file" for this machine."""
+        with self._explained(""):
+            return "file" if isinstance(self._files, LocalFiles) else self._files.endpoint
+
+    def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The fsspec file system behind a remote root, and the root's path in it.
+
+        Raises:
+            InputError: the root is local.
+        """
+        if isinstance(self._files, LocalFiles):
+            raise InputError(f"{self.root} is a local folder")
+        return self._files.fs, self._files.base
+
+    def honours_conditions(self, path: str) -> bool:
+        """Whether :meth:`create` and :meth:`replace` hold against racing writers: tried out on S3, with a file at
+        ``path`` that is gone afterwards."""
+        with self._explained(path):
+            return isinstance(self._files, LocalFiles) or self._files.honours_conditions(_checked(path))
 
     def local_path(self, path: str = "") -> Path:
         """Where ``path`` lies on this machine.
@@ -98,8 +125,8 @@ class Location:
             self._files.create(_checked(path), data)
 
     def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
-        """Compare and swap: write only over ``expected``. Safe against racing writers on local disks and on S3;
-        elsewhere it is read, compare, write: one writer at a time.
+        """Compare and swap: write only over ``expected``. Safe against racing writers on local disks and on S3 that
+        :meth:`honours_conditions`; elsewhere it is read, compare, write: one writer at a time.
 
         Args:
             expected: what the file must contain now; None: it must not exist.
@@ -119,6 +146,11 @@ class Location:
         """Sorted names of the direct children of a folder; empty if there is no such folder."""
         with self._explained(path):
             return self._files.list(_checked(path))
+
+    def walk(self, path: str = "") -> Sequence[StoredFile]:
+        """All files below a folder, at any depth; on this machine also those that :meth:`list` leaves out."""
+        with self._explained(path):
+            return list(self._files.walk(_checked(path)))
 
     def size(self, path: str) -> int:
         """Bytes of a file.
@@ -158,7 +190,7 @@ class Location:
             raise InputError(f"{self.root} cannot be reached: {_one_line(error)}") from error
 
 
-def _connect(root: str) -> tuple[LocalFiles | RemoteFiles, str]:
+def _connect(root: str, single_writer: bool) -> tuple[LocalFiles | RemoteFiles, str]:
     """The files below a root, and the root in its normal form."""
     protocol = root.split("://", 1)[0] if "://" in root else "file"
     if not root or re.match(r"^(s3|s3a|gs|gcs|memory|https?|file):/?[^/]", root):
@@ -166,7 +198,15 @@ def _connect(root: str) -> tuple[LocalFiles | RemoteFiles, str]:
     if protocol in {"file", "local"}:
         path = Path(root.split("://", 1)[-1]).expanduser().absolute()
         return LocalFiles(path), str(path)
+    if "@" in root.split("/")[2]:
+        raise InputError("credentials do not belong into a root: put them into the environment or a profile file")
     try:
+        if protocol in _EXTRAS:
+            from raygp.store.s3_client import PatientS3
+            from raygp.store.s3_files import S3Files
+
+            root = root.rstrip("/")
+            return S3Files(PatientS3(), fsspec.core.strip_protocol(root), root, single_writer), root
         fs, base = fsspec.url_to_fs(root)
     except ImportError as error:
         hint = f"pip install 'raygp[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else _one_line(error)
@@ -174,8 +214,7 @@ def _connect(root: str) -> tuple[LocalFiles | RemoteFiles, str]:
     except ValueError as error:
         raise InputError(f"{root} is no usable root: {_one_line(error)}") from error
     root = root.rstrip("/")
-    files = S3Files if protocol in _EXTRAS else RemoteFiles
-    return files(fs, base, root), root
+    return RemoteFiles(fs, base, root), root
 
 
 def _checked(path: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -11,7 +14,10 @@ from pydantic import Field
 from raygp.errors import InputError
 from raygp.store.documents import Document, plain, read_document, sha256_hex
 from raygp.store.files import FileInfo
-from raygp.store.location import Location
+from raygp.store.location import READERS, Location
+
+QUARANTINE_FILE = "quarantine.jsonl"
+"""Beside the manifest: the rows that were left out, and why."""
 
 Split = Literal["train", "val", "test"]
 
@@ -38,6 +44,9 @@ class Manifest(Document):
 
     source: str
     """Where the samples came from, for people."""
+
+    quarantined: int = Field(default=0, ge=0)
+    """Rows of the source that were left out; ``quarantine.jsonl`` says which and why."""
 
     def rows(self, split: Split) -> int:
         """Rows of a split."""
@@ -104,6 +113,20 @@ def list_arrivals(location: Location) -> list[Manifest]:
     Raises:
         InputError: a manifest cannot be read.
     """
-    names = [name for name in location.list("arrivals") if _NAME.fullmatch(name)]
-    found = [manifest for name in names if (manifest := find_manifest(location, name)) is not None]
+    return find_manifests(location, arrival_names(location))
+
+
+def arrival_names(location: Location) -> list[str]:
+    """Names of all arrival folders, sorted, published or not."""
+    return [name for name in location.list("arrivals") if _NAME.fullmatch(name)]
+
+
+def find_manifests(location: Location, names: Sequence[str]) -> list[Manifest]:
+    """Manifests of those of the arrivals that are published, by time of publication, then name.
+
+    Raises:
+        InputError: a manifest cannot be read.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        found = [manifest for manifest in pool.map(partial(find_manifest, location), names) if manifest is not None]
     return sorted(found, key=lambda manifest: (manifest.published, manifest.arrival))

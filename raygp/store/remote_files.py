@@ -1,16 +1,17 @@
-"""Files behind fsspec: S3 with conditional writes, and other file systems without."""
+"""Files behind fsspec. For S3, which can do more, see :mod:`raygp.store.s3_files`."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Iterator
 
 from fsspec import AbstractFileSystem
-from fsspec.asyn import sync
 
 from raygp.errors import ConflictError
+from raygp.store.local_files import StoredFile
 
-_LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+"""What S3 answers when a condition does not hold."""
 
 
 class RemoteFiles:
@@ -28,6 +29,14 @@ class RemoteFiles:
     def read(self, path: str) -> bytes:
         return bytes(self.fs.cat_file(self._full(path)))
 
+    def read_or_none(self, path: str) -> bytes | None:
+        try:
+            return self.read(path)
+        except FileNotFoundError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise
+            return None
+
     def write(self, path: str, data: bytes) -> None:
         self.fs.pipe_file(self._full(path), data)
 
@@ -37,14 +46,14 @@ class RemoteFiles:
         except FileExistsError as error:
             raise ConflictError(f"{self.root}/{path} exists already") from error
         except OSError as error:
-            if error_code(error) not in _LOST_RACE:
+            if error_code(error) not in LOST_RACE:
                 raise
             raise ConflictError(f"{self.root}/{path} exists already") from error
 
     def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
         if expected is None:
             return self.create(path, data)
-        if not self.exists(path) or self.read(path) != expected:
+        if self.read_or_none(path) != expected:
             raise ConflictError(f"{self.root}/{path} was changed by another writer")
         self.write(path, data)
 
@@ -67,12 +76,31 @@ class RemoteFiles:
             return []
         return sorted({name.rstrip("/").rsplit("/", 1)[1] for name in entries if name.rstrip("/") != full})
 
+    def walk(self, path: str) -> Iterator[StoredFile]:
+        found = self.fs.find(self._fresh(path), detail=True)
+        for name, details in found.items():
+            modified = details.get("LastModified") or self.fs.modified(name)
+            yield StoredFile(name.removeprefix(f"{self.base}/"), int(details["size"]), modified.timestamp())
+
     def size(self, path: str) -> int:
         return int(self.fs.info(self._fresh(path))["size"])
 
     def delete(self, path: str, recursive: bool) -> None:
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self._fresh(path), recursive=recursive)
+
+    @property
+    def endpoint(self) -> str:
+        return "/".join(self.root.split("/", 3)[:3])
+
+    def honours_conditions(self, path: str) -> bool:
+        """Whether ``create`` and ``replace`` hold against others. In one process's memory there are no others."""
+        return self.root.startswith("memory://")
+
+    def _create_plainly(self, path: str, data: bytes) -> None:
+        if self.exists(path):
+            raise ConflictError(f"{self.root}/{path} exists already")
+        self.write(path, data)
 
     def _full(self, path: str) -> str:
         return f"{self.base}/{path}" if path else self.base
@@ -82,30 +110,6 @@ class RemoteFiles:
         full = self._full(path)
         self.fs.invalidate_cache(full)
         return full
-
-
-class S3Files(RemoteFiles):
-    """S3: ``create`` sends If-None-Match, ``replace`` If-Match with the ETag that it read.
-
-    A server that ignores these headers (some S3 look-alikes) gives no protection against racing writers. A write that
-    succeeded but whose answer was lost is repeated by the client and then reported as a conflict: callers look at what
-    is there before they give up.
-    """
-
-    def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
-        if expected is None:
-            return self.create(path, data)
-        bucket, key, _ = self.fs.split_path(self._full(path))
-        try:
-            found: dict[str, Any] = self.fs.call_s3("get_object", Bucket=bucket, Key=key)
-            if sync(self.fs.loop, found["Body"].read) != expected:
-                raise ConflictError(f"{self.root}/{path} was changed by another writer")
-            self.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, IfMatch=found["ETag"])
-        except OSError as error:
-            if error_code(error) not in _LOST_RACE | {"NoSuchKey", "404"}:
-                raise
-            raise ConflictError(f"{self.root}/{path} was changed by another writer") from error
-        self.fs.invalidate_cache(self._full(path))
 
 
 def error_code(error: BaseException) -> str:

@@ -7,7 +7,8 @@ import safetensors.torch
 from torch import Tensor
 
 from raygp.errors import ConflictError, InputError
-from raygp.store.card import Card, card_path, find_card, next_version, version_folder
+from raygp.store.card import Card, card_path, find_card, version_folder, version_number
+from raygp.store.conditions import require_conditional_writes
 from raygp.store.documents import decode, encode
 from raygp.store.files import FileInfo, describe, read_checked
 from raygp.store.location import Location
@@ -17,19 +18,20 @@ def write_version(location: Location, card_without_files: Card, tensors: dict[st
     """Write ``versions/<version>/weights-<hash8>.safetensors``, then the card, which makes the version exist.
 
     Args:
-        card_without_files: its ``version`` must be the one after its ``parent``; ``files`` is filled in.
+        card_without_files: its ``version`` must be higher than its ``parent``; ``files`` is filled in.
         tensors: by name, any shapes and dtypes that safetensors knows; stored row-major, bit for bit.
 
     Returns:
         The card as it lies in storage: the one that was there if this update had written it already.
 
     Raises:
-        InputError: the version's name does not follow from its parent.
+        InputError: the version's name does not follow from its parent, or storage cannot keep two writers apart.
         ConflictError: another update made this version; what this call wrote is deleted.
     """
-    version, update = card_without_files.version, card_without_files.update
-    if version != next_version(card_without_files.parent):
-        raise InputError(f"version {version} cannot follow {card_without_files.parent or 'nothing'}")
+    version, update, parent = (getattr(card_without_files, name) for name in ("version", "update", "parent"))
+    if (parent is None and version != "v0000") or (parent and version_number(version) <= version_number(parent)):
+        raise InputError(f"version {version} cannot follow {parent or 'nothing'}")
+    require_conditional_writes(location)
     existing = find_card(location, version)
     if existing is not None:
         return _own(location, existing, update)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
-from raygp.store import Card, Location, Manifest, next_version
+from raygp.store import Card, Location, Manifest
 from raygp.tasks import make_task
 from raygp.update.engine import Outcome
 from raygp.update.plan import Plan
@@ -30,11 +30,8 @@ class UpdateJob:
     """The synthesis plan if there is no parent, else the update plan."""
     seed: int
     gate_tolerance: float
-
-    @property
-    def version(self) -> str:
-        """The version that this update makes if the gate lets it."""
-        return next_version(self.parent.version if self.parent else None)
+    version: str
+    """What the candidate will be called if the gate lets it pass."""
 
     @property
     def update_id(self) -> str:

@@ -32,7 +32,7 @@ _SYNTHESES: dict[str, dict[str, Any]] = {
         "seed_density": 0.4,
     },
 }
-_LENET: dict[str, Any] = {"lr": 0.15, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
+_LENET: dict[str, Any] = {"lr": 0.2, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
 _RESNET: dict[str, Any] = {"lr": 0.02, "batch_size": 64, "alpha": 0.1, "optimizer": {"weight_decay": 5e-4}}
 _SPEECH: dict[str, Any] = {
     "lr": 0.003,
@@ -51,7 +51,7 @@ _BY_TASK: dict[str, dict[str, Any]] = {
     "deepspeech2-small": _SPEECH,
 }
 """What suits a task in any plan."""
-_LENET_UPDATE: dict[str, Any] = {"epochs": 5, "replay": {"share": 0.15}, "arrival": {"share": 0.3}}
+_LENET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.15}, "arrival": {"share": 0.3}}
 _LENET_SYNTHESIS: dict[str, Any] = {
     "epochs": 20,
     "lr": 0.2,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from raygp.data.reading import read_examples
 from raygp.errors import RaygpError, RejectedError
 from raygp.settings import load_settings
 from raygp.sparse import Masks, unpack_model
-from raygp.store import Location, list_versions, read_tensors
+from raygp.store import Location, list_versions, read_head, read_tensors, rollback
 from raygp.tasks import make_task
 from tests.digits import FewDigits
 
@@ -150,11 +151,24 @@ def test_a_loss_that_is_not_finite_ends_the_update_with_one_line(line: tuple[Loc
     assert location.read_bytes("head.json") == head
 
 
+def test_what_a_rollback_unfolds_is_folded_in_again(tmp_path: Path, line: tuple[Location, str]) -> None:
+    copy = Location(str(tmp_path / "copy"))
+    shutil.copytree(line[0].local_path(), copy.local_path())
+    shutil.rmtree(copy.local_path("arrivals/wednesday"), ignore_errors=True)
+    head = read_head(copy)
+    assert head is not None
+    rollback(copy, "v0000", head)
+    console, _ = make_console()
+    settings = load_settings("lenet-300-100", None, ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=1"])
+    (card,) = app.update(console, copy, settings.model_copy(update={"gate_tolerance": 1.0}))
+    assert (card.version, card.parent, card.arrival) == ("v0002", "v0000", "tuesday")
+    assert [card.version for card in list_versions(copy)] == ["v0000", "v0001", "v0002"]
+    assert card.update.startswith("v0002-tuesday-") and not copy.exists("lease.json")
+
+
 def test_nothing_new_trains_nothing(
     tmp_path: Path, line: tuple[Location, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     source, _ = line
     copy = tmp_path / "copy"
     shutil.copytree(source.local_path(), copy)

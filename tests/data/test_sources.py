@@ -328,7 +328,7 @@ class TestOpenSource:
                 "s3:x",
                 {},
                 "unknown source 's3:x'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), "
-                "idx:DIR, an4:FILE, audio:DIR, digits, tones",
+                "parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, idx:DIR, an4:FILE, audio:DIR, digits, tones",
             ),
             ("idx", {}, "source idx needs a path: idx:DIR"),
             ("imagefolder:", {}, "source imagefolder needs a path: imagefolder:DIR"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import time
 from pathlib import Path
 
@@ -84,10 +85,7 @@ def test_an_unknown_protocol_is_refused() -> None:
 
 
 def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(url: str) -> None:
-        raise ImportError("Install s3fs to access S3")
-
-    monkeypatch.setattr("fsspec.url_to_fs", missing)
+    monkeypatch.setitem(sys.modules, "raygp.store.s3_client", None)
     with pytest.raises(InputError) as caught:
         Location("s3://bucket/line")
     assert str(caught.value) == "s3://bucket/line needs a package that is not installed: pip install 'raygp[s3]'"
@@ -162,3 +160,9 @@ def test_a_lock_left_by_a_killed_process_is_removed(location: Location) -> None:
     os.utime(lock, (time.time() - 31, time.time() - 31))
     location.replace("head", b"2", b"1")
     assert location.read_bytes("head") == b"2" and os.listdir(location.root) == ["head"]
+
+
+def test_credentials_in_a_root_are_refused_and_not_repeated() -> None:
+    with pytest.raises(InputError, match=r"^credentials do not belong into a root") as caught:
+        Location("s3://someone:planted-secret@bucket/line")
+    assert "planted" not in str(caught.value)

@@ -1,9 +1,8 @@
-"""The S3 paths through the real s3fs, against a stand-in server that honours conditional writes."""
+"""The S3 paths through the real s3fs, against moto's server, which honours conditional writes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -23,30 +22,13 @@ from raygp.store import (
     read_tensors,
     write_version,
 )
+from tests.conftest import UseServer
 from tests.store.helpers import MakeCard, publish
-from tests.store.s3_server import BUCKET, s3_server
-
-s3fs = pytest.importorskip("s3fs")
-
-
-@pytest.fixture(autouse=True)
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with s3_server() as address:
-        for name, value in (
-            ("AWS_ENDPOINT_URL", address),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-        ):
-            monkeypatch.setenv(name, value)
-        s3fs.S3FileSystem.clear_instance_cache()
-        yield
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture
-def bucket() -> Location:
-    return Location(f"s3://{BUCKET}/lines/one")
+def bucket(moto: str, use_server: UseServer) -> Location:
+    return Location(f"s3://{use_server(moto)}/lines/one")
 
 
 def test_files_round_trip(bucket: Location) -> None:
@@ -58,7 +40,7 @@ def test_files_round_trip(bucket: Location) -> None:
     bucket.delete("a/b.bin")
     bucket.delete("a/b.bin")
     assert bucket.list() == []
-    with pytest.raises(InputError, match=rf"^s3://{BUCKET}/lines/one/a/b.bin does not exist$"):
+    with pytest.raises(InputError, match=rf"^{bucket.root}/a/b.bin does not exist$"):
         bucket.read_bytes("a/b.bin")
 
 
@@ -130,7 +112,7 @@ def test_a_whole_line_lives_in_a_bucket(bucket: Location, make_card: MakeCard) -
     assert head is not None and head.version == "v0001"
 
 
-def test_a_missing_bucket_is_named() -> None:
+def test_a_missing_bucket_is_named(bucket: Location) -> None:
     missing = Location("s3://missing/line")
     expected = "s3://missing/line: there is no such bucket: create it or correct --root"
     for call in (lambda: open_line(missing), lambda: missing.list(), lambda: missing.write_bytes("a", b"x")):

@@ -148,6 +148,8 @@ def test_versions_are_numbered_on() -> None:
 
 
 def test_a_version_follows_its_parent(location: Location, make_card: MakeCard) -> None:
-    card = make_card("v0002", "v0000")
-    assert refusal(write_version, location, card, TENSORS) == "version v0002 cannot follow v0000"
+    for version, parent in (("v0002", "v0002"), ("v0001", "v0003"), ("v0001", None)):
+        card = make_card(version, parent)
+        expected = f"version {version} cannot follow {parent or 'nothing'}"
+        assert refusal(write_version, location, card, TENSORS) == expected
     assert not location.exists()

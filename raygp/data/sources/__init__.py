@@ -1,4 +1,4 @@
-"""Where labelled samples come from: images, idx files, recordings with transcripts, and two that need no data."""
+"""Where labelled samples come from: files of images, recordings and tables, and two that need no data."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from raygp.data.sources.audiofolder import AudioFolderSource
 from raygp.data.sources.digits import DigitsSource
 from raygp.data.sources.idx import IdxSource
 from raygp.data.sources.imagefolder import ImageFolderSource
+from raygp.data.sources.parquet import ParquetSource
 from raygp.data.sources.source import Source, SourceSample, SplitName
 from raygp.data.sources.split import draw_splits
 from raygp.data.sources.tones import TonesSource
+from raygp.data.sources.webdataset import WebDatasetSource
 from raygp.errors import InputError
 
 __all__ = [
@@ -21,10 +23,12 @@ __all__ = [
     "DigitsSource",
     "IdxSource",
     "ImageFolderSource",
+    "ParquetSource",
     "Source",
     "SourceSample",
     "SplitName",
     "TonesSource",
+    "WebDatasetSource",
     "draw_splits",
     "open_source",
 ]
@@ -32,18 +36,23 @@ __all__ = [
 _WITH_PATH: dict[str, Callable[[str], Source]] = {
     "imagefolder": ImageFolderSource,
     "idx": IdxSource,
+    "parquet": ParquetSource,
+    "webdataset": WebDatasetSource,
     "an4": An4Source,
     "audio": AudioFolderSource,
 }
 _EMBEDDED: dict[str, Callable[..., Source]] = {"digits": DigitsSource, "tones": TonesSource}
-_FORMS = "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), idx:DIR, an4:FILE, audio:DIR, digits, tones"
+_FORMS = (
+    "imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, idx:DIR, "
+    "an4:FILE, audio:DIR, digits, tones"
+)
 
 
 def open_source(text: str, **options: Any) -> Source:
     """The source that ``text`` names.
 
     Args:
-        text: ``imagefolder:DIR``, ``idx:DIR``, ``an4:FILE``, ``audio:DIR``, ``digits`` or ``tones``.
+        text: such as ``imagefolder:DIR``; the forms are in :data:`_FORMS`.
         options: ``image_size`` for ``digits``; the others take none.
 
     Raises:

@@ -18,6 +18,7 @@ class SourceSample:
     split: SplitName | None
     """The part of the data it was published in; None where the source has no parts."""
     label: str
+    """Empty where the source has none for it: a bad row."""
     key: str
     """Unique in its source and the same each time: a relative path or a row's number."""
     load: Callable[[], bytes]

@@ -1,0 +1,108 @@
+"""Which samples of a source can be used: the others are left out, or too many of them refuse the arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from raygp.data.sources import SourceSample
+from raygp.errors import InputError
+
+
+class Decoder(Protocol):
+    """What of a task decides whether a sample can be used."""
+
+    def check(self, sample: bytes) -> None: ...
+
+    def decode(self, sample: bytes) -> np.ndarray: ...
+
+
+class SampleCheck:
+    """Finds out why an encoded sample cannot be used."""
+
+    def __init__(self, task: Decoder) -> None:
+        self._task = task
+        self._kind: str | None = None
+
+    def problem(self, sample: bytes) -> str | None:
+        """The reason, or None if it can be used: it decodes, has values, and all of them are finite."""
+        if not sample:
+            return "empty file"
+        try:
+            self._task.check(sample)
+            # Pixels are whole numbers, and have been decoded once already.
+            if self._kind is not None and self._kind != "f":
+                return None
+            values = self._task.decode(sample)
+        except ValueError as error:
+            return str(error)
+        self._kind = values.dtype.kind
+        if values.size == 0:
+            return "no values in it"
+        return None if self._kind != "f" or bool(np.isfinite(values).all()) else "values that are NaN or infinite"
+
+
+class BadRows:
+    """Counts an arrival's unusable rows against the share that is borne.
+
+    Args:
+        arrival: its name.
+        rows: how many rows it has, usable or not.
+        max_share: largest share of unusable rows.
+    """
+
+    def __init__(self, arrival: str, rows: int, max_share: float) -> None:
+        self._arrival, self._rows, self._max_share = arrival, rows, max_share
+        self._bad = 0
+
+    def add(self, key: str, reason: str) -> None:
+        """Count one.
+
+        Raises:
+            InputError: they are too many now.
+        """
+        self._bad += 1
+        if self._bad > self._max_share * self._rows:
+            count = f"{self._bad} of {self._rows:,} rows cannot be used" if self._bad > 1 else f"{key}: {reason}"
+            last = f" (the last one seen: {key}: {reason})" if self._bad > 1 else f" (1 of {self._rows:,} rows)"
+            raise InputError(
+                f"arrival {self._arrival} is refused: {count}{last}, which is more than --max-bad-share "
+                f"{self._max_share:g}"
+            )
+
+
+def unusable_labels(
+    samples: Sequence[SourceSample],
+    symbols: Callable[[str], set[str]],
+    known: set[str],
+    new_classes: bool,
+    max_share: float,
+) -> dict[int, str]:
+    """Samples without a label, or with one that the line does not know, by position, with the reason.
+
+    Args:
+        samples: of a source.
+        symbols: what the line's vocabulary must hold for a label.
+        known: the line's vocabulary; empty if anything goes.
+        new_classes: admit what is not in it.
+        max_share: largest share of unusable rows.
+
+    Raises:
+        InputError: they are too many to be mistakes.
+    """
+    size = f"the line's vocabulary of {len(known)} classes"
+    bare = {i: "no label" for i, sample in enumerate(samples) if not sample.label}
+    strange: dict[int, str] = {}
+    if known and not new_classes:
+        missing = {i: sorted(symbols(sample.label) - known) for i, sample in enumerate(samples)}
+        strange = {i: unknown[0] for i, unknown in missing.items() if unknown}
+    if len(strange) > max_share * len(samples):
+        labels = sorted(set(strange.values()))
+        shown = ", ".join(f"'{label}'" for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
+        raise InputError(f"labels outside {size}: {shown}; give --new-classes to add them")
+    if len(bare) > max_share * len(samples):
+        first = samples[next(iter(bare))].key
+        raise InputError(f"{len(bare)} of {len(samples):,} rows have no label, the first of them is {first}")
+    return bare | {i: f"label '{label}' is outside {size}" for i, label in strange.items()}

@@ -1,0 +1,40 @@
+"""The lineage of a line's versions as a text tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.tree import Tree
+
+from raygp.report.tables import percent
+from raygp.store import Card, Head, reachable, version_number
+
+
+def versions_graph(cards: Sequence[Card], head: Head | None) -> list[Tree]:
+    """One tree for each version without a parent in ``cards``; the head has a star, and what is not in its history says
+    so."""
+    history = reachable(cards, head.version if head else None)
+    known = {card.version for card in cards}
+    trees: dict[str, Tree] = {}
+    roots = []
+    for card in cards:
+        parent = card.parent if card.parent in known else None
+        label = _label(card, head, history)
+        if parent is None:
+            roots.append(Tree(label))
+            trees[card.version] = roots[-1]
+        else:
+            trees[card.version] = trees[parent].add(label)
+    return roots
+
+
+def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
+    text = f"{card.version}  {card.arrival}  validation {percent(card.val_accuracy)} %"
+    if head is not None and card.version == head.version:
+        return f"{text}  * head"
+    if card.version in history:
+        return text
+    last = version_number(head.last or head.version) if head else -1
+    if card.parent == (head.version if head else None) and version_number(card.version) > last:
+        return f"{text}  (waiting to be promoted: raygp update)"
+    return f"{text}  (not in the head's history)"

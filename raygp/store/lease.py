@@ -1,0 +1,138 @@
+"""One update of a line at a time: whoever works on it keeps saying so, and others leave at once.
+
+The head's compare-and-swap is what keeps a line whole; the claim saves the second updater its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+
+from raygp.errors import ConflictError, RaygpError
+from raygp.store.documents import Document, decode, encode, utc_now
+from raygp.store.location import Location
+
+LEASE_FILE = "lease.json"
+BEAT_S = 5.0
+"""A living holder changes its claim this often."""
+LAPSE_S = 30.0
+"""A claim that did not change for so long is dead."""
+
+
+class Lease(Document):
+    """Who is at work on a line."""
+
+    holder: str
+    """Unique to this claim."""
+    what: str
+    """What it is doing, for people."""
+    host: str
+    pid: int
+    since: str
+    """UTC, ISO 8601."""
+    beats: int = 0
+
+
+@contextlib.contextmanager
+def line_lease(location: Location, what: str) -> Iterator[None]:
+    """Claim the line for the time of the block.
+
+    A claim of a process of this machine that is gone is taken over at once; any other one if it has not changed for
+    :data:`LAPSE_S`, by this process's clock.
+
+    Raises:
+        ConflictError: somebody else is at work on the line.
+    """
+    mine = Lease(holder=uuid.uuid4().hex, what=what, host=socket.gethostname(), pid=os.getpid(), since=utc_now())
+    held = _Held(location, mine, _claim(location, mine))
+    ended = threading.Event()
+    thread = threading.Thread(target=held.keep, args=(ended,), name="raygp-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        held.release()
+
+
+def _claim(location: Location, mine: Lease) -> bytes:
+    wanted = encode(mine)
+    for _ in range(5):
+        found = location.read_if_exists(LEASE_FILE)
+        if found is not None:
+            _wait_until_dead(location, found)
+        with contextlib.suppress(ConflictError):
+            location.replace(LEASE_FILE, wanted, found)
+            return wanted
+    raise ConflictError(f"{location.root}: others keep claiming this line: try again later")
+
+
+def _wait_until_dead(location: Location, found: bytes) -> None:
+    """Return once the claim can be replaced.
+
+    Raises:
+        ConflictError: its holder lives.
+    """
+    other = decode(Lease, found, location.url(LEASE_FILE))
+    deadline = time.monotonic() + LAPSE_S
+    while not _gone(other) and time.monotonic() < deadline:
+        time.sleep(min(0.5, BEAT_S))
+        now = location.read_if_exists(LEASE_FILE)
+        if now is None:
+            return
+        if now != found:
+            raise ConflictError(
+                f"{location.root}: {other.what} is at work on this line (process {other.pid} on {other.host}, since "
+                f"{other.since[:19]} UTC): wait until it has ended; the head did not move"
+            )
+
+
+def _gone(other: Lease) -> bool:
+    """Whether the holder was a process of this machine that has ended."""
+    if other.host != socket.gethostname():
+        return False
+    try:
+        os.kill(other.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+class _Held:
+    """A claim, as it lies in storage now."""
+
+    def __init__(self, location: Location, lease: Lease, content: bytes) -> None:
+        self._location, self._lease, self._content = location, lease, content
+
+    def keep(self, ended: threading.Event) -> None:
+        """Show that the holder lives, until the event."""
+        while not ended.wait(BEAT_S):
+            self._lease = self._lease.model_copy(update={"beats": self._lease.beats + 1})
+            beat = encode(self._lease)
+            try:
+                self._location.replace(LEASE_FILE, beat, self._content)
+                self._content = beat
+            except RaygpError:
+                # Storage failed, the beat got through without an answer, or this claim was taken for dead.
+                with contextlib.suppress(RaygpError):
+                    self._content = self._found() or self._content
+
+    def release(self) -> None:
+        """Remove the claim if it is still this one."""
+        with contextlib.suppress(RaygpError):
+            if self._found() is not None:
+                self._location.delete(LEASE_FILE)
+
+    def _found(self) -> bytes | None:
+        """What lies in storage, if it is this claim."""
+        found = self._location.read_if_exists(LEASE_FILE)
+        ours = found is not None and decode(Lease, found, LEASE_FILE).holder == self._lease.holder
+        return found if ours else None
