@@ -185,6 +185,8 @@ class Location:
         except OSError as error:
             raise RaygpError(f"{self.root}: storage failed{where}: {_one_line(error)}") from error
         except Exception as error:
+            if type(error).__module__.startswith("aiohttp"):
+                raise RaygpError(f"{self.root}: the connection broke{where}: {_one_line(error)}") from error
             if type(error).__module__.split(".")[0] not in {"botocore", "aiobotocore"}:
                 raise
             raise InputError(f"{self.root} cannot be reached: {_one_line(error)}") from error
