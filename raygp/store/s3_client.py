@@ -11,7 +11,7 @@ from fsspec.asyn import sync_wrapper
 
 _CONFIG = {
     # botocore retries 500, 503, SlowDown, timeouts and connection errors: exponential backoff with jitter, up to 20 s.
-    "retries": {"mode": "standard", "max_attempts": 6},
+    "retries": {"mode": "standard", "max_attempts": 5},
     "connect_timeout": 10,
     "read_timeout": 60,
     # raygp checks SHA-256 itself, and some servers give checksums of whole objects with parts of them.
