@@ -6,12 +6,14 @@ import contextlib
 import json
 import uuid
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import get_args
 
 from raygp.errors import ConflictError, InputError
 from raygp.store.documents import encode, utc_now
-from raygp.store.files import describe
+from raygp.store.files import describe_file
 from raygp.store.location import Location
 from raygp.store.manifest import (
     QUARANTINE_FILE,
@@ -23,7 +25,7 @@ from raygp.store.manifest import (
     find_manifest,
     manifest_path,
 )
-from raygp.store.shards import Row, encode_shard
+from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
 
@@ -60,6 +62,10 @@ class ArrivalWriter:
         self._held_out: set[str] = set()
         self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
+        self._numbers: Counter[str] = Counter()
+        # Hashing and syncing let go of the interpreter: a shard is stored while the next one fills.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="raygp-shards")
+        self._unfinished: Future[None] | None = None
         self._closed = False
 
     def __enter__(self) -> ArrivalWriter:
@@ -127,6 +133,7 @@ class ArrivalWriter:
         self._check_open()
         for split in self._rows:
             self._flush(split)
+        self._settle()
 
     def publish(self) -> Manifest:
         """Write what is left, then the manifest: from then on the arrival exists and cannot change.
@@ -142,7 +149,7 @@ class ArrivalWriter:
         manifest = Manifest(
             arrival=self.arrival,
             published=utc_now(),
-            shards=sorted(self._shards, key=lambda shard: order.index(shard.split)),
+            shards=sorted(self._shards, key=lambda shard: (order.index(shard.split), shard.file)),
             labels=dict(sorted(self._labels.items())),
             source=self.source,
             quarantined=len(self._quarantine),
@@ -158,7 +165,7 @@ class ArrivalWriter:
             if find_manifest(self.location, self.arrival) != manifest:
                 self.abort()
                 raise ConflictError(_taken(self.location, self.arrival)) from error
-        self._closed = True
+        self._close()
         # A racing writer may have put its own there before it lost.
         if lines and self.location.read_if_exists(quarantine) != lines:
             self.location.write_bytes(quarantine, lines)
@@ -168,7 +175,7 @@ class ArrivalWriter:
         """Delete what this writer wrote. After :meth:`publish` it does nothing."""
         if self._closed:
             return
-        self._closed = True
+        self._close()
         folder = arrival_folder(self.arrival)
         for shard in self._shards:
             self.location.delete(f"{folder}/{shard.file}")
@@ -183,18 +190,38 @@ class ArrivalWriter:
         if self._closed:
             raise RuntimeError(f"arrival '{self.arrival}' is already published or aborted")
 
+    def _close(self) -> None:
+        """Wait for the shard that is being stored; what becomes of it no longer matters."""
+        self._closed = True
+        self._pool.shutdown()
+
     def _flush(self, split: Split) -> None:
         rows = self._rows[split]
         if not rows:
             return
-        data = encode_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer})
-        number = sum(shard.split == split for shard in self._shards)
-        info = describe(f"{split}-{number:05d}", ".parquet", data)
-        # Listed before it is written: an abort after a failed write looks for it too.
-        self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=len(rows)))
-        self.location.write_bytes(f"{arrival_folder(self.arrival)}/{info.file}", data)
         self._rows[split] = []
         self._bytes[split] = 0
+        stem = f"{split}-{self._numbers[split]:05d}"
+        self._numbers[split] += 1
+        with self.location.new_file(arrival_folder(self.arrival)) as file:
+            write_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}, file)
+            self._settle()
+        self._unfinished = self._pool.submit(self._complete, file, stem, split, len(rows))
+
+    def _complete(self, file: Path, stem: str, split: Split, rows: int) -> None:
+        """Hash a shard, and store it under the name that this gives."""
+        try:
+            info = describe_file(stem, ".parquet", file)
+            # Listed before it is there: an abort after a failed write looks for it too.
+            self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=rows))
+            self.location.adopt(file, f"{arrival_folder(self.arrival)}/{info.file}")
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _settle(self) -> None:
+        """Wait until the shard that is being stored is there. Raises what went wrong with it."""
+        if self._unfinished is not None:
+            self._unfinished.result()
 
 
 def _taken(location: Location, arrival: str) -> str:
