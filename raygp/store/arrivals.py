@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ from raygp.store.manifest import (
 from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
+_WAITING = 4
+"""Shards on this machine that wait to be hashed and stored."""
 
 
 class ArrivalWriter:
@@ -63,9 +65,9 @@ class ArrivalWriter:
         self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
         self._numbers: Counter[str] = Counter()
-        # Hashing and syncing let go of the interpreter: a shard is stored while the next one fills.
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="raygp-shards")
-        self._unfinished: Future[None] | None = None
+        # Hashing and syncing let go of the interpreter: shards are stored while the next ones fill.
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="raygp-shards")
+        self._unfinished: deque[Future[None]] = deque()
         self._closed = False
 
     def __enter__(self) -> ArrivalWriter:
@@ -93,10 +95,8 @@ class ArrivalWriter:
             raise InputError(f"{key}: split '{split}' is none of {', '.join(self._rows)}")
         if not sample or not label:
             raise InputError(f"{key}: the {'label' if sample else 'sample'} is empty")
-        try:
-            f"{label}{key}".encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
+        if not (label.isascii() and key.isascii()):
+            _check_unicode(label, key)
         self._rows[split].append((sample, label, key))
         self._bytes[split] += len(sample)
         if split == "train":
@@ -191,7 +191,7 @@ class ArrivalWriter:
             raise RuntimeError(f"arrival '{self.arrival}' is already published or aborted")
 
     def _close(self) -> None:
-        """Wait for the shard that is being stored; what becomes of it no longer matters."""
+        """Wait for the shards that are being stored; what becomes of them no longer matters."""
         self._closed = True
         self._pool.shutdown()
 
@@ -205,8 +205,8 @@ class ArrivalWriter:
         self._numbers[split] += 1
         with self.location.new_file(arrival_folder(self.arrival)) as file:
             write_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}, file)
-            self._settle()
-        self._unfinished = self._pool.submit(self._complete, file, stem, split, len(rows))
+            self._settle(most=_WAITING)
+        self._unfinished.append(self._pool.submit(self._complete, file, stem, split, len(rows)))
 
     def _complete(self, file: Path, stem: str, split: Split, rows: int) -> None:
         """Hash a shard, and store it under the name that this gives."""
@@ -218,10 +218,17 @@ class ArrivalWriter:
         finally:
             file.unlink(missing_ok=True)
 
-    def _settle(self) -> None:
-        """Wait until the shard that is being stored is there. Raises what went wrong with it."""
-        if self._unfinished is not None:
-            self._unfinished.result()
+    def _settle(self, most: int = 0) -> None:
+        """Wait until at most so many shards are still to be stored. Raises what went wrong with the others."""
+        while len(self._unfinished) > most:
+            self._unfinished.popleft().result()
+
+
+def _check_unicode(label: str, key: str) -> None:
+    try:
+        f"{label}{key}".encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
 
 
 def _taken(location: Location, arrival: str) -> str:
