@@ -154,7 +154,12 @@ def status(console: Console, location: Location) -> None:
         console.print(f"head {state.card.version}: density {state.card.density:.4f}, {_verdict(state.card)}")
     else:
         console.print("head: none yet (raygp update makes the first version)")
-    console.print(arrivals_table(state.seen, state.pending))
+    shown = ", ".join(state.seen[-5:])
+    console.print(f"arrivals in the head: {len(state.seen)}" + (f" (last {shown})" if shown else ""))
+    if state.pending:
+        console.print(arrivals_table(state.pending))
+    else:
+        console.print("nothing is waiting")
 
 
 def show(console: Console, location: Location, version: str) -> None:

@@ -14,8 +14,9 @@ from raygp.store import (
     Head,
     Location,
     Manifest,
+    arrival_names,
+    find_manifests,
     finish_interrupted_promotion,
-    list_arrivals,
     open_head,
     open_line,
     promote,
@@ -35,7 +36,8 @@ class LineState:
     head: Head | None
     card: Card | None
     """The head's card."""
-    seen: tuple[Manifest, ...]
+    seen: tuple[str, ...]
+    """Names of the arrivals that the head has seen, in its order."""
     pending: tuple[Manifest, ...]
     """Published arrivals that no version in the head's history has seen, oldest first."""
 
@@ -43,21 +45,20 @@ class LineState:
 def line_state(location: Location) -> LineState:
     """Read where the line stands. No Ray, nothing written.
 
+    However long the line's history is, this reads three documents, lists one folder, and reads what is pending.
+
     Raises:
-        InputError: there is no line at the root, or an arrival that the head has seen is gone or was changed.
+        InputError: there is no line at the root, or an arrival that the head has seen is gone.
     """
     spec = open_line(location)
     head = read_head(location)
     card = open_head(location, head) if head else None
-    manifests = {manifest.arrival: manifest for manifest in list_arrivals(location)}
-    seen = []
-    for name in card.arrivals if card else []:
-        if name not in manifests:
-            raise InputError(f"{card.version} has seen arrival {name}, which is gone from {location.url('arrivals')}")
-        if card.manifests.get(name) != manifests[name].digest:
-            raise InputError(f"arrivals/{name}/manifest.json is not the one that {card.version} has seen")
-        seen.append(manifests.pop(name))
-    return LineState(spec.task, head, card, tuple(seen), tuple(manifests.values()))
+    names = arrival_names(location)
+    seen = tuple(card.arrivals) if card else ()
+    for name in sorted(set(seen) - set(names)):
+        raise InputError(f"{location.url('arrivals')}: arrival {name}, which the head has seen, is gone")
+    pending = find_manifests(location, [name for name in names if name not in set(seen)])
+    return LineState(spec.task, head, card, seen, tuple(pending))
 
 
 def next_job(location: Location, state: LineState, arrival: Manifest, settings: RunSettings) -> UpdateJob:
@@ -65,12 +66,13 @@ def next_job(location: Location, state: LineState, arrival: Manifest, settings: 
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
+        InputError: an arrival that the head has seen was changed.
     """
     job = UpdateJob(
         location=location,
         task=state.task,
         parent=state.card,
-        seen=state.seen,
+        seen=_seen(location, state.card) if state.card else (),
         arrival=arrival,
         plan=settings.plan if state.card else settings.synthesis,
         seed=settings.seed,
@@ -81,6 +83,17 @@ def next_job(location: Location, state: LineState, arrival: Manifest, settings: 
         reason = json.loads(location.read_bytes(f"{job.folder}/rejected.json"))["reason"]
         raise RejectedError(f"{arrival.arrival} was tried with this plan before: {reason}. Try another plan or seed")
     return job
+
+
+def _seen(location: Location, card: Card) -> tuple[Manifest, ...]:
+    """Manifests of the arrivals that a version has seen, in its order."""
+    found = {manifest.arrival: manifest for manifest in find_manifests(location, card.arrivals)}
+    for name in card.arrivals:
+        if name not in found:
+            raise InputError(f"{card.version} has seen arrival {name}, which is gone from {location.url('arrivals')}")
+        if card.manifests.get(name) != found[name].digest:
+            raise InputError(f"arrivals/{name}/manifest.json is not the one that {card.version} has seen")
+    return tuple(found[name] for name in card.arrivals)
 
 
 def update_line(

@@ -76,17 +76,16 @@ def layers_table(card: Card) -> Table:
     return table
 
 
-def arrivals_table(seen: Sequence[Manifest], pending: Sequence[Manifest]) -> Table:
-    """One row an arrival."""
+def arrivals_table(pending: Sequence[Manifest]) -> Table:
+    """One row an arrival that waits."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arrival", no_wrap=True)
     for name in ("train", "val", "test", "classes"):
         table.add_column(name, justify="right")
     table.add_column("state")
-    for manifests, state in ((seen, "in the head"), (pending, "waiting")):
-        for manifest in manifests:
-            counts = [f"{manifest.rows(split):,}" for split in ("train", "val", "test")]
-            table.add_row(manifest.arrival, *counts, str(len(manifest.labels)), state)
+    for manifest in pending:
+        counts = [f"{manifest.rows(split):,}" for split in ("train", "val", "test")]
+        table.add_row(manifest.arrival, *counts, str(len(manifest.labels)), "waiting")
     return table
 
 

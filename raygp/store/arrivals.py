@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import get_args
 
 from raygp.errors import ConflictError, InputError
 from raygp.store.documents import encode, utc_now
-from raygp.store.files import describe
+from raygp.store.files import describe_file
 from raygp.store.location import Location
 from raygp.store.manifest import (
     QUARANTINE_FILE,
@@ -24,9 +26,11 @@ from raygp.store.manifest import (
     find_manifest,
     manifest_path,
 )
-from raygp.store.shards import Row, encode_shard
+from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
+_WAITING = 4
+"""Shards on this machine that wait to be hashed and stored."""
 
 
 class ArrivalWriter:
@@ -70,6 +74,10 @@ class ArrivalWriter:
         self._held_out: set[str] = set()
         self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
+        self._numbers: Counter[str] = Counter()
+        # Hashing and syncing let go of the interpreter: shards are stored while the next ones fill.
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="raygp-shards")
+        self._unfinished: deque[Future[None]] = deque()
         self._closed = False
 
     def __enter__(self) -> ArrivalWriter:
@@ -97,10 +105,8 @@ class ArrivalWriter:
             raise InputError(f"{key}: split '{split}' is none of {', '.join(self._rows)}")
         if not sample or not label:
             raise InputError(f"{key}: the {'label' if sample else 'sample'} is empty")
-        try:
-            f"{label}{key}".encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
+        if not (label.isascii() and key.isascii()):
+            _check_unicode(label, key)
         self._rows[split].append((sample, label, key))
         self._bytes[split] += len(sample)
         (self._labels if split == "train" else self._held_out).update(self._symbols(label))
@@ -134,6 +140,7 @@ class ArrivalWriter:
         self._check_open()
         for split in self._rows:
             self._flush(split)
+        self._settle()
 
     def publish(self) -> Manifest:
         """Write what is left, then the manifest: from then on the arrival exists and cannot change.
@@ -149,7 +156,7 @@ class ArrivalWriter:
         manifest = Manifest(
             arrival=self.arrival,
             published=utc_now(),
-            shards=sorted(self._shards, key=lambda shard: order.index(shard.split)),
+            shards=sorted(self._shards, key=lambda shard: (order.index(shard.split), shard.file)),
             # A symbol that only held-out rows have needs an id all the same.
             labels=dict(sorted({**dict.fromkeys(self._held_out, 0), **self._labels}.items())),
             source=self.source,
@@ -166,7 +173,7 @@ class ArrivalWriter:
             if find_manifest(self.location, self.arrival) != manifest:
                 self.abort()
                 raise ConflictError(_taken(self.location, self.arrival)) from error
-        self._closed = True
+        self._close()
         # A racing writer may have put its own there before it lost.
         if lines and self.location.read_if_exists(quarantine) != lines:
             self.location.write_bytes(quarantine, lines)
@@ -176,7 +183,7 @@ class ArrivalWriter:
         """Delete what this writer wrote. After :meth:`publish` it does nothing."""
         if self._closed:
             return
-        self._closed = True
+        self._close()
         folder = arrival_folder(self.arrival)
         for shard in self._shards:
             self.location.delete(f"{folder}/{shard.file}")
@@ -191,18 +198,45 @@ class ArrivalWriter:
         if self._closed:
             raise RuntimeError(f"arrival '{self.arrival}' is already published or aborted")
 
+    def _close(self) -> None:
+        """Wait for the shards that are being stored; what becomes of them no longer matters."""
+        self._closed = True
+        self._pool.shutdown()
+
     def _flush(self, split: Split) -> None:
         rows = self._rows[split]
         if not rows:
             return
-        data = encode_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer})
-        number = sum(shard.split == split for shard in self._shards)
-        info = describe(f"{split}-{number:05d}", ".parquet", data)
-        # Listed before it is written: an abort after a failed write looks for it too.
-        self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=len(rows)))
-        self.location.write_bytes(f"{arrival_folder(self.arrival)}/{info.file}", data)
         self._rows[split] = []
         self._bytes[split] = 0
+        stem = f"{split}-{self._numbers[split]:05d}"
+        self._numbers[split] += 1
+        with self.location.new_file(arrival_folder(self.arrival)) as file:
+            write_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}, file)
+            self._settle(most=_WAITING)
+        self._unfinished.append(self._pool.submit(self._complete, file, stem, split, len(rows)))
+
+    def _complete(self, file: Path, stem: str, split: Split, rows: int) -> None:
+        """Hash a shard, and store it under the name that this gives."""
+        try:
+            info = describe_file(stem, ".parquet", file)
+            # Listed before it is there: an abort after a failed write looks for it too.
+            self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=rows))
+            self.location.adopt(file, f"{arrival_folder(self.arrival)}/{info.file}")
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _settle(self, most: int = 0) -> None:
+        """Wait until at most so many shards are still to be stored. Raises what went wrong with the others."""
+        while len(self._unfinished) > most:
+            self._unfinished.popleft().result()
+
+
+def _check_unicode(label: str, key: str) -> None:
+    try:
+        f"{label}{key}".encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{key!r}: label or key is not valid Unicode: rename it") from error
 
 
 def _taken(location: Location, arrival: str) -> str:

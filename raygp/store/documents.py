@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from mmap import mmap
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -74,7 +75,7 @@ def read_document(location: Location, path: str, kind: type[D]) -> D | None:
     return None if data is None else decode(kind, data, location.url(path))
 
 
-def sha256_hex(data: bytes) -> str:
+def sha256_hex(data: bytes | mmap) -> str:
     """SHA-256, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from raygp.errors import InputError
@@ -21,10 +24,16 @@ class FileInfo(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-def describe(stem: str, suffix: str, data: bytes) -> FileInfo:
+def describe(stem: str, suffix: str, data: bytes | mmap.mmap) -> FileInfo:
     """Name and measure a file: ``<stem>-<first 8 hex digits of its SHA-256><suffix>``."""
     digest = sha256_hex(data)
     return FileInfo(file=f"{stem}-{digest[:8]}{suffix}", bytes=len(data), sha256=digest)
+
+
+def describe_file(stem: str, suffix: str, file: Path) -> FileInfo:
+    """As :func:`describe`, of a file of this machine that is not empty."""
+    with open(file, "rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return describe(stem, suffix, data)
 
 
 def read_checked(location: Location, folder: str, info: FileInfo) -> bytes:

@@ -48,6 +48,16 @@ class LocalFiles:
         with self._temporary(path, data) as temporary:
             os.replace(temporary, self.root / path)
 
+    def new_file(self, folder: str) -> Path:
+        temporary = self.root / folder / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+        os.close(_open_new(temporary))
+        return temporary
+
+    def adopt(self, file: Path, path: str) -> None:
+        with open(file, "rb") as content:
+            os.fsync(content.fileno())
+        os.replace(file, self.root / path)
+
     def create(self, path: str, data: bytes) -> None:
         with self._temporary(path, data) as temporary:
             try:

@@ -115,6 +115,22 @@ class Location:
         with self._explained(path):
             self._files.write(_checked(path), data)
 
+    @contextlib.contextmanager
+    def new_file(self, folder: str) -> Iterator[Path]:
+        """A file of this machine to write in the block, for :meth:`adopt`; an error in the block removes it."""
+        with self._explained(folder):
+            file = self._files.new_file(_checked(folder))
+            try:
+                yield file
+            except BaseException:
+                file.unlink(missing_ok=True)
+                raise
+
+    def adopt(self, file: Path, path: str) -> None:
+        """Store a file of this machine at ``path``: it is seen whole or not at all, and may be gone where it was."""
+        with self._explained(path):
+            self._files.adopt(file, _checked(path))
+
     def create(self, path: str, data: bytes) -> None:
         """Write a file that must not exist. Of several processes that try, exactly one succeeds (local, S3).
 
@@ -185,6 +201,8 @@ class Location:
         except OSError as error:
             raise RaygpError(f"{self.root}: storage failed{where}: {_one_line(error)}") from error
         except Exception as error:
+            if type(error).__module__.startswith("aiohttp"):
+                raise RaygpError(f"{self.root}: the connection broke{where}: {_one_line(error)}") from error
             if type(error).__module__.split(".")[0] not in {"botocore", "aiobotocore"}:
                 raise
             raise InputError(f"{self.root} cannot be reached: {_one_line(error)}") from error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from fsspec import AbstractFileSystem
 
@@ -39,6 +42,14 @@ class RemoteFiles:
 
     def write(self, path: str, data: bytes) -> None:
         self.fs.pipe_file(self._full(path), data)
+
+    def new_file(self, folder: str) -> Path:
+        descriptor, name = tempfile.mkstemp(prefix="raygp-")
+        os.close(descriptor)
+        return Path(name)
+
+    def adopt(self, file: Path, path: str) -> None:
+        self.write(path, file.read_bytes())
 
     def create(self, path: str, data: bytes) -> None:
         try:

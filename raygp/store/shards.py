@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,17 +20,15 @@ Row = tuple[bytes, str, str]
 """Sample, label, key."""
 
 
-def encode_shard(rows: Sequence[Row], metadata: dict[str, str]) -> bytes:
-    """The rows as a Parquet file with ``metadata`` in its footer.
+def write_shard(rows: Sequence[Row], metadata: dict[str, str], file: Path) -> None:
+    """Write the rows as a Parquet file with ``metadata`` in its footer.
 
     Uncompressed, as samples are already; no statistics, as they would repeat samples.
     """
     columns = zip(zip(*rows, strict=True), SCHEMA, strict=True)
     arrays = [pa.array(column, type=field.type) for column, field in columns]
-    sink = pa.BufferOutputStream()
     table = pa.Table.from_arrays(arrays, schema=SCHEMA.with_metadata(metadata))
-    pq.write_table(table, sink, compression="none", use_dictionary=["label"], write_statistics=False)
-    return bytes(sink.getvalue())
+    pq.write_table(table, file, compression="none", use_dictionary=["label"], write_statistics=False)
 
 
 def read_shard(location: Location, arrival: str, shard: ShardInfo) -> pa.Table:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -83,8 +84,9 @@ def test_the_summary_has_every_field_that_programs_read(line: tuple[Location, st
 
 def test_progress_shows_phase_epoch_rate_loss_and_density_and_no_ray_noise(line: tuple[Location, str]) -> None:
     output = line[1]
-    for word in ("prune-permanent", "epoch 3/3", "examples/s", "loss", "density 0.100", "promoted"):
+    for word in ("prune-permanent", "examples/s", "loss", "density 0.100", "promoted"):
         assert word in output
+    assert re.search(r"epoch (\d+)/\1 ", output)
     assert "INFO" not in output and "WARNING" not in output
 
 

@@ -129,6 +129,11 @@ def test_a_label_outside_the_files_own_classes_is_refused(tmp_path: Path) -> Non
     assert refusal(f"parquet:{file}") == f"{file}: row 1: label 2 is none of its 2 classes"
 
 
+def test_a_split_of_another_name_is_refused(tmp_path: Path) -> None:
+    file = write_parquet(tmp_path / "x.parquet", {"image": [b"x"], "label": ["a"], "split": ["extra"]})
+    assert refusal(f"parquet:{file}") == f"{file}: row 0: split 'extra' is none of train, validation, test"
+
+
 def test_a_truncated_parquet_file_is_named(tmp_path: Path) -> None:
     file = write_parquet(tmp_path / "x.parquet", {"image": [png(1)], "label": ["a"]})
     file.write_bytes(file.read_bytes()[:-30])

@@ -146,6 +146,7 @@ def test_a_failed_ingest_leaves_nothing(any_location: Location) -> None:
         ArrivalWriter(any_location, "a", "a test", shard_bytes=1) as writer,
     ):
         writer.add("train", b"sample", "cat", "good")
+        writer.finish()
         assert len(any_location.list("arrivals/a")) == 1
         writer.add("train", b"sample", "", "bad")
     assert any_location.list("arrivals") == []
@@ -155,6 +156,7 @@ def test_an_abort_spares_another_writer(location: Location) -> None:
     mine, other = (ArrivalWriter(location, "a", "a test", shard_bytes=1) for _ in range(2))
     for writer in (mine, other):
         writer.add("train", b"equal", "cat", "k")
+        writer.finish()
     assert len(location.list("arrivals/a")) == 2
     mine.abort()
     shard = other.publish().shards[0]

@@ -69,6 +69,8 @@ class ParquetSource:
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns.names):
                     for sample, label, split in columns.rows(batch, row):
                         part = split_of(split) if split is not None else split_of_path(name)
+                        if split is not None and part is None:
+                            raise InputError(f"{path}: row {row}: split '{split}' is none of train, validation, test")
                         yield SourceSample(part, label, f"{name.as_posix()}#{row:06d}", self._spool.add(sample))
                         row += 1
         except (pa.ArrowException, OSError) as error:
