@@ -62,16 +62,22 @@ SPACES: dict[str, dict[str, Space]] = {
         },
     },
     "deepspeech2": {
-        "tfs": {"epochs": [20, 30], "lr": [0.003], "batch_size": [16]},
-        "nft": {"epochs": [8, 12], "lr": [0.003], "batch_size": [16]},
-        "gp-fs": {"epochs": [30], "lr": [0.003], "batch_size": [16]},
-        "raygp": {"epochs": [8, 12], "lr": [0.003], "replay.share": [0.3], "batch_size": [16]},
+        "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
+        "nft": {"epochs": [12, 20], "lr": [0.003], "batch_size": [16]},
+        "gp-fs": {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
+        "raygp": {
+            "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
+            "parent": [{"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}],
+        },
     },
     "resnet18": {
-        "tfs": {"epochs": [9, 14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [4, 6], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
-        "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "raygp": {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
+        "tfs": {"epochs": [9, 14, 24], "lr": [0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": {"epochs": [6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
+        "gp-fs": {"epochs": [14, 24], "lr": [0.1], "optimizer.weight_decay": [5e-4]},
+        "raygp": {
+            "epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0],
+            "parent": [{"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}],
+        },
     },
 }  # fmt: skip
 

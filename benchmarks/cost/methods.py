@@ -93,8 +93,11 @@ def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float,
     if name == "gp-fs":
         return Method(name, plan("default", "synthesis", recipe))
     if name in ("raygp", "paper"):
-        update = plan("default" if name == "raygp" else "paper", "update", recipe)
-        return Method(name, update, plan("default", "synthesis", recipes.get("parent") or {}))
+        own = {key: value for key, value in recipe.items() if key != "parent"}
+        # A recipe of raygp may say how its parent is synthesised; the paper's plan starts from the same parent.
+        parent = (recipes.get("raygp") or {}).get("parent") or recipes.get("parent") or {}
+        update = plan("default" if name == "raygp" else "paper", "update", own)
+        return Method(name, update, plan("default", "synthesis", parent))
     raise InputError(f"unknown method '{name}'; known are {', '.join(METHODS)}")
 
 

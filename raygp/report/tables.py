@@ -14,12 +14,14 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
     """One row a version: what it saw, how sparse and how good it is, what it cost."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("version", no_wrap=True)
+    rates = list(dict.fromkeys(name for card in cards for name in error_rates(card)))
     for name in (
         "arrivals",
         "density",
         "active",
         "val %",
         "test %",
+        *(f"{name} %" for name in rates),
         "examples",
         "sparse TFLOP",
         "dense TFLOP",
@@ -36,6 +38,7 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
             f"{card.active_connections:,}",
             percent(card.val_accuracy),
             percent(card.test_accuracy),
+            *(percent(error_rates(card).get(name)) for name in rates),
             f"{ledger['examples']:,.0f}",
             f"{ledger['sparse_flops'] / 1e12:,.3g}",
             f"{ledger['dense_flops'] / 1e12:,.3g}",
@@ -43,6 +46,12 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
             f"{ledger['reduced_bytes'] / 1e6:,.1f}",
         )
     return table
+
+
+def error_rates(card: Card) -> dict[str, float]:
+    """Word and character error rate on the test split by short name, of a task that has them."""
+    names = {"WER": "word accuracy", "CER": "character accuracy"}
+    return {short: 1.0 - card.test_metrics[name] for short, name in names.items() if name in card.test_metrics}
 
 
 def phases_table(card: Card) -> Table:
