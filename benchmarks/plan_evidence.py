@@ -40,6 +40,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "global magnitudes": {"distribution": "global"},
     "density 0.05": {"density": 0.05},
     "paper": {},
+    # Small all the way: from a parent of this density, with more epochs to find its connections.
+    **{f"small {density}": {"density": density, "epochs": 12} for density in (0.08, 0.05, 0.03, 0.015)},
 }
 
 
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--workload", default="lenet-300-100", choices=list(TASKS))
     parser.add_argument("--source", required=True)
     parser.add_argument("--new-share", default="0.5,0.1", help="shares, comma-separated")
+    parser.add_argument("--variant", default=",".join(VARIANTS), help="rows, comma-separated; default: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("training-cost"))
@@ -60,17 +63,23 @@ def main() -> int:
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["variant"], row["new_share"], row["seed"]) for row in rows}
     shares = [float(share) for share in options.new_share.split(",")]
+    variants = options.variant.split(",")
+    if unknown := set(variants) - set(VARIANTS):
+        parser.error(f"unknown variant {', '.join(sorted(unknown))}; known are {', '.join(VARIANTS)}")
     try:
         recipes = read_recipes(options.workload)
         workload = load_workload(options.workload, options.source)
         for seed in range(options.seeds):
             for share in shares:
-                for variant in VARIANTS:
+                for variant in variants:
                     if (variant, share, seed) in done:
                         continue
                     name = "paper" if variant == "paper" else "raygp"
                     base = make_method(name, workload.task.name, recipes, share, recipes.get("precision", "fp32"))
-                    method = Method(name, changed(base.plan, VARIANTS[variant]), base.parent)
+                    parent = base.parent
+                    if variant.startswith("small"):
+                        parent = changed(base.parent, {"density": VARIANTS[variant]["density"]})
+                    method = Method(name, changed(base.plan, VARIANTS[variant]), parent)
                     row = run_method(workload, method, Key(options.workload, name, share, seed), options.out)
                     rows.append({"variant": variant, **row})
                     with file.open("a") as out:

@@ -50,7 +50,9 @@ _LENET_UPDATE: Space = {
     "arrival.share": [0.3, 0.4, 0.5, 1.0], "replay.share": [0.05, 0.1, 0.15, 0.2], "replay.hard": [0.8, 1.0],
     "batch_size": [64, 128],
 }  # fmt: skip
-SPACES: dict[str, dict[str, Space]] = {
+_RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
+_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
+SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
     "lenet-5": {
         "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
@@ -63,27 +65,39 @@ SPACES: dict[str, dict[str, Space]] = {
     },
     "deepspeech2": {
         "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
-        "nft": {"epochs": [12, 20], "lr": [0.003], "batch_size": [16]},
-        "gp-fs": {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
-        "raygp": {
-            "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
-            "parent": [{"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}],
-        },
+        "nft": {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+        "gp-fs": [
+            {"epochs": [30], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
+        ],
+        "raygp": [
+            {"epochs": [8, 12], "lr": [0.003], "replay.share": [0.3], "batch_size": [16]},
+            {
+                "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
+                "parent": [_SPEECH_PARENT],
+            },
+        ],
     },
     "resnet18": {
-        "tfs": {"epochs": [9, 14, 24], "lr": [0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
-        "gp-fs": {"epochs": [14, 24], "lr": [0.1], "optimizer.weight_decay": [5e-4]},
-        "raygp": {
-            "epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0],
-            "parent": [{"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}],
-        },
+        "tfs": {"epochs": [9, 14, 24], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
+        "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "raygp": [
+            {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
+            {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
+            {
+                "epochs": [6], "lr": [0.05, 0.1], "alpha": [0.5], "density": [0.3], "replay.share": [0.5, 1.0],
+                "parent": [_RESNET_PARENT],
+            },
+        ],
     },
 }  # fmt: skip
 
 
-def recipes_of(space: Space, trials: int, seed: int) -> list[Recipe]:
-    """All recipes of a space, or a seeded draw of ``trials`` of them."""
+def recipes_of(space: Space | list[Space], trials: int, seed: int) -> list[Recipe]:
+    """All recipes of a space, or a seeded draw of ``trials`` of them; of several spaces, so many of each."""
+    if isinstance(space, list):
+        return [recipe for part in space for recipe in recipes_of(part, trials, seed)]
     every = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     chosen = every if len(every) <= trials else random.Random(seed).sample(every, trials)
     return [_nested(recipe) for recipe in chosen]
