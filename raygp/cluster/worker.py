@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from raygp.store import read_tensors
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint, save_outcome
-from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.engine import Observer, Outcome, Progress, Silent, Update
 from raygp.update.job import UpdateJob
+from raygp.update.shared import SharedWork
 from raygp.update.state import Checkpoint
 
 _SHOW_INTERVAL_S = 0.5
@@ -44,6 +45,8 @@ class WorkerConfig:
     splits: tuple[str, ...]
     """Names of the materialised datasets; empty if data are streamed."""
     packed_gradients: bool
+    shared: str | None = None
+    """Folder, relative to the root, of work that this update shares with others (:mod:`raygp.update.shared`)."""
 
 
 def run_worker(config: dict[str, WorkerConfig]) -> None:
@@ -53,23 +56,54 @@ def run_worker(config: dict[str, WorkerConfig]) -> None:
     would only meet them again. Anything else is raised, and Ray Train restarts the group from the last checkpoint.
     """
     worker = config["worker"]
-    try:
+    with _failing_on(worker.board):
         _run(worker)
+
+
+def run_shared_work(config: dict[str, WorkerConfig]) -> None:
+    """Ray Train's loop function for what the trials of a sweep have in common; rank 0 stores it."""
+    worker = config["worker"]
+    with _failing_on(worker.board):
+        work = _make_update(worker, Silent()).shared_work()
+        if ray.train.get_context().get_world_rank() == 0:
+            assert worker.shared is not None
+            work.write(worker.job.location, worker.shared)
+
+
+@contextlib.contextmanager
+def _failing_on(board: Any) -> Iterator[None]:
+    try:
+        yield
     except (RaygpError, MaskDisagreement) as error:
         failure = Failure(str(error), getattr(error, "exit_code", 1))
-        ray.get(worker.board.fail.remote(failure))
+        ray.get(board.fail.remote(failure))
 
 
 def _run(worker: WorkerConfig) -> None:
+    done = _last_checkpoint()
+    if isinstance(done, Outcome):
+        return
+    rank = ray.train.get_context().get_world_rank()
+    with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
+        update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch)))
+        if done is not None:
+            update.resume(done)
+        outcome = update.run()
+        metrics = {
+            "val_accuracy": outcome.val_accuracy,
+            "active_connections": outcome.active_connections,
+            "examples": outcome.ledger["examples"],
+            "finished": True,
+        }
+        _report(rank, Path(scratch), lambda folder: save_outcome(folder, outcome), metrics)
+
+
+def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
     job = worker.job
     context = ray.train.get_context()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     task = make_task(job.task)
-    catalog = job.catalog()
-    done = _last_checkpoint()
-    if isinstance(done, Outcome):
-        return
-    data = _data(worker, catalog)
+    data = _data(worker, job.catalog())
     learner = make_learner(
         task,
         data,
@@ -81,20 +115,16 @@ def _run(worker: WorkerConfig) -> None:
         device=ray.train.torch.get_device(),
         packed_gradients=worker.packed_gradients,
     )
-    with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-        update = Update(
-            job.plan,
-            learner,
-            data,
-            seed=job.seed,
-            has_parent=job.parent is not None,
-            gate_tolerance=job.gate_tolerance,
-            observer=_Reporter(worker.board, context.get_world_rank(), Path(scratch)),
-        )
-        if done is not None:
-            update.resume(done)
-        outcome = update.run()
-        _report(context.get_world_rank(), Path(scratch), lambda folder: save_outcome(folder, outcome))
+    return Update(
+        job.plan,
+        learner,
+        data,
+        seed=job.seed,
+        has_parent=job.parent is not None,
+        gate_tolerance=job.gate_tolerance,
+        observer=observer,
+        shared=SharedWork.read(job.location, worker.shared) if worker.shared else None,
+    )
 
 
 def _last_checkpoint() -> Checkpoint | Outcome | None:
@@ -132,14 +162,19 @@ class _Reporter:
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         """Report the finished epoch."""
-        _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, make()))
+        if self._rank != 0:
+            return ray.train.report({})
+        checkpoint = make()
+        spent = checkpoint.state["ledger"]["examples"]
+        metrics = {"val_accuracy": checkpoint.state["val_accuracy"], "examples": spent, "finished": False}
+        _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, checkpoint), metrics)
 
 
-def _report(rank: int, scratch: Path, save: Callable[[Path], None]) -> None:
+def _report(rank: int, scratch: Path, save: Callable[[Path], None], metrics: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
         checkpoint = None
         if rank == 0:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch)))
             save(folder)
             checkpoint = ray.train.Checkpoint.from_directory(folder)
-        ray.train.report({}, checkpoint=checkpoint)
+        ray.train.report(metrics, checkpoint=checkpoint)

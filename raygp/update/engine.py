@@ -2,7 +2,7 @@
 
 The whole of it, as every rank runs it::
 
-    evaluate the parent on validation                         (not for an initial synthesis)
+    evaluate the parent on validation, choose examples        (not for an initial synthesis)
     for each phase of the plan:
         grow-*   sum gradients over a sample of the phase's data, all-reduce once, grow, verify masks
         prune-*  one-shot:  snapshot (recoverable), cut, verify masks
@@ -45,6 +45,7 @@ from raygp.update.learner import Learner, Step, metric_values
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
 from raygp.update.rounds import Next, after_round, round_density
 from raygp.update.seeds import numpy_generator
+from raygp.update.shared import SharedWork, growth_key
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
 _GROWTH_EXAMPLES = 512
@@ -126,8 +127,10 @@ class Update:
         has_parent: bool,
         gate_tolerance: float = 0.002,
         observer: Observer | None = None,
+        shared: SharedWork | None = None,
     ) -> None:
         self.plan, self.learner, self.data, self.seed = plan, learner, data, seed
+        self._shared = shared
         self.has_parent, self.gate_tolerance = has_parent, gate_tolerance
         self.observer: Observer = observer or Silent()
         self.state = UpdateState()
@@ -164,7 +167,11 @@ class Update:
         self._started = time.perf_counter()
         verify_masks(self.masks)
         if self.has_parent and self.state.parent_val_accuracy is None:
-            self.state.parent_val_accuracy = self.state.val_accuracy = self.learner.accuracy("val")
+            known = self._shared.parent_val_accuracy if self._shared else self.learner.accuracy("val")
+            self.state.parent_val_accuracy = self.state.val_accuracy = known
+            # By the parent's losses: what phases do to the model later has no say in it.
+            if any(phase.kind != "grow-new" for phase in self.plan.phases):
+                self._choose()
         while self.state.cursor.phase < len(self.plan.phases):
             phase = self.plan.phases[self.state.cursor.phase]
             if self.state.cursor.stage == "enter":
@@ -194,12 +201,9 @@ class Update:
         cursor.stage = "train"
 
     def _grow(self, phase: GrowPhase) -> None:
-        ids = self._ids(phase)
-        wanted = max(_GROWTH_EXAMPLES, math.ceil(phase.sample * len(ids)))
-        generator = numpy_generator(self.seed, "growth-sample", self.state.cursor.phase)
-        sample = np.sort(generator.permutation(ids)[:wanted])
-        gradient = self.learner.gradient_sum(sample)
-        plan = self.plan
+        plan, first = self.plan, self.state.cursor.phase == 0
+        shared = self._shared.gradient_for(plan, self.learner.device) if self._shared and first else None
+        gradient = shared or self.learner.gradient_sum(self._growth_sample(phase))
         try:
             grown = grow(
                 self.masks, gradient, plan.alpha_of(phase), plan.eta_of(phase), self.learner.optimizer, self._bounds
@@ -208,6 +212,12 @@ class Update:
             raise TrainingError(str(error)) from error
         self.state.records[-1].grown += sum(grown.values())
         self._verify()
+
+    def _growth_sample(self, phase: GrowPhase) -> np.ndarray:
+        ids = self._ids(phase)
+        wanted = max(_GROWTH_EXAMPLES, math.ceil(phase.sample * len(ids)))
+        generator = numpy_generator(self.seed, "growth-sample", self.state.cursor.phase)
+        return np.sort(generator.permutation(ids)[:wanted])
 
     def _prune(self, phase: PrunePhase, density: float) -> None:
         removed = prune(self.masks, density, self.plan.distribution, self.learner.optimizer, self._bounds)
@@ -302,16 +312,43 @@ class Update:
         new = np.arange(self.data.old_rows, self.data.old_rows + self.data.new_rows)
         if phase.kind == "grow-new":
             return new
-        if self._chosen is None:
-            old = np.arange(self.data.old_rows)
-            parts = [("replay", old, self.plan.replay), ("arrival", new, self.plan.arrival)]
-            self._chosen = np.concatenate(
-                [
-                    choose_examples(settings, ids, numpy_generator(self.seed, purpose), self.learner.losses)
-                    for purpose, ids, settings in parts
-                ]
-            )
+        return self._choose() if self._chosen is None else self._chosen
+
+    def _choose(self) -> np.ndarray:
+        """Ids of the replayed examples and those of the arrival, chosen by the model as it is."""
+        chosen = []
+        for part, ids in self._parts():
+            settings = self.plan.replay if part == "replay" else self.plan.arrival
+            known = self._shared.losses.get(part) if self._shared else None
+
+            def losses(wanted: np.ndarray, known: Any = known, first: int = int(ids[0]) if len(ids) else 0) -> Any:
+                return self.learner.losses(wanted) if known is None else known[wanted - first]
+
+            chosen.append(choose_examples(settings, ids, numpy_generator(self.seed, part), losses))
+        self._chosen = np.concatenate(chosen)
         return self._chosen
+
+    def _parts(self) -> list[tuple[str, np.ndarray]]:
+        """The data by whether earlier arrivals or this one brought them."""
+        old = np.arange(self.data.old_rows)
+        return [("replay", old), ("arrival", self.data.old_rows + np.arange(self.data.new_rows))]
+
+    def shared_work(self) -> SharedWork:
+        """What updates from this parent have in common, computed and charged here. Nothing is trained.
+
+        Losses are computed where the plan chooses by all of them.
+        """
+        accuracy = self.learner.accuracy("val")
+        losses = {}
+        for part, ids in self._parts():
+            settings = self.plan.replay if part == "replay" else self.plan.arrival
+            if 0.0 < settings.share < 1.0 and settings.hard > 0.0 and settings.scan == 1.0 and len(ids):
+                losses[part] = self.learner.losses(ids)
+        self._shared = SharedWork({}, accuracy, None, losses, {})
+        first = self.plan.phases[0]
+        gradient = self.learner.gradient_sum(self._growth_sample(first)) if isinstance(first, GrowPhase) else None
+        self._charge_seconds()
+        return SharedWork(growth_key(self.plan), accuracy, gradient, losses, self.learner.ledger.to_dict())
 
     def _verify(self) -> None:
         self.learner.ledger.reduced_bytes += verify_masks(self.masks) * self.learner.world_size

@@ -25,7 +25,7 @@ ALL_KINDS = Plan.model_validate(
         "phases": [
             {"kind": "grow-new", "epochs": 1, "schedule": "constant"},
             {"kind": "grow-all", "epochs": 1},
-            {"kind": "prune-recoverable", "epochs": 1, "rounds": 3, "beta": 0.5, "tolerance": 0.0, "density": 0.05},
+            {"kind": "prune-recoverable", "epochs": 1, "rounds": 3, "beta": 0.5, "tolerance": 0.0, "density": 0.15},
             {"kind": "prune-permanent", "epochs": 2, "gradual": True},
         ],
         "batch_size": 16,
