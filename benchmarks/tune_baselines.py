@@ -85,10 +85,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "raygp": [
             {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
             {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
-            {
-                "epochs": [6], "lr": [0.05, 0.1], "alpha": [0.5], "density": [0.3], "replay.share": [0.5, 1.0],
-                "parent": [_RESNET_PARENT],
-            },
+            {"epochs": [10], "lr": [0.1, 0.2], "density": [0.3], "replay.share": [1.0], "parent": [_RESNET_PARENT]},
         ],
     },
 }  # fmt: skip

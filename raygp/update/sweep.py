@@ -79,7 +79,7 @@ class Distribution(Settings):
 class SweepSettings(Settings):
     """How the plan of each arrival is searched for."""
 
-    space: dict[str, Distribution] = {}
+    space: dict[str, Distribution] = Field(default_factory=dict)
     """By dotted path of a plan's field. Empty: :func:`default_space` of the plan."""
     trials: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Points drawn (with ``grid_search``: for each point of the grid). The plan itself is always the first."""
