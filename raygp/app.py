@@ -18,6 +18,7 @@ from raygp.data.sources import Source
 from raygp.errors import InputError, RaygpError
 from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
+from raygp.report.sweep import space_table, trials_table, write_sweep_figure
 from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
 from raygp.settings import RunSettings
 from raygp.store import (
@@ -32,6 +33,7 @@ from raygp.store import (
     require_conditional_writes,
 )
 from raygp.update.job import UpdateJob
+from raygp.update.sweep import default_space, describe, draws, expected_cost, first_points, grid_size
 
 
 def make_console() -> Console:
@@ -103,8 +105,18 @@ def publish_missing(
     publish(console, location, task, source, settings)
 
 
-def update(console: Console, location: Location, settings: RunSettings, verbose: bool = False) -> list[Card]:
-    """Fold all pending arrivals into the line; says so if there are none, without starting Ray."""
+def update(
+    console: Console, location: Location, settings: RunSettings, verbose: bool = False, sweep: bool = False
+) -> list[Card]:
+    """Fold all pending arrivals into the line; says so if there are none, without starting Ray.
+
+    Args:
+        console: what to print on.
+        location: root of the line.
+        settings: plans, workers and the rest.
+        verbose: let Ray's own logs through.
+        sweep: look for the plan of each arrival, as ``settings.sweep`` says.
+    """
     state = line_state(location)
     if not state.pending:
         head = state.card.version if state.card else "no version yet"
@@ -112,13 +124,13 @@ def update(console: Console, location: Location, settings: RunSettings, verbose:
         return []
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
-        return _update(console, location, settings, verbose)
+        return _update(console, location, settings, verbose, sweep)
 
 
-def _update(console: Console, location: Location, settings: RunSettings, verbose: bool) -> list[Card]:
+def _update(console: Console, location: Location, settings: RunSettings, verbose: bool, sweep: bool) -> list[Card]:
     started = time.monotonic()
     state = line_state(location)
-    next_job(location, state, state.pending[0], settings)
+    next_job(location, state, state.pending[0], settings, sweep)
     waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
     console.print(f"{waiting} for {location.root}; starting Ray ...")
     promoted: list[Card] = []
@@ -132,12 +144,60 @@ def _update(console: Console, location: Location, settings: RunSettings, verbose
     def end(card: Card) -> None:
         lines.close()
         promoted.append(card)
+        if card.sweep:
+            console.print(trials_table(card.sweep))
+            console.print(f"{card.version}: trial {card.sweep['winner']} wins: {card.sweep['why']}")
+            if figure := write_sweep_figure(location, card):
+                console.print(f"{card.version}: trials drawn in {figure}")
         console.print(f"{card.version}: promoted, {_verdict(card)}")
         write_summary(location, list_versions(location), time.monotonic() - started)
 
     with ray_session(verbose), lines:
-        update_line(location, settings, begin, end)
+        update_line(location, settings, begin, end, console_lines(console) if sweep else None)
     return promoted
+
+
+def plan_sweep(console: Console, location: Location, settings: RunSettings) -> None:
+    """Say what a sweep of the next arrival would try and cost. Nothing is run or written.
+
+    Raises:
+        InputError: the space does not fit the plan, or nothing waits.
+    """
+    state = line_state(location)
+    if not state.pending:
+        raise InputError(f"nothing is waiting in {location.root}: a sweep is of the next arrival")
+    if state.card is None:
+        raise InputError(f"{location.root} has no version yet, and the first one's plan is not searched for")
+    sweep, plan, arrival = settings.sweep, settings.plan, state.pending[0]
+    space = dict(sweep.space) or default_space(plan)
+    past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
+    points = [] if grid_size(space) > 1 else first_points(plan, space, past)[: sweep.trials]
+    trials = draws(space, sweep) * grid_size(space)
+    old = sum(manifest.rows("train") for manifest in list_arrivals(location) if manifest.arrival in state.seen)
+    cost = expected_cost(plan, sweep, old, arrival.rows("train"))
+    console.print(space_table(plan, space))
+    console.print(f"{arrival.arrival} on {state.card.version}: {trials} trials, {sweep.search} search")
+    for point in points:
+        console.print(f"tried first: {describe(point)}")
+    stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
+    console.print(
+        f"{sweep.concurrent} at a time, {stops}; each has {settings.workers} workers with a GPU each where the cluster "
+        "has as many, else a CPU or part of one"
+    )
+    console.print(
+        f"expected cost in examples: {cost.low:,.0f} ({cost.low / cost.update:.1f} plain updates), at most "
+        f"{cost.high:,.0f}; of that once for all trials {cost.shared:,.0f}; budgets: "
+        f"{_budget(sweep.max_hours, 'hours')}, {_budget(sweep.max_cost, 'examples')}"
+    )
+
+
+def _budget(value: float | None, unit: str) -> str:
+    return f"no limit in {unit}" if value is None else f"at most {value:,.6g} {unit}"
+
+
+def console_lines(console: Console) -> Callable[[str], None]:
+    """Prints lines uncut."""
+    return lambda line: console.print(line, soft_wrap=True)
 
 
 def report(console: Console, location: Location) -> None:
@@ -172,6 +232,9 @@ def show(console: Console, location: Location, version: str) -> None:
     console.print(f"masks {card.mask_digest}")
     console.print(versions_table([card]))
     console.print(phases_table(card))
+    if card.sweep:
+        console.print(trials_table(card.sweep))
+        console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
     console.print(layers_table(card))
 
 

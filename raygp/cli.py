@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
     add_update_options(_command(commands, "update", _update, "fold every new arrival into the model, oldest first"))
+    sweep = _command(commands, "sweep", _sweep, "the same as update --sweep; --dry-run says what it would try and cost")
+    add_update_options(sweep)
+    sweep.add_argument("--dry-run", action="store_true", help="only say what it would try and cost")
+    sweep.set_defaults(sweep=True)
     _command(commands, "status", _status, "head, arrivals seen and waiting")
     versions = _command(commands, "versions", _versions, "all versions with accuracy, density and cost")
     versions.add_argument("--graph", action="store_true", help="as a tree: which version was made from which")
@@ -101,8 +105,15 @@ def _update(options: argparse.Namespace) -> None:
     settings = run_settings(options, open_line(Location(options.root)).task["name"])
     location = Location(options.root, settings.single_writer)
     console = app.make_console()
-    if app.update(console, location, settings, options.verbose):
+    if app.update(console, location, settings, options.verbose, options.sweep):
         app.report(console, location)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    if not options.dry_run:
+        return _update(options)
+    location = Location(options.root)
+    app.plan_sweep(app.make_console(), location, run_settings(options, open_line(location).task["name"]))
 
 
 def _status(options: argparse.Namespace) -> None:

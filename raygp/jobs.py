@@ -54,9 +54,25 @@ def add_update_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, help="training workers (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)
+    parser.add_argument("--sweep", action="store_true", help="look for the best plan of each arrival (Ray Tune)")
+    add_sweep_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
     parser.set_defaults(overrides=[])
     parser.epilog = "Any setting can follow as key.path=value, such as plan.alpha=0.2 or plan.phases.1.epochs=3."
+
+
+def add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Options that decide how plans are searched for."""
+    group = parser.add_argument_group("sweep")
+    group.add_argument("--max-trials", type=int, metavar="N", help="plans to try (default 8)")
+    group.add_argument("--max-hours", type=float, metavar="H", help="stop after so long, with the best so far")
+    group.add_argument("--max-cost", type=float, metavar="N", help="stop when so many examples are spent")
+    group.add_argument(
+        "--objective",
+        choices=["connections", "cost", "accuracy"],
+        help="what decides between trials of equal accuracy (default connections); accuracy: the highest alone",
+    )
+    group.add_argument("--search", choices=["random", "optuna"], help="how points are drawn (default random)")
 
 
 def add_single_writer(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +88,15 @@ def add_single_writer(parser: argparse.ArgumentParser) -> None:
 def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
     """The settings that the update options say."""
     flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
-    return load_settings(task, options.config, options.overrides, **flags)
+    sweep = {
+        "trials": options.max_trials,
+        "max_hours": options.max_hours,
+        "max_cost": options.max_cost,
+        "objective": options.objective,
+        "search": options.search,
+    }
+    given = {key: value for key, value in sweep.items() if value is not None}
+    return load_settings(task, options.config, options.overrides, **flags, sweep=given)
 
 
 def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -110,7 +134,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
                 max_bad_share=options.max_bad_share,
             ),
         )
-        app.update(console, location, settings, options.verbose)
+        app.update(console, location, settings, options.verbose, options.sweep)
         app.report(console, location)
 
     return app.run_command(command)

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from raygp.errors import InputError
 from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, SelectionSettings, Settings, Share
 from raygp.update.plans import Role, named_plan, plan_names
+from raygp.update.sweep import SweepSettings
 
 
 class RunSettings(Settings):
@@ -36,6 +37,8 @@ class RunSettings(Settings):
     """Nothing else ever updates this line: update it even on storage that cannot keep two updaters apart."""
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How often a lost worker may restart the run from its last checkpoint."""
+    sweep: SweepSettings = SweepSettings()
+    """How ``--sweep`` looks for the plan of each arrival."""
 
 
 def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
@@ -45,10 +48,12 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
         InputError: the file cannot be read, or names a field that does not exist or a value that does not fit; the
             message gives the field.
     """
-    tree: dict[str, Any] = {"synthesis": "default", "plan": "default"}
+    tree: dict[str, Any] = {
+        "synthesis": "default", "plan": "default", "sweep": SweepSettings().model_dump(mode="json"),
+    }  # fmt: skip
     if file is not None:
         _merge(tree, _read_yaml(file))
-    tree |= {key: value for key, value in flags.items() if value is not None}
+    _merge(tree, {key: value for key, value in flags.items() if value is not None})
     for role, key in (("synthesis", "synthesis"), ("update", "plan")):
         tree[key] = _expand(tree[key], role, task, key)  # type: ignore[arg-type]
     for override in overrides:

@@ -17,6 +17,7 @@ from raygp.store import (
     arrival_names,
     find_manifests,
     finish_interrupted_promotion,
+    list_versions,
     open_head,
     open_line,
     promote,
@@ -61,8 +62,18 @@ def line_state(location: Location) -> LineState:
     return LineState(spec.task, head, card, seen, tuple(pending))
 
 
-def next_job(location: Location, state: LineState, arrival: Manifest, settings: RunSettings) -> UpdateJob:
+def next_job(
+    location: Location, state: LineState, arrival: Manifest, settings: RunSettings, sweep: bool = False
+) -> UpdateJob:
     """The update that folds ``arrival`` into the head.
+
+    Args:
+        location: root of the line.
+        state: where it stands.
+        arrival: which of the pending ones.
+        settings: plans and the rest.
+        sweep: look for the plan around ``settings.plan``. The first version has no parent to share work, and its plan
+            is not searched for.
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
@@ -78,6 +89,7 @@ def next_job(location: Location, state: LineState, arrival: Manifest, settings: 
         seed=settings.seed,
         gate_tolerance=settings.gate_tolerance,
         version=version_to_make(location, state.head),
+        sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
     )
     if location.exists(f"{job.folder}/rejected.json"):
         reason = json.loads(location.read_bytes(f"{job.folder}/rejected.json"))["reason"]
@@ -101,6 +113,7 @@ def update_line(
     settings: RunSettings,
     started: Callable[[UpdateJob], Callable[[Progress], None]],
     finished: Callable[[Card], None],
+    sweep: Callable[[str], None] | None = None,
 ) -> Sequence[Card]:
     """Fold every pending arrival into the line, oldest first. A Ray cluster is connected.
 
@@ -109,6 +122,7 @@ def update_line(
         settings: plans, workers and the rest.
         started: called before each update; gives what shows its progress.
         finished: called with each promoted version.
+        sweep: look for the plan of each arrival as ``settings.sweep`` says; called with lines about the trials.
 
     Returns:
         The versions that became head.
@@ -124,19 +138,31 @@ def update_line(
     promoted: list[Card] = []
     finish_interrupted_promotion(location)
     while (state := line_state(location)).pending:
-        job = next_job(location, state, state.pending[0], settings)
-        outcome = run_update(job, settings, started(job))
+        job = next_job(location, state, state.pending[0], settings, sweep is not None)
+        folder, record = job.folder, None
+        if job.sweep and sweep is not None:
+            from raygp.cluster.sweep_run import keep_events, run_sweep
+
+            past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
+            swept = run_sweep(job, settings, past, sweep)
+            job, outcome, record = swept.job, swept.outcome, swept.record
+        else:
+            outcome = run_update(job, settings, started(job))
         if not outcome.verdict.promoted:
-            record = {"reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger}
-            location.delete(job.folder, recursive=True)
-            location.write_bytes(f"{job.folder}/rejected.json", json.dumps(record, indent=1).encode())
+            rejection = {
+                "reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger,
+            }  # fmt: skip
+            location.delete(folder, recursive=True)
+            location.write_bytes(f"{folder}/rejected.json", json.dumps(rejection, indent=1).encode())
             raise RejectedError(
                 f"{job.version} from {job.arrival.arrival} {outcome.verdict.reason}: "
                 f"{state.card.version if state.card else 'nothing'} stays the head"
             )
-        card = write_version(location, job.card(outcome, settings.workers), outcome.tensors)
+        card = write_version(location, job.card(outcome, settings.workers, record), outcome.tensors)
         promote(location, card, state.head)
-        location.delete(job.folder, recursive=True)
+        if record is not None:
+            keep_events(location, folder, card.version)
+        location.delete(folder, recursive=True)
         promoted.append(card)
         finished(card)
     return promoted

@@ -14,6 +14,10 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Tune's newer output ignores verbose=0.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Above four times this many workers the raylet warns, past every log setting; actors that wait are workers too.
+    "RAY_worker_maximum_startup_concurrency": "16",
 }
 _FAST = {
     # Train's controller looks at its workers this often; its default of 2 s is added to every report.

@@ -36,70 +36,113 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     Raises:
         RaygpError: the update failed; the message says why. Nothing but the update's folder was written.
     """
+    datasets = decode(job, settings)
+    board = Board(show)
+    worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients)
+    run = make_run(job.location, "updates", job.update_id, settings.max_failures)
+    result = fit(make_trainer(run_worker, worker, datasets, scaling(settings.workers), run), board, job.update_id)
+    if result.checkpoint is None:
+        raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
+    return outcome_in(result.checkpoint, job.update_id)
+
+
+def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
+    """The update's splits, decoded once into the object store; empty if they are to be streamed.
+
+    Raises:
+        InputError: they do not fit and the task's examples cannot be streamed.
+    """
     task, catalog = make_task(job.task), job.catalog()
-    datasets: dict[str, Any] = {}
     size = decoded_bytes(catalog, task)
-    if size > settings.resident_mib << 20 and task.ragged:
+    if size <= settings.resident_mib << 20:
+        return dict(materialise(catalog, task))
+    if task.ragged:
         raise InputError(
             f"{size >> 20} MiB of decoded data do not fit resident_mib={settings.resident_mib}, and task {task.name} "
             "cannot be streamed: raise resident_mib"
         )
-    if size <= settings.resident_mib << 20:
-        datasets = dict(materialise(catalog, task))
-    board = Board(show)
-    worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients)
-    trainer = TorchTrainer(
-        run_worker,
+    return {}
+
+
+def make_run(
+    location: Location, folder: str, name: str, max_failures: int, callbacks: list[Any] | None = None
+) -> RunConfig:
+    """A Train run that keeps its checkpoints in ``folder/name`` under the root, and goes on from them."""
+    return RunConfig(
+        name=name,
+        **run_storage(location, folder),
+        checkpoint_config=CheckpointConfig(num_to_keep=2),
+        failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
+        callbacks=callbacks,
+    )
+
+
+def make_trainer(
+    loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], scaling: ScalingConfig, run: RunConfig
+) -> TorchTrainer:
+    """A trainer whose workers run ``loop``."""
+    return TorchTrainer(
+        loop,
         train_loop_config={"worker": worker},
-        scaling_config=scaling(settings.workers),
+        scaling_config=scaling,
         datasets=datasets,
         # Each worker holds all rows and shuffles by index: nothing is split, so no row is dropped.
         dataset_config=DataConfig(datasets_to_split=[]),
-        run_config=RunConfig(
-            name=job.update_id,
-            **_storage(job.location),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-            failure_config=FailureConfig(max_failures=settings.max_failures, controller_failure_limit=1),
-        ),
+        run_config=run,
     )
+
+
+def fit(trainer: TorchTrainer, board: Board, name: str) -> ray.train.Result:
+    """Run it; what goes wrong becomes a RaygpError that begins with ``name``."""
     with board.watching():
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
-            raise TrainingError(f"{job.update_id}: {_cause(error)}") from error
+            raise TrainingError(f"{name}: {_cause(error)}") from error
     if board.failure:
-        failed = RaygpError(f"{job.update_id}: {board.failure.message}")
+        failed = RaygpError(f"{name}: {board.failure.message}")
         failed.exit_code = board.failure.exit_code
         raise failed
-    if result.checkpoint is None:
-        raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
-    with result.checkpoint.as_directory() as folder:
+    return result
+
+
+def outcome_in(checkpoint: ray.train.Checkpoint, name: str) -> Outcome:
+    """The outcome that a run's last checkpoint holds.
+
+    Raises:
+        TrainingError: it holds none, the run is not over.
+    """
+    with checkpoint.as_directory() as folder:
         outcome = load(Path(folder))
     if not isinstance(outcome, Outcome):
-        raise TrainingError(f"{job.update_id}: the run ended before the gate; run again to go on")
+        raise TrainingError(f"{name}: the run ended before the gate; run again to go on")
     return outcome
 
 
-def scaling(workers: int) -> ScalingConfig:
-    """Resources of ``workers`` training workers, such that Ray Data's tasks find room beside them.
+def scaling(workers: int, runs: int = 1) -> ScalingConfig:
+    """Resources of a run with ``workers`` training workers, such that Ray Data's tasks find room beside them.
 
     A GPU each if the cluster has that many; else a CPU each, or a fraction of one where there are few.
+
+    Args:
+        workers: of each run.
+        runs: how many such runs share the cluster.
     """
     resources = ray.cluster_resources()
     cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
-    if gpus >= workers:
+    if gpus >= workers * runs:
         return ScalingConfig(num_workers=workers, use_gpu=True)
-    share = 1.0 if cpus > workers else max(0.01, int(50 * cpus / workers) / 100)
+    share = 1.0 if cpus > workers * runs else max(0.01, int(50 * cpus / (workers * runs)) / 100)
     return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": share})
 
 
-def _storage(location: Location) -> dict[str, Any]:
-    """Where Ray Train keeps an update in flight."""
+def run_storage(location: Location, folder: str) -> dict[str, Any]:
+    """``storage_path`` and ``storage_filesystem`` of a folder under the root, as Ray's configurations take them."""
     if location.is_local:
-        return {"storage_path": str(location.local_path("updates"))}
+        return {"storage_path": str(location.local_path(folder))}
     filesystem, base = location.filesystem()
     return {
-        "storage_path": f"{base}/updates",
+        "storage_path": f"{base}/{folder}",
         "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
     }
 

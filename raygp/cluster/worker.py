@@ -85,14 +85,16 @@ def _run(worker: WorkerConfig) -> None:
         return
     rank = ray.train.get_context().get_world_rank()
     with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-        update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch)))
+        update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs))
         if done is not None:
             update.resume(done)
         outcome = update.run()
         metrics = {
             "val_accuracy": outcome.val_accuracy,
+            "epochs": sum(phase["epochs"] for phase in outcome.phases),
+            "percent_done": 100.0,
             "active_connections": outcome.active_connections,
-            "examples": outcome.ledger["examples"],
+            "ledger": outcome.ledger,
             "finished": True,
         }
         _report(rank, Path(scratch), lambda folder: save_outcome(folder, outcome), metrics)
@@ -145,8 +147,8 @@ def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
 class _Reporter:
     """Sends progress to the board (rank 0) and checkpoints to Ray Train (all ranks; rank 0 has the files)."""
 
-    def __init__(self, board: Any, rank: int, scratch: Path) -> None:
-        self._board, self._rank, self._scratch = board, rank, scratch
+    def __init__(self, board: Any, rank: int, scratch: Path, most_epochs: int) -> None:
+        self._board, self._rank, self._scratch, self._most_epochs = board, rank, scratch, most_epochs
         self._last = 0.0
 
     def progress(self, progress: Progress) -> None:
@@ -165,8 +167,14 @@ class _Reporter:
         if self._rank != 0:
             return ray.train.report({})
         checkpoint = make()
-        spent = checkpoint.state["ledger"]["examples"]
-        metrics = {"val_accuracy": checkpoint.state["val_accuracy"], "examples": spent, "finished": False}
+        epochs = sum(record["epochs"] for record in checkpoint.state["records"])
+        metrics = {
+            "val_accuracy": checkpoint.state["val_accuracy"],
+            "epochs": epochs,
+            "percent_done": 100.0 * epochs / self._most_epochs,
+            "ledger": checkpoint.state["ledger"],
+            "finished": False,
+        }
         _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, checkpoint), metrics)
 
 

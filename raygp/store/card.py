@@ -67,6 +67,8 @@ class Card(Document):
 
     manifests: dict[str, str]
     """Digest of each seen arrival's manifest."""
+    sweep: dict[str, Any] | None = None
+    """Trials that the plan was chosen from, and why it was; None if it was given."""
 
 
 def next_version(parent: str | None) -> str:

@@ -32,17 +32,21 @@ class UpdateJob:
     gate_tolerance: float
     version: str
     """What the candidate will be called if the gate lets it pass."""
+    sweep: str = ""
+    """Settings of the sweep around ``plan``, as JSON; empty for an update with that plan."""
 
     @property
     def update_id(self) -> str:
         """Name of this update in storage, from what it is made of; the number of workers is no part of it."""
-        identity = {
+        identity: dict[str, Any] = {
             "parent": [self.parent.version, self.parent.update] if self.parent else None,
             "arrival": self.arrival.digest,
             "plan": self.plan.model_dump(mode="json"),
             "seed": self.seed,
             "gate": self.gate_tolerance,
         }
+        if self.sweep:
+            identity["sweep"] = self.sweep
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return f"{self.version}-{self.arrival.arrival}-{digest[:8]}"
 
@@ -61,8 +65,8 @@ class UpdateJob:
         """The rows that the update reads."""
         return build_catalog(self.location, self.seen, self.arrival, self.classes)
 
-    def card(self, outcome: Outcome, workers: int) -> Card:
-        """The candidate's card, without its files."""
+    def card(self, outcome: Outcome, workers: int, sweep: dict[str, Any] | None = None) -> Card:
+        """The candidate's card, without its files; ``sweep`` is what led to its plan."""
         return Card(
             version=self.version,
             parent=self.parent.version if self.parent else None,
@@ -88,4 +92,5 @@ class UpdateJob:
             ledger=outcome.ledger,
             phases=outcome.phases,
             manifests={manifest.arrival: manifest.digest for manifest in (*self.seen, self.arrival)},
+            sweep=sweep,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -27,6 +28,10 @@ class CostLedger:
         self.examples += examples
         self.sparse_flops += examples * sparse_flops
         self.dense_flops += examples * dense_flops
+
+    def plus(self, other: Mapping[str, float]) -> CostLedger:
+        """This and what another ledger's :meth:`to_dict` says."""
+        return CostLedger(**{key: value + other.get(key, 0.0) for key, value in self.to_dict().items()})
 
     def to_dict(self) -> dict[str, float]:
         """Plain data, by unit."""

@@ -163,6 +163,12 @@ class Plan(Settings):
         """Training epochs of one round of ``phase``."""
         return self.epochs if phase.epochs is None else phase.epochs
 
+    @property
+    def most_epochs(self) -> int:
+        """Training epochs of the whole plan if every phase runs all its rounds to the end."""
+        rounds = [phase.rounds if isinstance(phase, PrunePhase) and not phase.gradual else 1 for phase in self.phases]
+        return sum(count * self.epochs_of(phase) for count, phase in zip(rounds, self.phases, strict=True))
+
     def lr_of(self, phase: GrowPhase | PrunePhase) -> float:
         """Peak learning rate of ``phase``."""
         return phase.lr or self.lr

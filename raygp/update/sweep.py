@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from raygp.errors import InputError
-from raygp.update.plan import Plan, Settings, Share
+from raygp.update.plan import GrowPhase, Plan, PrunePhase, Settings, Share
 
 Point = dict[str, Any]
 """Values by dotted path of a plan's field, such as {"alpha": 0.3, "phases.1.end": 0.6}."""
@@ -82,20 +81,27 @@ class SweepSettings(Settings):
     space: dict[str, Distribution] = Field(default_factory=dict)
     """By dotted path of a plan's field. Empty: :func:`default_space` of the plan."""
     trials: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """Points drawn (with ``grid_search``: for each point of the grid). The plan itself is always the first."""
+    """How many points are tried. The plan's own point is the first, those that won earlier sweeps follow. With
+    ``grid_search``: the grid's points, as often as they fit, and nothing else."""
     concurrent: Annotated[int, Field(ge=1)] = 2
     """Trials that run at the same time."""
+    search: Literal["random", "optuna"] = "random"
+    """optuna: its tree-structured Parzen estimator learns from the trials that are done (needs package optuna)."""
     scheduler: Literal["asha", "none"] = "asha"
     """asha: stop trials early that are behind (asynchronous successive halving); none: run all to their end."""
-    grace_epochs: Annotated[int, Field(ge=1)] = 2
-    """asha: epochs that every trial may run."""
-    objective: Literal["accuracy", "connections", "cost"] = "accuracy"
-    """What decides between trials whose accuracy is within ``tolerance`` of the best: then connections, then cost
-    (accuracy: in this order; cost: cost first). accuracy with tolerance 0: the most accurate."""
+    grace: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.125
+    """asha: part of its epochs that every trial may run before it is compared with others as far on their way."""
+    reduction: Annotated[float, Field(gt=1.0)] = 3.0
+    """asha: one in so many goes on from each comparison, and the next is that much later."""
+    objective: Literal["connections", "cost", "accuracy"] = "connections"
+    """What decides between the trials whose validation accuracy is within ``tolerance`` of the best one's: connections:
+    the fewest active connections, then the least cost; cost: the other way round; accuracy: the highest accuracy."""
     tolerance: Share = 0.001
     """Validation accuracies that differ by no more than this count as equal, as a fraction."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
-    """Start no trial after so long."""
+    """Stop after so long; the best trial that has finished wins. What it may cost, over the cluster's price by hour."""
+    max_cost: Annotated[float, Field(gt=0.0)] | None = None
+    """Stop when all trials together have cost so many examples."""
 
     @field_validator("space", mode="after")
     @classmethod
@@ -155,37 +161,75 @@ def own_point(plan: Plan, space: Mapping[str, Distribution]) -> Point | None:
     Raises:
         InputError: a field does not exist.
     """
-    tree = plan.model_dump(mode="json")
-    point = {}
-    for path, distribution in space.items():
-        node: Any = tree
-        for part in path.split("."):
-            node = _child(node, part, path)
-        if not distribution.admits(node):
-            return None
-        point[path] = node
-    return point
+    point = {path: value_of(plan, path) for path in space}
+    return point if all(space[path].admits(value) for path, value in point.items()) else None
+
+
+def value_of(plan: Plan, path: str) -> Any:
+    """The setting of a plan at a dotted path.
+
+    Raises:
+        InputError: there is none.
+    """
+    node: Any = plan.model_dump(mode="json")
+    for part in path.split("."):
+        node = _child(node, part, path)
+    return node
+
+
+def describe(point: Mapping[str, Any]) -> str:
+    """A point in a line: "alpha=0.3, density=0.08"."""
+    return ", ".join(f"{path}={short(value)}" for path, value in point.items())
+
+
+def short(value: Any) -> str:
+    """A setting's value with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """What became of one point."""
 
+    name: str
     point: Point
     state: Literal["finished", "stopped", "failed"]
-    """stopped: by the scheduler, for being behind."""
+    """stopped: by the scheduler for being behind, by a budget, or by the user."""
     epochs: int
     val_accuracy: float
-    active_connections: int
-    examples: float
-    """Spent by this trial; shared work is not in it."""
-    run: str = ""
-    """Name of its run in storage."""
+    """At the last epoch."""
+    active_connections: int | None
+    """None if it did not finish."""
+    ledger: dict[str, float]
+    """What this trial spent; shared work is not in it."""
+    error: str = ""
+    """Why it failed."""
 
     @property
-    def name(self) -> str:
-        """Eight digits that stand for the point."""
-        return hashlib.sha256(json.dumps(self.point, sort_keys=True).encode()).hexdigest()[:8]
+    def examples(self) -> float:
+        """Its cost."""
+        return self.ledger.get("examples", 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for the version's card."""
+        return asdict(self) | {"ledger": {key: float(value) for key, value in self.ledger.items()}}
+
+
+def score(val_accuracy: float, plan: Plan, settings: SweepSettings) -> float:
+    """What the scheduler and the searcher compare trials by before any has finished: higher is better.
+
+    Validation accuracy in steps of ``tolerance``, and within a step the plan's final density or, for objective cost,
+    how often its epochs go over the data.
+    """
+    step = settings.tolerance
+    if settings.objective == "accuracy" or step == 0.0:
+        return val_accuracy
+    if settings.objective == "connections":
+        price = plan.density
+    else:
+        work = plan.most_epochs * (plan.arrival.share + plan.replay.share)
+        price = work / (1.0 + work)
+    return math.floor(val_accuracy / step + 1e-9) * step - 0.99 * step * price
 
 
 def best_trial(results: Sequence[TrialResult], settings: SweepSettings) -> tuple[TrialResult, str]:
@@ -199,15 +243,15 @@ def best_trial(results: Sequence[TrialResult], settings: SweepSettings) -> tuple
         raise InputError("no trial of the sweep finished: nothing to choose from")
     top = max(result.val_accuracy for result in finished)
     close = [result for result in finished if result.val_accuracy >= top - settings.tolerance - 1e-12]
-    keys = {
-        "accuracy": lambda r: (r.active_connections, r.examples, -r.val_accuracy),
-        "connections": lambda r: (r.active_connections, -r.val_accuracy, r.examples),
-        "cost": lambda r: (r.examples, r.active_connections, -r.val_accuracy),
+    keys: dict[str, Callable[[TrialResult], tuple[float, ...]]] = {
+        "connections": lambda r: (r.active_connections or 0, r.examples, -r.val_accuracy),
+        "accuracy": lambda r: (-r.val_accuracy, r.active_connections or 0, r.examples),
+        "cost": lambda r: (r.examples, r.active_connections or 0, -r.val_accuracy),
     }
     winner = min(close, key=keys[settings.objective])
     if len(close) == 1:
-        return winner, "most accurate, no other within tolerance"
-    what = "least cost" if settings.objective == "cost" else "fewest connections"
+        return winner, "most accurate, no other is within tolerance"
+    what = {"connections": "fewest connections", "cost": "least cost", "accuracy": "most accurate"}[settings.objective]
     return winner, f"{what} of {len(close)} trials within {100 * settings.tolerance:g} points of {top:.2%}"
 
 
@@ -216,7 +260,7 @@ def pareto_front(results: Sequence[TrialResult]) -> set[str]:
     finished = [result for result in results if result.state == "finished"]
 
     def values(r: TrialResult) -> tuple[float, float, float]:
-        return (-r.val_accuracy, r.active_connections, r.examples)
+        return (-r.val_accuracy, r.active_connections or 0, r.examples)
 
     def beaten(r: TrialResult) -> bool:
         return any(
@@ -224,3 +268,91 @@ def pareto_front(results: Sequence[TrialResult]) -> set[str]:
         )
 
     return {result.name for result in finished if not beaten(result)}
+
+
+def first_points(plan: Plan, space: Mapping[str, Distribution], past: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Points that are tried before any that are drawn: the plan's own, then the winners of earlier sweeps.
+
+    Args:
+        plan: around which the space lies.
+        space: what may change.
+        past: the ``sweep`` part of the cards of the line, newest first. Winners that lie outside the space are left
+            out; so are repetitions.
+
+    Raises:
+        InputError: the space names a field that the plan does not have.
+    """
+    candidates = [own_point(plan, space)]
+    for sweep in past:
+        point = next((trial["point"] for trial in sweep["trials"] if trial["name"] == sweep["winner"]), {})
+        fits = set(point) == set(space) and all(space[path].admits(value) for path, value in point.items())
+        candidates.append(point if fits else None)
+    found: list[Point] = []
+    for candidate in candidates:
+        if candidate is not None and candidate not in found:
+            found.append(dict(candidate))
+    return found
+
+
+def grid_size(space: Mapping[str, Distribution]) -> int:
+    """How many points the grid has that ``grid_search`` fields span; 1 without any."""
+    return math.prod(len(d.arguments) for d in space.values() if d.kind == "grid_search")
+
+
+def draws(space: Mapping[str, Distribution], settings: SweepSettings) -> int:
+    """How often Tune draws a point (a grid's points each time).
+
+    Raises:
+        InputError: the grid has more points than trials.
+    """
+    size = grid_size(space)
+    if size > settings.trials:
+        raise InputError(f"sweep.space: the grid has {size} points, more than sweep.trials={settings.trials}")
+    return settings.trials // size
+
+
+@dataclass(frozen=True)
+class ExpectedCost:
+    """What a sweep will come to, in examples (a forward and backward pass each)."""
+
+    shared: float
+    """Done once."""
+    trial: float
+    """One trial of the plan itself, run to its end."""
+    low: float
+    """All trials, if the scheduler lets no more go on than it wants to."""
+    high: float
+    """All trials run to their end."""
+    update: float
+    """One update with the plan itself, without a sweep."""
+
+
+def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: int) -> ExpectedCost:
+    """Estimate the cost of a sweep around ``plan`` from the numbers of training examples."""
+    parts = ((plan.replay, old_rows), (plan.arrival, new_rows))
+    scanned = sum(
+        max(part.share * part.hard, part.scan) * rows / 3
+        for part, rows in parts
+        if 0.0 < part.share < 1.0 and part.hard > 0.0
+    )
+    chosen = sum(part.share * rows for part, rows in parts)
+    trained = 0.0
+    for phase in plan.phases:
+        rounds = phase.rounds if isinstance(phase, PrunePhase) and not phase.gradual else 1
+        rows = new_rows if phase.kind == "grow-new" else chosen
+        trained += rounds * plan.epochs_of(phase) * rows
+        if isinstance(phase, GrowPhase):
+            scanned += phase.sample * rows
+    share = 1.0 if settings.scheduler == "none" else _share_that_runs(settings)
+    high = scanned + settings.trials * trained
+    return ExpectedCost(scanned, trained, scanned + settings.trials * share * trained, high, scanned + trained)
+
+
+def _share_that_runs(settings: SweepSettings) -> float:
+    """Part of its epochs that a trial runs on average, if one in ``reduction`` passes each comparison."""
+    done, going_on, total = settings.grace, 1.0, settings.grace
+    while done < 1.0:
+        going_on /= settings.reduction
+        step = min(1.0, done * settings.reduction) - done
+        done, total = done + step, total + going_on * step
+    return total

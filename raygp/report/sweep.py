@@ -1,0 +1,105 @@
+"""A sweep's trials as a table and as a figure."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from raygp.report.tables import percent
+from raygp.store import Card, Location
+from raygp.update.plan import Plan
+from raygp.update.sweep import Distribution, short, value_of
+
+
+def trials_table(sweep: Mapping[str, Any]) -> Table:
+    """One row a trial, best first. The winner has an asterisk, a point on the Pareto front a plus.
+
+    Args:
+        sweep: the ``sweep`` part of a version's card.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("trial", no_wrap=True)
+    paths = list(dict.fromkeys(path for trial in sweep["trials"] for path in trial["point"]))
+    for name in (*paths, "epochs run", "val %", "active", "examples"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state")
+    order = {"finished": 0, "stopped": 1, "failed": 2}
+    for trial in sorted(sweep["trials"], key=lambda t: (order[t["state"]], -t["val_accuracy"])):
+        mark = " *" if trial["name"] == sweep["winner"] else " +" if trial["name"] in sweep["front"] else ""
+        active = trial["active_connections"]
+        table.add_row(
+            trial["name"][-5:] + mark,
+            *(short(trial["point"].get(path, "-")) for path in paths),
+            str(trial["epochs"]),
+            percent(trial["val_accuracy"]),
+            "-" if active is None else f"{active:,}",
+            f"{trial['ledger'].get('examples', 0.0):,.0f}",
+            f"failed: {trial['error']}" if trial["state"] == "failed" else trial["state"],
+        )
+    return table
+
+
+def space_table(plan: Plan, space: Mapping[str, Distribution]) -> Table:
+    """One row a field of the plan that a sweep may change."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("field", "drawn from", "the plan says"):
+        table.add_column(name, no_wrap=True)
+    for path, distribution in space.items():
+        values = ", ".join(short(value) for value in distribution.arguments)
+        table.add_row(path, f"{distribution.kind}({values})", short(value_of(plan, path)))
+    return table
+
+
+def write_sweep_figure(location: Location, card: Card) -> str | None:
+    """Draw accuracy against connections, coloured by cost, with the Pareto front; None without matplotlib.
+
+    Returns:
+        Address of the picture, ``reports/<version>-sweep.png``.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        return None
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    assert card.sweep is not None
+    trials = [trial for trial in card.sweep["trials"] if trial["state"] == "finished"]
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    dots = axes.scatter(
+        [trial["active_connections"] for trial in trials],
+        [100 * trial["val_accuracy"] for trial in trials],
+        c=[trial["ledger"]["examples"] for trial in trials],
+        cmap="viridis",
+        zorder=2,
+    )
+    figure.colorbar(dots, label="cost of the trial in examples")
+    front = sorted((t for t in trials if t["name"] in card.sweep["front"]), key=lambda t: t["active_connections"])
+    axes.plot(
+        [t["active_connections"] for t in front],
+        [100 * t["val_accuracy"] for t in front],
+        color="0.6",
+        linewidth=1,
+        zorder=1,
+        label="Pareto front (accuracy, connections, cost)",
+    )
+    winner = next(trial for trial in trials if trial["name"] == card.sweep["winner"])
+    axes.scatter(
+        winner["active_connections"], 100 * winner["val_accuracy"], s=160, facecolors="none", edgecolors="C3",
+        linewidths=1.5, zorder=3, label=f"chosen: {card.version}",
+    )  # fmt: skip
+    if card.parent_val_accuracy is not None:
+        axes.axhline(100 * card.parent_val_accuracy, color="0.8", linestyle=":", zorder=0, label="parent")
+    axes.set(xlabel="active connections", ylabel="validation accuracy in %", title=f"{card.version}: {card.arrival}")
+    axes.legend(frameon=False, fontsize="small")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    plt.close(figure)
+    path = f"reports/{card.version}-sweep.png"
+    location.write_bytes(path, picture.getvalue())
+    return location.url(path)
+
