@@ -23,6 +23,8 @@ _FAST = {
     # Train's controller looks at its workers this often; its default of 2 s is added to every report.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
+    # Tune keeps the state of a sweep this often; what ended since is run again after a crash.
+    "TUNE_GLOBAL_CHECKPOINT_S": "2",
 }
 
 

@@ -81,14 +81,16 @@ def _failing_on(board: Any) -> Iterator[None]:
 
 def _run(worker: WorkerConfig) -> None:
     done = _last_checkpoint()
-    if isinstance(done, Outcome):
-        return
     rank = ray.train.get_context().get_world_rank()
     with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-        update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs))
-        if done is not None:
-            update.resume(done)
-        outcome = update.run()
+        if isinstance(done, Outcome):
+            # The run was over when it was lost: whoever asks again is told again.
+            outcome = done
+        else:
+            update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs))
+            if done is not None:
+                update.resume(done)
+            outcome = update.run()
         metrics = {
             "val_accuracy": outcome.val_accuracy,
             "epochs": sum(phase["epochs"] for phase in outcome.phases),
