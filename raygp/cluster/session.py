@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Iterator
 
+from raygp.cluster.stopping import keeping_sigterm
 from raygp.errors import RaygpError
 
 _QUIET = {
@@ -46,12 +47,14 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
     if not verbose:
         _hush()
     try:
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS"),
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            runtime_env={"env_vars": {} if verbose else dict(_QUIET)},
-        )
+        # Ray installs a handler of its own, which would end an update in the middle of an epoch.
+        with keeping_sigterm():
+            ray.init(
+                address=os.environ.get("RAY_ADDRESS"),
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                runtime_env={"env_vars": {} if verbose else dict(_QUIET)},
+            )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RaygpError(f"Ray could not be started: {' '.join(str(error).split())}") from error
     try:

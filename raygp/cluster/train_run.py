@@ -13,10 +13,11 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
+from raygp.cluster.stopping import on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
 from raygp.data.reading import decoded_bytes
-from raygp.errors import InputError, RaygpError, TrainingError
+from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
 from raygp.settings import RunSettings
 from raygp.store import Location
 from raygp.tasks import make_task
@@ -34,6 +35,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
         show: called with progress, from another thread.
 
     Raises:
+        StoppedError: SIGTERM came; the update's last checkpoint is kept.
         RaygpError: the update failed; the message says why. Nothing but the update's folder was written.
     """
     task, catalog = make_task(job.task), job.catalog()
@@ -62,7 +64,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
             failure_config=FailureConfig(max_failures=settings.max_failures, controller_failure_limit=1),
         ),
     )
-    with board.watching():
+    with board.watching(), on_sigterm(board.stop):
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
@@ -71,6 +73,8 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
         failed = RaygpError(f"{job.update_id}: {board.failure.message}")
         failed.exit_code = board.failure.exit_code
         raise failed
+    if board.stopping:
+        raise StoppedError(f"{job.update_id}: stopped on request; run the same command again to go on")
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
     with result.checkpoint.as_directory() as folder:
