@@ -13,9 +13,10 @@ from rich.progress import Progress as Bar
 
 from raygp.cluster.line_update import line_state, next_job, update_line
 from raygp.cluster.session import ray_session
+from raygp.cluster.stopping import Terminated, leave, on_sigterm
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import Source
-from raygp.errors import InputError, RaygpError
+from raygp.errors import InputError, RaygpError, StoppedError
 from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
 from raygp.report.sweep import space_table, trials_table, write_sweep_figure
@@ -44,13 +45,17 @@ def make_console() -> Console:
 def run_command(command: Callable[[], None]) -> int:
     """Run a command; a RaygpError becomes one line on standard error and its exit code."""
     try:
-        command()
+        with on_sigterm(leave):
+            command()
     except RaygpError as error:
         print(f"raygp: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("raygp: interrupted; run the same command again to go on", file=sys.stderr)
         return 130
+    except Terminated:
+        print("raygp: stopped on request; run the same command again to go on", file=sys.stderr)
+        return StoppedError.exit_code
     return 0
 
 

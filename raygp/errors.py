@@ -29,5 +29,11 @@ class RejectedError(RaygpError):
     exit_code = 4
 
 
+class StoppedError(RaygpError):
+    """An update was asked to end (SIGTERM) and did so after a checkpoint: the same command goes on from there."""
+
+    exit_code = 143  # What shells report of a process that SIGTERM ended.
+
+
 class TrainingError(RaygpError):
     """Training went wrong (a loss that is not finite, masks that disagree): the head did not move."""

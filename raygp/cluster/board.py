@@ -28,6 +28,7 @@ class _Board:
     def __init__(self) -> None:
         self._events: list[Progress] = []
         self._failure: Failure | None = None
+        self._stopping = False
 
     def push(self, event: Progress) -> None:
         self._events.append(event)
@@ -35,18 +36,34 @@ class _Board:
     def fail(self, failure: Failure) -> None:
         self._failure = self._failure or failure
 
+    def stop(self) -> None:
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        return self._stopping
+
     def drain(self) -> tuple[list[Progress], Failure | None]:
         events, self._events = self._events, []
         return events, self._failure
 
 
 class Board:
-    """The driver's end: shows events as they come, and remembers a failure."""
+    """The driver's end: shows events as they come, remembers a failure, and passes on that the update shall stop."""
 
     def __init__(self, show: Callable[[Progress], None]) -> None:
         self._show = show
         self.handle: Any = _Board.remote()
         self.failure: Failure | None = None
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the update was asked to stop."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Ask the workers to end after their next checkpoint. Safe in a signal handler: the watching thread says it."""
+        self._stop.set()
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Board]:
@@ -56,6 +73,8 @@ class Board:
         def watch() -> None:
             while not ended.wait(_POLL_S):
                 with contextlib.suppress(ray.exceptions.RayError):
+                    if self.stopping:
+                        self.handle.stop.remote()
                     self._poll()
 
         thread = threading.Thread(target=watch, name="raygp-progress", daemon=True)

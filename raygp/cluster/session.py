@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 
+from raygp.cluster.stopping import keeping_handler
 from raygp.errors import RaygpError
 
 _QUIET = {
@@ -52,12 +54,14 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
     if not verbose:
         _hush()
     try:
-        ray.init(
-            address=os.environ.get("RAY_ADDRESS"),
-            log_to_driver=verbose,
-            logging_level=logging.INFO if verbose else logging.ERROR,
-            runtime_env={"env_vars": {} if verbose else dict(_QUIET)},
-        )
+        # Ray installs a handler of its own, which would end an update in the middle of an epoch.
+        with keeping_handler(signal.SIGTERM):
+            ray.init(
+                address=os.environ.get("RAY_ADDRESS"),
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+                runtime_env={"env_vars": {} if verbose else dict(_QUIET)},
+            )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise RaygpError(f"Ray could not be started: {' '.join(str(error).split())}") from error
     try:

@@ -300,7 +300,7 @@ def _spent(result: Mapping[str, Any]) -> float:
 def _result(entry: Any) -> TrialResult | None:
     """What Tune knows of a trial; None if it never reported."""
     metrics = entry.metrics
-    if not metrics or "trial_id" not in metrics:
+    if not metrics or "val_accuracy" not in metrics:
         return None
     finished = bool(metrics.get("finished"))
     failed = entry.error is not None or "failed" in metrics

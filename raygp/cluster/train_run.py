@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
+from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
 from raygp.data.reading import decoded_bytes
-from raygp.errors import InputError, RaygpError, TrainingError
+from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
 from raygp.settings import RunSettings
 from raygp.store import Location
 from raygp.tasks import make_task
@@ -34,6 +36,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
         show: called with progress, from another thread.
 
     Raises:
+        StoppedError: SIGTERM came; the update's last checkpoint is kept.
         RaygpError: the update failed; the message says why. Nothing but the update's folder was written.
     """
     datasets = decode(job, settings)
@@ -93,16 +96,26 @@ def make_trainer(
 
 
 def fit(trainer: TorchTrainer, board: Board, name: str) -> ray.train.Result:
-    """Run it; what goes wrong becomes a RaygpError that begins with ``name``."""
-    with board.watching():
+    """Run it; what goes wrong becomes a RaygpError that begins with ``name``.
+
+    Raises:
+        StoppedError: SIGTERM came; the run's last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C came; so is it then.
+    """
+    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT):
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"{name}: {_cause(error)}") from error
+        except SystemExit as error:
+            # Train's own handler of Ctrl-C aborts the run, then leaves with exit code 0.
+            raise KeyboardInterrupt from error
     if board.failure:
         failed = RaygpError(f"{name}: {board.failure.message}")
         failed.exit_code = board.failure.exit_code
         raise failed
+    if board.stopping:
+        raise StoppedError(f"{name}: stopped on request; run the same command again to go on")
     return result
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import ray
 import ray.train
+import ray.train.collective
 import ray.train.torch
 import torch
 
@@ -21,7 +22,7 @@ from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
 from raygp.data.pipeline import collect
 from raygp.data.streaming import StreamingData
-from raygp.errors import RaygpError
+from raygp.errors import RaygpError, StoppedError
 from raygp.sparse import MaskDisagreement
 from raygp.store import read_tensors
 from raygp.tasks import make_task
@@ -82,6 +83,7 @@ def _failing_on(board: Any) -> Iterator[None]:
 def _run(worker: WorkerConfig) -> None:
     done = _last_checkpoint()
     rank = ray.train.get_context().get_world_rank()
+    _stop_if_asked(worker.board, rank)
     with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
         if isinstance(done, Outcome):
             # The run was over when it was lost: whoever asks again is told again.
@@ -165,19 +167,32 @@ class _Reporter:
                 ray.get(sent)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Report the finished epoch."""
-        if self._rank != 0:
-            return ray.train.report({})
-        checkpoint = make()
-        epochs = sum(record["epochs"] for record in checkpoint.state["records"])
-        metrics = {
-            "val_accuracy": checkpoint.state["val_accuracy"],
-            "epochs": epochs,
-            "percent_done": 100.0 * epochs / self._most_epochs,
-            "ledger": checkpoint.state["ledger"],
-            "finished": False,
-        }
-        _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, checkpoint), metrics)
+        """Report the finished epoch; end here if that was asked for."""
+        if self._rank == 0:
+            checkpoint = make()
+            epochs = sum(record["epochs"] for record in checkpoint.state["records"])
+            metrics = {
+                "val_accuracy": checkpoint.state["val_accuracy"],
+                "epochs": epochs,
+                "percent_done": 100.0 * epochs / self._most_epochs,
+                "ledger": checkpoint.state["ledger"],
+                "finished": False,
+            }
+            _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, checkpoint), metrics)
+        else:
+            ray.train.report({})
+        _stop_if_asked(self._board, self._rank)
+
+
+def _stop_if_asked(board: Any, rank: int) -> None:
+    """End the run on every rank alike if the driver was asked to stop.
+
+    Raises:
+        StoppedError: it was.
+    """
+    asked = ray.get(board.stopping.remote()) if rank == 0 else None
+    if ray.train.collective.broadcast_from_rank_zero(asked):
+        raise StoppedError("stopped on request; run the same command again to go on from its last finished epoch")
 
 
 def _report(rank: int, scratch: Path, save: Callable[[Path], None], metrics: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from rich.text import Text
 from raygp.update.engine import Progress
 
 _PLAIN_INTERVAL_S = 5.0
+_PLAIN_STEP_INTERVAL_S = 60.0
+"""Within a long epoch, where there is no terminal."""
 
 
 class PhaseLines:
@@ -22,7 +24,7 @@ class PhaseLines:
         self._live: Live | None = None
         self._phase = -1
         self._rate, self._loss = 0.0, float("nan")
-        self._printed = 0.0
+        self._printed = -_PLAIN_STEP_INTERVAL_S
         self._unprinted: Text | None = None
 
     def __call__(self, progress: Progress) -> None:
@@ -42,6 +44,9 @@ class PhaseLines:
             self._unprinted = line
             if time.monotonic() - self._printed >= _PLAIN_INTERVAL_S or progress.epoch == progress.epochs:
                 self._print()
+        elif time.monotonic() - self._printed >= _PLAIN_STEP_INTERVAL_S:
+            self._unprinted = line
+            self._print()
 
     def __enter__(self) -> Self:
         return self

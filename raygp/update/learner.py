@@ -144,7 +144,7 @@ class Learner:
             self.optimizer.step()
             total += losses.detach().mean()
             self._charge_training(batch_size)
-            if (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
+            if batch.step == 0 or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
                 mean = self._finite(float(total) / (batch.step + 1), epoch)
                 if watch:
                     rate = (batch.step + 1) * batch_size / (time.perf_counter() - started)
