@@ -27,7 +27,7 @@ def leave() -> NoReturn:
 
 @contextlib.contextmanager
 def on_sigterm(act: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM calls ``act`` for the time of the block; outside the main thread, where Python has no say in it, nothing."""
+    """SIGTERM calls ``act`` for the time of the block. Outside the main thread Python cannot see to that: nothing."""
     if not _in_main_thread():
         yield
         return
