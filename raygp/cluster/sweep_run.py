@@ -20,10 +20,11 @@ from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome
 from raygp.cluster.worker import WorkerConfig, run_shared_work, run_worker
 from raygp.errors import InputError, RaygpError
 from raygp.settings import RunSettings
-from raygp.store import Location
+from raygp.store import Location, version_number
 from raygp.update.engine import Outcome
 from raygp.update.job import UpdateJob
 from raygp.update.ledger import CostLedger
+from raygp.update.seeds import derive_seed
 from raygp.update.shared import SharedWork
 from raygp.update.sweep import (
     Distribution,
@@ -95,9 +96,15 @@ def run_sweep(
     # Every point of the space is checked before anything runs.
     samples, domains = draws(space, sweep), {path: _domain(distribution) for path, distribution in space.items()}
     datasets = decode(job, settings)
-    shared = _shared_work(job, settings, datasets)
-    cost = shared.ledger["examples"]
-    show(f"{job.version}: losses and growth gradients computed once for all trials: {cost:,.0f} examples' worth")
+    spent = CostLedger()
+    if sweep.share_work:
+        spent = CostLedger(**_shared_work(job, settings, datasets).ledger)
+        saved = (sweep.trials - 1) * spent.examples
+        show(
+            f"{job.version}: losses and growth gradients computed once, {spent.examples:,.0f} examples' worth; "
+            f"{sweep.trials} trials save up to {saved:,.0f}"
+        )
+    shared = spent.to_dict()
     trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent))
     _watch.begin(job.version, sweep, samples * grid_size(space), show)
     grid = _tuner(trials, domains, points, samples).fit()
@@ -109,7 +116,6 @@ def run_sweep(
     best, why = best_trial(tried, sweep)
     by_name = {entry.metrics.get("trial_id"): entry for entry in grid if entry.metrics}
     outcome = outcome_in(_checkpoint(job.location, by_name[best.name].metrics["checkpoint_path"]), best.name)
-    spent = CostLedger(**shared.ledger)
     for result in tried:
         spent = spent.plus(result.ledger)
     record = {
@@ -117,8 +123,9 @@ def run_sweep(
         "winner": best.name,
         "why": why,
         "front": sorted(pareto_front(tried)),
-        "shared": shared.ledger,
+        "shared": shared,
         "objective": sweep.objective,
+        "seconds": round(time.monotonic() - _watch.started, 3),
     }
     won = replace(job, plan=plan_of(job.plan, best.point), sweep="")
     return SweepOutcome(won, replace(outcome, ledger=spent.to_dict()), record)
@@ -167,7 +174,7 @@ def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], sample
             mode="max",
             num_samples=samples,
             max_concurrent_trials=sweep.concurrent if sweep.search == "random" else None,
-            search_alg=_searcher(sweep, points, trials.settings.seed),
+            search_alg=_searcher(sweep, points, _seed(job)),
             scheduler=_scheduler(sweep, own_point(job.plan, sweep.space or default_space(job.plan))),
         ),
         run_config=tune.RunConfig(
@@ -187,9 +194,8 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     name = tune.get_context().get_trial_id()
     settings = trials.settings
     board = Board(lambda progress: None)
-    worker = WorkerConfig(
-        job, board.handle, tuple(trials.datasets), settings.packed_gradients, f"{trials.folder}/{_SHARED}"
-    )
+    shared = f"{trials.folder}/{_SHARED}" if settings.sweep.share_work else None
+    worker = WorkerConfig(job, board.handle, tuple(trials.datasets), settings.packed_gradients, shared)
     report = _Report(job, settings.sweep)
     run = make_run(job.location, f"{trials.folder}/{_TRIALS}", name, settings.max_failures, [report])
     try:
@@ -325,6 +331,11 @@ def _domain(distribution: Distribution) -> Any:
     arguments = distribution.arguments
     make = getattr(tune, distribution.kind)
     return make(list(arguments)) if distribution.kind in ("choice", "grid_search") else make(*arguments)
+
+
+def _seed(job: UpdateJob) -> int:
+    """Of the points drawn: another for each arrival."""
+    return derive_seed(job.seed, "sweep", version_number(job.version)) % 2**31
 
 
 def _searcher(sweep: SweepSettings, points: list[Point], seed: int) -> Any:

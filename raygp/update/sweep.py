@@ -98,6 +98,8 @@ class SweepSettings(Settings):
     the fewest active connections, then the least cost; cost: the other way round; accuracy: the highest accuracy."""
     tolerance: Share = 0.001
     """Validation accuracies that differ by no more than this count as equal, as a fraction."""
+    share_work: bool = True
+    """Compute the parent's losses and the growth gradients once for all trials; false: each computes its own."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
     """Stop after so long; the best trial that has finished wins. What it may cost, over the cluster's price by hour."""
     max_cost: Annotated[float, Field(gt=0.0)] | None = None
