@@ -34,7 +34,7 @@ from raygp.store import (
     require_conditional_writes,
 )
 from raygp.update.job import UpdateJob
-from raygp.update.sweep import default_space, describe, draws, expected_cost, first_points, grid_size
+from raygp.update.sweep import describe, draws, expected_cost, first_points, grid_size, space_of
 
 
 def make_console() -> Console:
@@ -136,6 +136,8 @@ def _update(console: Console, location: Location, settings: RunSettings, verbose
     started = time.monotonic()
     state = line_state(location)
     next_job(location, state, state.pending[0], settings, sweep)
+    if sweep:
+        space_of(settings.plan, settings.sweep)
     waiting = "1 new arrival" if len(state.pending) == 1 else f"{len(state.pending)} new arrivals"
     console.print(f"{waiting} for {location.root}; starting Ray ...")
     promoted: list[Card] = []
@@ -174,7 +176,7 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     if state.card is None:
         raise InputError(f"{location.root} has no version yet, and the first one's plan is not searched for")
     sweep, plan, arrival = settings.sweep, settings.plan, state.pending[0]
-    space = dict(sweep.space) or default_space(plan)
+    space = space_of(plan, sweep)
     past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
     points = [] if grid_size(space) > 1 else first_points(plan, space, past)[: sweep.trials]
     trials = draws(space, sweep) * grid_size(space)

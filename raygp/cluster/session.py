@@ -18,8 +18,6 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # Tune's newer output ignores verbose=0.
     "RAY_AIR_NEW_OUTPUT": "0",
-    # Above four times this many workers the raylet warns, past every log setting; actors that wait are workers too.
-    "RAY_worker_maximum_startup_concurrency": "16",
 }
 _FAST = {
     # Train's controller looks at its workers this often; its default of 2 s is added to every report.
@@ -27,6 +25,8 @@ _FAST = {
     "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
     # Tune keeps the state of a sweep this often; what ended since is run again after a crash.
     "TUNE_GLOBAL_CHECKPOINT_S": "2",
+    # A busy machine takes longer than the default minute to start workers.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
 }
 
 
@@ -72,6 +72,7 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
 
 def _hush() -> None:
     """Keep the logs of Ray's libraries in this process off the terminal; its log files keep them."""
+    import ray._private.worker
     import ray.data
     import ray.train  # Importing configures the loggers, so this comes first.
 
@@ -82,4 +83,6 @@ def _hush() -> None:
         logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, logging.StreamHandler)]
         # Without any handler, Python's last resort would print warnings.
         logger.addHandler(logging.NullHandler())
+    # The raylet's messages (such as a count of waiting actors in a sweep) come past log_to_driver and every logger.
+    ray._private.worker.print_to_stdstream = lambda *message, **options: None
     ray.data.DataContext.get_current().enable_progress_bars = False

@@ -32,7 +32,6 @@ from raygp.update.sweep import (
     SweepSettings,
     TrialResult,
     best_trial,
-    default_space,
     describe,
     draws,
     first_points,
@@ -41,12 +40,15 @@ from raygp.update.sweep import (
     pareto_front,
     plan_of,
     score,
+    space_of,
 )
 
 _DRIVER_CPUS = 0.01
 """Of a trial's own process, which waits for its workers. Tune takes no bundle without any."""
 _PERCENT_BEYOND_THE_END = 101
 _SHARED, _TRIALS, _TUNE = "shared", "trials", "tune"
+_MESSAGE_LENGTH = 160
+"""Of a failed trial on the terminal; the card has all of it."""
 _SCORE, _EPOCHS = "score", "percent_done"
 
 
@@ -91,9 +93,8 @@ def run_sweep(
         KeyboardInterrupt: Ctrl-C before any trial finished.
     """
     sweep = settings.sweep
-    space = dict(sweep.space) or default_space(job.plan)
+    space = space_of(job.plan, sweep)
     points = [] if grid_size(space) > 1 else first_points(job.plan, space, past)[: sweep.trials]
-    # Every point of the space is checked before anything runs.
     samples, domains = draws(space, sweep), {path: _domain(distribution) for path, distribution in space.items()}
     datasets = decode(job, settings)
     spent = CostLedger()
@@ -175,7 +176,7 @@ def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], sample
             num_samples=samples,
             max_concurrent_trials=sweep.concurrent if sweep.search == "random" else None,
             search_alg=_searcher(sweep, points, _seed(job)),
-            scheduler=_scheduler(sweep, own_point(job.plan, sweep.space or default_space(job.plan))),
+            scheduler=_scheduler(sweep, own_point(job.plan, space_of(job.plan, sweep))),
         ),
         run_config=tune.RunConfig(
             name=_TUNE,
@@ -278,7 +279,7 @@ class _Lines(tune.Callback):
         """Called by Tune."""
         result = trial.last_result or {}
         if "failed" in result:
-            state = f"failed: {result['failed']}"
+            state = f"failed: {result['failed'][:_MESSAGE_LENGTH]}"
         elif result.get("finished"):
             active = f"{result['active_connections']:,} connections"
             state = f"validation {result['val_accuracy']:.2%}, {active}, {_spent(result):,.0f} examples"

@@ -38,7 +38,7 @@ def trials_table(sweep: Mapping[str, Any]) -> Table:
             percent(trial["val_accuracy"]),
             "-" if active is None else f"{active:,}",
             f"{trial['ledger'].get('examples', 0.0):,.0f}",
-            f"failed: {trial['error']}" if trial["state"] == "failed" else trial["state"],
+            trial["state"],
         )
     return table
 

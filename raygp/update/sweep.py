@@ -67,11 +67,19 @@ class Distribution(Settings):
         """Tune's arguments."""
         return getattr(self, self.kind)
 
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """All its values, or the lowest and the highest."""
+        if self.kind in ("choice", "grid_search"):
+            return self.arguments
+        low, high = self.arguments[:2]
+        return (int(low), int(high) - 1) if "int" in self.kind else (low, high)
+
     def admits(self, value: Any) -> bool:
         """Whether a value lies in it."""
         if self.kind in ("choice", "grid_search"):
             return value in self.arguments
-        low, high = self.arguments[:2]
+        low, high = self.extremes
         return isinstance(value, int | float) and low <= value <= high
 
 
@@ -126,6 +134,20 @@ def default_space(plan: Plan) -> dict[str, Distribution]:
     return space
 
 
+def space_of(plan: Plan, settings: SweepSettings) -> dict[str, Distribution]:
+    """The space of a sweep around ``plan``: what the settings say, or the default.
+
+    Raises:
+        InputError: a field does not exist, a value does not fit, or a grid has more points than trials.
+    """
+    space = dict(settings.space) or default_space(plan)
+    for path, distribution in space.items():
+        for value in distribution.extremes:
+            plan_of(plan, {path: value})
+    draws(space, settings)
+    return space
+
+
 def plan_of(plan: Plan, point: Mapping[str, Any]) -> Plan:
     """``plan`` with the fields that a point names.
 
@@ -143,10 +165,8 @@ def plan_of(plan: Plan, point: Mapping[str, Any]) -> Plan:
     try:
         return Plan.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        )
-        raise InputError(f"sweep.space: {dict(point)} makes no plan: {problems}") from error
+        problems = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise InputError(f"sweep.space: no plan has {describe(point)}: {problems}") from error
 
 
 def _child(node: Any, part: str, path: str) -> Any:

@@ -1,0 +1,150 @@
+"""Spaces, points and the choice among trials, without Ray."""
+
+import pytest
+
+from raygp.errors import InputError
+from raygp.update.plan import Plan
+from raygp.update.plans import named_plan
+from raygp.update.sweep import (
+    Distribution,
+    SweepSettings,
+    TrialResult,
+    best_trial,
+    default_space,
+    expected_cost,
+    first_points,
+    own_point,
+    pareto_front,
+    plan_of,
+    score,
+    space_of,
+)
+
+PLAN = named_plan("default", "update", "lenet-300-100")
+
+
+def settings(**changes: object) -> SweepSettings:
+    return SweepSettings.model_validate(changes)
+
+
+def trial(name: str, accuracy: float, active: int, examples: float, state: str = "finished") -> TrialResult:
+    return TrialResult(name, {"alpha": 0.1}, state, 8, accuracy, active, {"examples": examples})  # type: ignore[arg-type]
+
+
+TRIALS = [
+    trial("most accurate", 0.9850, 30_000, 100.0),
+    trial("small", 0.9842, 20_000, 150.0),
+    trial("small and cheap", 0.9841, 20_000, 90.0),
+    trial("cheapest", 0.9845, 25_000, 50.0),
+    trial("too bad", 0.9800, 1_000, 10.0),
+    trial("stopped", 0.9990, 10, 1.0, "stopped"),
+]
+
+
+@pytest.mark.parametrize(
+    ("objective", "winner"),
+    [("connections", "small and cheap"), ("cost", "cheapest"), ("accuracy", "most accurate")],
+)
+def test_the_objective_decides_among_trials_of_equal_accuracy(objective: str, winner: str) -> None:
+    best, why = best_trial(TRIALS, settings(objective=objective))
+    assert best.name == winner
+    assert "of 4 trials within 0.1 points of 98.50%" in why
+
+
+def test_a_trial_beyond_tolerance_wins_alone() -> None:
+    best, why = best_trial(TRIALS, settings(tolerance=0.0))
+    assert (best.name, why) == ("most accurate", "most accurate, no other is within tolerance")
+
+
+def test_without_a_finished_trial_there_is_nothing_to_choose() -> None:
+    with pytest.raises(InputError, match="no trial of the sweep finished"):
+        best_trial(TRIALS[-1:], settings())
+
+
+def test_the_pareto_front_has_what_no_other_beats_in_everything() -> None:
+    assert pareto_front(TRIALS) == {"most accurate", "small and cheap", "cheapest", "too bad", "small"}
+    assert pareto_front([trial("a", 0.9, 10, 5.0), trial("b", 0.9, 10, 6.0)]) == {"a"}
+
+
+def test_a_score_puts_accuracy_first_then_connections_or_cost() -> None:
+    sparse, dense = plan_of(PLAN, {"density": 0.05}), plan_of(PLAN, {"density": 0.9})
+    assert score(0.9805, sparse, settings()) > score(0.9809, dense, settings())
+    assert score(0.9811, dense, settings()) > score(0.9809, sparse, settings())
+    short, long = plan_of(PLAN, {"epochs": 1}), plan_of(PLAN, {"epochs": 30})
+    assert score(0.9805, short, settings(objective="cost")) > score(0.9809, long, settings(objective="cost"))
+    assert score(0.9811, long, settings(objective="cost")) > score(0.9809, short, settings(objective="cost"))
+    assert score(0.9809, dense, settings(objective="accuracy")) == 0.9809
+
+
+def test_a_point_changes_the_fields_it_names() -> None:
+    plan = plan_of(PLAN, {"alpha": 0.5, "arrival.share": 0.4, "phases.1.end": 0.6})
+    assert (plan.alpha, plan.arrival.share, plan.phases[1].end) == (0.5, 0.4, 0.6)  # type: ignore[union-attr]
+    assert plan_of(plan, own_point(PLAN, dict.fromkeys(("alpha", "arrival.share", "phases.1.end"), _ANY)) or {}) == PLAN
+
+
+_ANY = Distribution(uniform=(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"alhpa": {"choice": [0.1]}}, "a plan has no setting 'alhpa'"),
+        ({"phases.4.alpha": {"choice": [0.1]}}, r"a plan has no setting 'phases\.4\.alpha'"),
+        ({"alpha": {"uniform": [0.0, 2.0]}}, "no plan has alpha=2: Input should be less than or equal to 1"),
+        ({"epochs": {"grid_search": [1, 2, 3, 4, 5]}}, r"the grid has 5 points, more than sweep\.trials=4"),
+    ],
+)
+def test_a_space_that_does_not_fit_is_refused_before_anything_runs(space: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        space_of(PLAN, settings(space=space, trials=4))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "give one of choice, grid_search"),
+        ({"choice": [1], "uniform": [0, 1]}, "give one of"),
+        ({"choice": []}, "choice needs at least one value"),
+        ({"uniform": [1.0]}, "uniform takes 2 numbers, not 1"),
+        ({"uniform": [1.0, 0.5]}, "1.0 is not below 0.5"),
+        ({"loguniform": [0.0, 0.5]}, "loguniform needs numbers above 0"),
+    ],
+)
+def test_a_distribution_says_what_is_wrong_with_it(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Distribution.model_validate(given)
+
+
+@pytest.mark.parametrize("task", ["lenet-300-100", "lenet-5", "resnet18", "resnet18-small", "deepspeech2-small"])
+def test_every_default_plan_lies_in_its_default_space(task: str) -> None:
+    plan = named_plan("default", "update", task)
+    space = space_of(plan, settings())
+    assert own_point(plan, space) is not None
+    assert set(space) >= {"alpha", "density"}
+
+
+def test_winners_of_earlier_sweeps_are_tried_after_the_plans_own_point() -> None:
+    space = {"alpha": Distribution(uniform=(0.0, 0.5))}
+
+    def past(alpha: float) -> dict[str, object]:
+        return {"winner": "b", "trials": [{"name": "a", "point": {"alpha": 0.4}}, {"name": "b", "point": {"alpha": alpha}}]}
+
+    points = first_points(PLAN, space, [past(0.2), past(0.9), past(0.2), past(0.1)])
+    assert points == [{"alpha": PLAN.alpha}, {"alpha": 0.2}, {"alpha": 0.1}]
+
+
+def test_the_expected_cost_is_what_the_ledger_counts() -> None:
+    plan = Plan.model_validate(PLAN.model_dump() | {"epochs": 2, "replay": {"share": 0.5}, "arrival": {"share": 1.0}})
+    cost = expected_cost(plan, settings(trials=4, scheduler="none"), old_rows=3000, new_rows=1000)
+    assert cost.shared == pytest.approx(3000 / 3 + 0.02 * 1000)
+    assert cost.trial == pytest.approx(2 * (1500 + 1000))
+    assert cost.high == cost.low == pytest.approx(cost.shared + 4 * cost.trial)
+    early = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), old_rows=3000, new_rows=1000)
+    # A quarter of the way all, half of them to the middle, a quarter to the end.
+    assert early.low == pytest.approx(cost.shared + 4 * cost.trial * (0.25 + 0.125 + 0.125))
+
+
+def test_the_default_space_changes_what_a_small_or_shifted_arrival_needs() -> None:
+    space = default_space(PLAN)
+    assert set(space) == {"alpha", "density", "epochs", "arrival.share"}
+    assert all(distribution.admits(value) for distribution in space.values() for value in distribution.extremes)
