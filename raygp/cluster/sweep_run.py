@@ -174,7 +174,6 @@ def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], sample
             metric=_SCORE,
             mode="max",
             num_samples=samples,
-            max_concurrent_trials=sweep.concurrent if sweep.search == "random" else None,
             search_alg=_searcher(sweep, points, _seed(job)),
             scheduler=_scheduler(sweep, own_point(job.plan, space_of(job.plan, sweep))),
         ),
@@ -341,7 +340,8 @@ def _seed(job: UpdateJob) -> int:
 
 def _searcher(sweep: SweepSettings, points: list[Point], seed: int) -> Any:
     if sweep.search == "random":
-        return BasicVariantGenerator(points_to_evaluate=points, random_state=seed)
+        # TuneConfig.max_concurrent_trials does not reach a searcher that is given.
+        return BasicVariantGenerator(points_to_evaluate=points, max_concurrent=sweep.concurrent, random_state=seed)
     try:
         from ray.tune.search import ConcurrencyLimiter
         from ray.tune.search.optuna import OptunaSearch

@@ -127,7 +127,8 @@ def test_winners_of_earlier_sweeps_are_tried_after_the_plans_own_point() -> None
     space = {"alpha": Distribution(uniform=(0.0, 0.5))}
 
     def past(alpha: float) -> dict[str, object]:
-        return {"winner": "b", "trials": [{"name": "a", "point": {"alpha": 0.4}}, {"name": "b", "point": {"alpha": alpha}}]}
+        trials = [{"name": "a", "point": {"alpha": 0.4}}, {"name": "b", "point": {"alpha": alpha}}]
+        return {"winner": "b", "trials": trials}
 
     points = first_points(PLAN, space, [past(0.2), past(0.9), past(0.2), past(0.1)])
     assert points == [{"alpha": PLAN.alpha}, {"alpha": 0.2}, {"alpha": 0.1}]
