@@ -43,10 +43,10 @@ def draw_curves(rows: Sequence[dict[str, Any]], workload: str, folder: Path) -> 
         axis.set_title(f"{share:.0%} new")
         axis.grid(alpha=0.25)
     best = max(point["val_accuracy"] for row in rows for point in row["curve"])
-    axes[0][0].set_ylim(100 * (1 - (1 - best) * 3), 100 * (best + (1 - best) * 0.1))
+    axes[0][0].set_ylim(max(0.0, 100 * (1 - (1 - best) * 3)), 100 * (best + (1 - best) * 0.1))
     axes[0][0].set_ylabel("validation accuracy, %")
     axes[0][-1].legend(loc="lower right", fontsize=8)
-    figure.suptitle(f"{workload}: validation accuracy against cost; dotted: reference - 0.1 point")
+    figure.suptitle(f"{workload}; dotted: reference less 0.1 point")
     figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{workload}.png", folder / f"{workload}.svg"]
