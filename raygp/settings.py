@@ -37,6 +37,8 @@ class RunSettings(Settings):
     """Nothing else ever updates this line: update it even on storage that cannot keep two updaters apart."""
     max_failures: Annotated[int, Field(ge=0)] = 2
     """How often a lost worker may restart the run from its last checkpoint."""
+    checkpoint_minutes: Annotated[float, Field(ge=0.0)] = 10.0
+    """Epochs that take longer are checkpointed inside too, this often. 0: after every step."""
     sweep: SweepSettings = SweepSettings()
     """How ``--sweep`` looks for the plan of each arrival."""
 

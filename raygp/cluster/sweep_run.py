@@ -146,7 +146,7 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
     found = SharedWork.read(job.location, folder)
     if found is None:
         board = Board(lambda progress: None)
-        worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, folder)
+        worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, shared=folder)
         run = make_run(job.location, job.folder, "shared-run", settings.max_failures)
         fit(make_trainer(run_shared_work, worker, datasets, scaling(settings.workers), run), board, job.update_id)
         found = SharedWork.read(job.location, folder)
@@ -195,7 +195,9 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     settings = trials.settings
     board = Board(lambda progress: None)
     shared = f"{trials.folder}/{_SHARED}" if settings.sweep.share_work else None
-    worker = WorkerConfig(job, board.handle, tuple(trials.datasets), settings.packed_gradients, shared)
+    worker = WorkerConfig(
+        job, board.handle, tuple(trials.datasets), settings.packed_gradients, settings.checkpoint_minutes, shared
+    )
     report = _Report(job, settings.sweep)
     run = make_run(job.location, f"{trials.folder}/{_TRIALS}", name, settings.max_failures, [report])
     try:

@@ -41,7 +41,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     """
     datasets = decode(job, settings)
     board = Board(show)
-    worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients)
+    worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes)
     run = make_run(job.location, "updates", job.update_id, settings.max_failures)
     result = fit(make_trainer(run_worker, worker, datasets, scaling(settings.workers), run), board, job.update_id)
     if result.checkpoint is None:

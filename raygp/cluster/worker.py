@@ -46,6 +46,7 @@ class WorkerConfig:
     splits: tuple[str, ...]
     """Names of the materialised datasets; empty if data are streamed."""
     packed_gradients: bool
+    checkpoint_minutes: float = 10.0
     shared: str | None = None
     """Folder, relative to the root, of work that this update shares with others (:mod:`raygp.update.shared`)."""
 
@@ -129,6 +130,7 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
         has_parent=job.parent is not None,
         gate_tolerance=job.gate_tolerance,
         observer=observer,
+        checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         shared=SharedWork.read(job.location, worker.shared) if worker.shared else None,
     )
 
@@ -167,7 +169,7 @@ class _Reporter:
                 ray.get(sent)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Report the finished epoch; end here if that was asked for."""
+        """Report it; end here if that was asked for."""
         if self._rank == 0:
             checkpoint = make()
             epochs = sum(record["epochs"] for record in checkpoint.state["records"])

@@ -55,9 +55,12 @@ class TrainingData(Protocol):
         """Id of a training example of about the mean length (any, where all are of one size)."""
         ...
 
-    def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:
+    def epoch(
+        self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int, first_step: int = 0
+    ) -> Iterator[Batch]:
         """One training epoch over ``ids`` in an order drawn from ``seed``: ``len(ids) // batch_size`` global batches
-        (at least one), of each of which this rank gets its contiguous slice, never empty."""
+        (at least one), of each of which this rank gets its contiguous slice, never empty. The first ``first_step``
+        batches are left out."""
         ...
 
     def scan(self, ids: np.ndarray, batch_size: int, rank: int, world_size: int) -> Iterator[Batch]:

@@ -77,14 +77,16 @@ class ResidentData:
         lengths = self.train.inputs.lengths
         return int(np.abs(lengths - lengths.mean()).argmin())
 
-    def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:
+    def epoch(
+        self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int, first_step: int = 0
+    ) -> Iterator[Batch]:
         """See :class:`raygp.data.batches.TrainingData`."""
         order = np.random.default_rng(seed).permutation(ids)
         batch_size = min(batch_size, len(order))
         if isinstance(self.train.inputs, Ragged) and batch_size:
             order = bucket_by_length(order, self.train.inputs.lengths[order], batch_size, seed)
         part = slice_of_rank(batch_size, rank, world_size)
-        for step in range(len(order) // max(1, batch_size)):
+        for step in range(first_step, len(order) // max(1, batch_size)):
             chosen = order[step * batch_size : (step + 1) * batch_size][part]
             yield _gather(self.train, chosen, part.start, step)
 

@@ -49,8 +49,11 @@ class StreamingData:
         """See :class:`raygp.data.batches.TrainingData`: streamed examples are all of one size."""
         return 0
 
-    def epoch(self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int) -> Iterator[Batch]:
-        """See :class:`raygp.data.batches.TrainingData`."""
+    def epoch(
+        self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int, first_step: int = 0
+    ) -> Iterator[Batch]:
+        """See :class:`raygp.data.batches.TrainingData`. What is left out is read all the same: the shuffle buffer's
+        order follows from all that went through it."""
         batch_size = min(batch_size, len(ids))
         steps = len(ids) // max(1, batch_size)
         sequence = shuffled_pieces(self.catalog.train, ids, seed)
@@ -61,7 +64,8 @@ class StreamingData:
         buffer = min(self.shuffle_rows, max(rows, steps * rows))
         batches = self._batches(mine, rows, local_shuffle_buffer_size=buffer, local_shuffle_seed=seed % 2**32)
         for step, batch in zip(range(steps), batches, strict=False):
-            yield Batch(batch["inputs"], batch["targets"], batch["ids"].numpy(), part.start, step)
+            if step >= first_step:
+                yield Batch(batch["inputs"], batch["targets"], batch["ids"].numpy(), part.start, step)
 
     def scan(self, ids: np.ndarray, batch_size: int, rank: int, world_size: int) -> Iterator[Batch]:
         """See :class:`raygp.data.batches.TrainingData`."""

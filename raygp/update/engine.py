@@ -49,6 +49,8 @@ from raygp.update.shared import SharedWork, growth_key
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
 _GROWTH_EXAMPLES = 512
+_CLOCK_STEPS = 20
+"""How often ranks ask rank 0's clock whether a checkpoint is due: a broadcast of four bytes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Observer(Protocol):
         """Called every so many steps and at the end of each epoch, on every rank."""
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Called after every finished epoch, on every rank. ``make`` is cheap to pass and costs a copy to call."""
+        """Called after every finished epoch, and inside long ones now and then, on every rank. ``make`` is cheap to
+        pass and costs a copy to call."""
 
 
 class Silent:
@@ -128,7 +131,22 @@ class Update:
         gate_tolerance: float = 0.002,
         observer: Observer | None = None,
         shared: SharedWork | None = None,
+        checkpoint_seconds: float | None = None,
     ) -> None:
+        """Nothing is done yet.
+
+        Args:
+            plan: what to do.
+            learner: with the parent's model, or a new one.
+            data: of parent and arrival.
+            seed: of every draw.
+            has_parent: whether this is an update or an initial synthesis.
+            gate_tolerance: how far the candidate's validation accuracy may lie below its parent's.
+            observer: told of progress, offered checkpoints.
+            shared: results of passes over the parent that are known.
+            checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old; 0: after every step; None: at
+                the ends of epochs only.
+        """
         self.plan, self.learner, self.data, self.seed = plan, learner, data, seed
         self._shared = shared
         self.has_parent, self.gate_tolerance = has_parent, gate_tolerance
@@ -138,6 +156,9 @@ class Update:
         self._bounds = learner.task.density_bounds
         self._snapshot: Tensors | None = None
         self._chosen: np.ndarray | None = None
+        self._checkpoint_seconds = checkpoint_seconds
+        self._checkpointed = time.monotonic()
+        self._buffers: Tensors = {}
         self._seconds_before = 0.0
         self._started = time.perf_counter()
 
@@ -152,6 +173,7 @@ class Update:
         if self.masks.digest() != self.state.mask_digest:
             raise TrainingError("the checkpoint's masks do not match their digest: delete its folder, run again")
         self._snapshot = _with_prefix(checkpoint.tensors, "snapshot/") or None
+        self.learner.load_rank_buffers(_with_prefix(checkpoint.tensors, "buffers/"))
         if "chosen" in checkpoint.tensors:
             self._chosen = checkpoint.tensors["chosen"].numpy()
         self.learner.ledger = self.state.ledger
@@ -234,7 +256,10 @@ class Update:
                 cursor.epochs_total,
                 before_step=lambda done: self._before_step(phase, (cursor.epoch + done) / epochs),
                 watch=lambda step: self.observer.progress(self._progress(phase, step)),
+                after_step=self._after_step,
+                first_step=cursor.step,
             )
+            cursor.step = 0
             if isinstance(phase, PrunePhase) and phase.gradual and (cursor.epoch + 1) / epochs >= phase.end:
                 self._gradual_prune(phase, 1.0)
             cursor.epoch += 1
@@ -245,11 +270,27 @@ class Update:
             if self._stop_early(phase):
                 self.state.records[-1].stopped = "no better validation accuracy"
                 cursor.epoch = epochs
-            self.observer.checkpoint(self.checkpoint)
+            self._offer_checkpoint()
         if epochs == 0:
             if isinstance(phase, PrunePhase) and phase.gradual:
                 self._gradual_prune(phase, 1.0)
             self.state.val_accuracy = self.learner.accuracy("val")
+
+    def _after_step(self, done: int, steps: int) -> None:
+        """Offer a checkpoint inside the epoch if one is due: rank 0's clock decides."""
+        wanted = self._checkpoint_seconds
+        if wanted is None or done == steps or (wanted > 0 and done % _CLOCK_STEPS):
+            return
+        if self.learner.agree(time.monotonic() - self._checkpointed >= wanted):
+            self.state.cursor.step = done
+            self.learner.charge_traffic()
+            self._buffers = self.learner.rank_buffers()
+            self._offer_checkpoint()
+            self._buffers = {}
+
+    def _offer_checkpoint(self) -> None:
+        self.observer.checkpoint(self.checkpoint)
+        self._checkpointed = time.monotonic()
 
     def _leave_round(self, phase: GrowPhase | PrunePhase) -> None:
         """Judge a pruning round, and move the cursor on."""
@@ -358,17 +399,19 @@ class Update:
         return pack_model(learner.model, self.masks) | pack_optimizer(learner.optimizer, learner.model, self.masks)
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        own = {key: value for key, value in tensors.items() if key != "chosen" and not key.startswith("snapshot/")}
+        parts = ("chosen", "snapshot/", "buffers/")
+        own = {key: value for key, value in tensors.items() if not key.startswith(parts)}
         unpack_model(own, self.learner.model, self.masks)
         unpack_optimizer(own, self.learner.optimizer, self.learner.model, self.masks)
 
     def checkpoint(self) -> Checkpoint:
-        """The update as it stands, after a finished epoch."""
+        """The update as it stands, between two steps."""
         self._charge_seconds()
         self.state.ledger = self.learner.ledger
         self.state.mask_digest = self.masks.digest()
         tensors = self._pack()
         tensors |= {f"snapshot/{key}": value for key, value in (self._snapshot or {}).items()}
+        tensors |= {f"buffers/{key}": value for key, value in self._buffers.items()}
         if self._chosen is not None:
             tensors["chosen"] = torch.from_numpy(self._chosen)
         return Checkpoint(self.state.to_dict(), tensors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -89,6 +89,7 @@ class Learner:
         self.rank, self.world_size = rank(), world_size()
         self._uses: FlopCount | None = None
         self._flops_generation, self._sparse_forward = -1, 0.0
+        self._charged_bytes = 0
         if self.world_size > 1:
             if batch_size < self.world_size:
                 raise TrainingError(f"plan.batch_size {batch_size} is too small for {self.world_size} workers")
@@ -102,32 +103,32 @@ class Learner:
         epoch: int,
         before_step: Callable[[float], None],
         watch: Callable[[Step], None] | None = None,
-    ) -> float:
-        """One epoch over ``ids``.
+        after_step: Callable[[int, int], None] | None = None,
+        first_step: int = 0,
+    ) -> None:
+        """One epoch over ``ids``, or what is left of it.
 
         Args:
             ids: ids of training examples.
             epoch: number of the epoch in the update: it seeds order and augmentation.
             before_step: called with the part of the epoch that is done, in [0, 1); sets the learning rate, prunes.
             watch: called now and then with the state of the epoch.
-
-        Returns:
-            Mean training loss over all workers.
+            after_step: called after each step with the steps done and those of the epoch.
+            first_step: steps that were done before.
 
         Raises:
             TrainingError: the loss is not finite.
         """
         batch_size = min(self.batch_size, len(ids))
         steps = max(1, len(ids) // batch_size)
-        torch.manual_seed(derive_seed(self.seed, "dropout", epoch, self.rank))
         network: nn.Module = self._ddp or self.model
         network.train()
-        sent_before = self._traffic.reduced_bytes if self._traffic else 0
         total = torch.zeros((), device=self.device)
         started = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
-        for batch in self.data.epoch(ids, batch_size, order, self.rank, self.world_size):
+        for batch in self.data.epoch(ids, batch_size, order, self.rank, self.world_size, first_step):
             before_step(batch.step / steps)
+            torch.manual_seed(derive_seed(self.seed, "dropout", epoch, self.rank, batch.step))
             inputs, targets = self._to_device(batch)
             draws = torch.rand(
                 batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
@@ -144,14 +145,15 @@ class Learner:
             self.optimizer.step()
             total += losses.detach().mean()
             self._charge_training(batch_size)
-            if batch.step == 0 or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
-                mean = self._finite(float(total) / (batch.step + 1), epoch)
+            if batch.step == first_step or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
+                done = batch.step + 1 - first_step
+                mean = self._finite(float(total) / done, epoch)
                 if watch:
-                    rate = (batch.step + 1) * batch_size / (time.perf_counter() - started)
-                    watch(Step(batch.step + 1, steps, mean, rate))
-        sent = (self._traffic.reduced_bytes - sent_before if self._traffic else 0) + average_buffers(self.model)
-        self.ledger.reduced_bytes += sent * self.world_size
-        return float(self._sum(total / steps)) / self.world_size
+                    watch(Step(batch.step + 1, steps, mean, done * batch_size / (time.perf_counter() - started)))
+            if after_step:
+                after_step(batch.step + 1, steps)
+        self.charge_traffic()
+        self.ledger.reduced_bytes += average_buffers(self.model) * self.world_size
 
     def gradient_sum(self, ids: np.ndarray) -> GradientSum:
         """The growth pass: G over ``ids``, summed locally under ``no_sync`` and all-reduced once.
@@ -222,6 +224,41 @@ class Learner:
     def accuracy(self, split: Split) -> float:
         """The task's first metric over a split; 0 for an empty one."""
         return metric_values(self.scores(split))[0]
+
+    def charge_traffic(self) -> None:
+        """Put the gradient bytes sent since the last call into the ledger."""
+        if self._traffic:
+            self.ledger.reduced_bytes += (self._traffic.reduced_bytes - self._charged_bytes) * self.world_size
+            self._charged_bytes = self._traffic.reduced_bytes
+
+    def agree(self, flag: bool) -> bool:
+        """Rank 0's ``flag``, on every rank."""
+        if self.world_size == 1:
+            return flag
+        decision = torch.tensor([float(flag)], device=self.device)
+        dist.broadcast(decision, 0)
+        return bool(decision.item())
+
+    def rank_buffers(self) -> dict[str, Tensor]:
+        """Floating-point buffers of all ranks (batch-norm statistics, which differ inside an epoch): the same on every
+        rank, world size x shape of the buffer, by name."""
+        found = {}
+        for name, buffer in self.model.named_buffers():
+            if buffer.is_floating_point():
+                parts = [torch.empty_like(buffer) for _ in range(self.world_size)]
+                if self.world_size > 1:
+                    dist.all_gather(parts, buffer)
+                else:
+                    parts = [buffer.clone()]
+                found[name] = torch.stack(parts).cpu()
+        return found
+
+    @torch.no_grad()
+    def load_rank_buffers(self, stacked: Mapping[str, Tensor]) -> None:
+        """This rank's part of :meth:`rank_buffers`; the mean, if there were other than so many ranks."""
+        buffers = dict(self.model.named_buffers())
+        for name, parts in stacked.items():
+            buffers[name].copy_(parts[self.rank] if len(parts) == self.world_size else parts.mean(dim=0))
 
     def set_lr(self, lr: float) -> None:
         """Give every parameter the learning rate ``lr``."""

@@ -39,6 +39,8 @@ class Cursor:
     """Rounds of this phase that are finished."""
     epoch: int = 0
     """Epochs of this round that are finished."""
+    step: int = 0
+    """Steps of the running epoch that are finished: with seed and ``epochs_total``, the position in the data."""
     epochs_total: int = 0
     """Epochs of the update that are finished, abandoned rounds included: seeds order and augmentation."""
     beta: float = 0.0
@@ -84,10 +86,10 @@ class UpdateState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An update after a finished epoch: enough to go on as if it had never stopped."""
+    """An update between two steps: enough to go on as if it had never stopped."""
 
     state: dict[str, Any]
     """:meth:`UpdateState.to_dict`."""
     tensors: Tensors
     """Model and optimizer in compact form; ``snapshot/...`` in a recoverable round; ``chosen``, ids of
-    the training examples, once they are."""
+    the training examples, once they are; ``buffers/...`` inside an epoch, those of every rank."""

@@ -63,10 +63,21 @@ class Collector:
         self.checkpoints.append(make())
 
 
-def run(plan: Plan, parent: Outcome | None, start: Checkpoint | None = None) -> tuple[Outcome, list[Checkpoint]]:
+def run(
+    plan: Plan, parent: Outcome | None, start: Checkpoint | None = None, checkpoint_seconds: float | None = None
+) -> tuple[Outcome, list[Checkpoint]]:
     learner = make_learner(TASK, DATA, plan, num_classes=10, seed=5, parent=parent.tensors if parent else None)
     collector = Collector()
-    update = Update(plan, learner, DATA, seed=5, has_parent=parent is not None, gate_tolerance=1.0, observer=collector)
+    update = Update(
+        plan,
+        learner,
+        DATA,
+        seed=5,
+        has_parent=parent is not None,
+        gate_tolerance=1.0,
+        observer=collector,
+        checkpoint_seconds=checkpoint_seconds,
+    )
     if start is not None:
         update.resume(start)
     return update.run(), collector.checkpoints
@@ -95,6 +106,43 @@ def test_every_checkpoint_leads_to_the_same_bits(parent: Outcome, optimizer: str
         assert resumed.phases == whole.phases
         assert {**resumed.ledger, "worker_seconds": 0} == {**whole.ledger, "worker_seconds": 0}
         assert (resumed.val_accuracy, resumed.test_accuracy) == (whole.val_accuracy, whole.test_accuracy)
+
+
+def test_every_step_of_every_phase_can_be_gone_on_from(parent: Outcome, tmp_path: Path) -> None:
+    whole, _ = run(ALL_KINDS, parent)
+    watched, checkpoints = run(ALL_KINDS, parent, checkpoint_seconds=0.0)
+    assert watched.mask_digest == whole.mask_digest
+    assert all(torch.equal(watched.tensors[key], value) for key, value in whole.tensors.items())
+    inside = [checkpoint for checkpoint in checkpoints if checkpoint.state["cursor"]["step"] > 0]
+    assert {checkpoint.state["cursor"]["phase"] for checkpoint in inside} == {0, 1, 2, 3}
+    assert len(inside) >= 15
+    for number, checkpoint in enumerate(inside[::2]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        save_checkpoint(folder, checkpoint)
+        resumed, _ = run(ALL_KINDS, parent, load(folder))
+        assert resumed.mask_digest == whole.mask_digest
+        assert all(torch.equal(resumed.tensors[key], value) for key, value in whole.tensors.items())
+        assert resumed.phases == whole.phases
+        assert resumed.ledger["examples"] == whole.ledger["examples"]
+
+
+def test_without_a_deadline_checkpoints_come_at_the_ends_of_epochs_only(parent: Outcome) -> None:
+    for seconds in (None, 3600.0):
+        _, checkpoints = run(ALL_KINDS, parent, checkpoint_seconds=seconds)
+        assert all(checkpoint.state["cursor"]["step"] == 0 for checkpoint in checkpoints)
+
+
+def test_batch_norm_statistics_of_each_rank_come_back_or_their_mean_on_other_numbers_of_ranks() -> None:
+    task = make_task({"name": "resnet18-small", "image_size": 28})
+    plan = SYNTHESIS.model_copy(update={"batch_size": 8})
+    learner = make_learner(task, DATA, plan, num_classes=10, seed=5, parent=None)
+    name, buffer = next((n, b) for n, b in learner.model.named_buffers() if n.endswith("running_mean"))
+    own = {key: parts + 1.0 for key, parts in learner.rank_buffers().items()}
+    learner.load_rank_buffers(own)
+    assert torch.equal(buffer, own[name][0])
+    learner.load_rank_buffers({name: torch.stack([torch.full_like(buffer, 1.0), torch.full_like(buffer, 4.0)])})
+    assert torch.equal(buffer, torch.full_like(buffer, 2.5))
 
 
 def test_a_checkpoint_with_other_masks_is_refused(parent: Outcome) -> None:
