@@ -15,8 +15,9 @@ pytestmark = [
 
 
 def test_an_update_survives_the_loss_of_worker_driver_and_cluster_bit_by_bit(tmp_path: Path) -> None:
-    rows = run_matrix(len(VICTIMS), seed=1, out=tmp_path, console=Console(quiet=True))
+    # This seed kills between 57 and 67 % of the undisturbed time: a run that is faster than that one is still there.
+    rows = run_matrix(len(VICTIMS), seed=3, out=tmp_path, console=Console(quiet=True))
     assert [row["victim"] for row in rows] == list(VICTIMS)
-    assert [row["killed"] for row in rows] == [True] * len(VICTIMS)
     assert [row for row in rows if is_loss(row)] == []
+    assert [row["killed"] for row in rows] == [True] * len(VICTIMS)
     assert any(row["attempts"] > 1 for row in rows)
