@@ -10,6 +10,7 @@ The whole of it, as every rank runs it::
         for each epoch of the phase:
             train on the phase's data; evaluate on validation; checkpoint
         prune-*  one-shot: keep the round, or restore the snapshot and halve the pruning ratio; next round or phase
+            a phase that ruined the model ends the update: rejected
     judge at the gate; evaluate on test if it passed
 
 Every rank holds the same masks and weights at all times. A position in this program is a :class:`Cursor`, so a run can
@@ -40,7 +41,7 @@ from raygp.sparse import (
     verify_masks,
 )
 from raygp.update.examples import choose_examples
-from raygp.update.gate import Verdict, judge
+from raygp.update.gate import Verdict, collapsed, judge
 from raygp.update.learner import Learner, Step, metric_values
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
 from raygp.update.rounds import Next, after_round, round_density
@@ -200,6 +201,8 @@ class Update:
                 self._enter(phase)
             self._train(phase)
             self._leave_round(phase)
+            if diverged := self._diverged():
+                return self._outcome(diverged)
         return self._outcome()
 
     # -- phases ---------------------------------------------------------------------------------------------------
@@ -243,6 +246,13 @@ class Update:
 
     def _prune(self, phase: PrunePhase, density: float) -> None:
         removed = prune(self.masks, density, self.plan.distribution, self.learner.optimizer, self._bounds)
+        for layer in self.masks.layers:
+            if removed[layer.name] and not bool(self.masks.mask(layer).any()):
+                raise TrainingError(
+                    f"{phase.kind} to density {density:.3g} leaves layer {layer.name} none of its "
+                    f"{self.masks.mask(layer).numel():,} connections: raise plan.density, or try another "
+                    f"plan.distribution than {self.plan.distribution}"
+                )
         count = sum(removed.values())
         self.state.records[-1].pruned += count
         self.state.cursor.pruned_in_round += count
@@ -323,6 +333,23 @@ class Update:
         record.density_after, record.val_accuracy = self.masks.density, self.state.val_accuracy
         if follows is Next.PHASE:
             cursor.phase, cursor.round = cursor.phase + 1, 0
+
+    def _diverged(self) -> Verdict | None:
+        """The refusal of a candidate that a finished phase has ruined: the phases after it would be wasted."""
+        cursor, record = self.state.cursor, self.state.records[-1]
+        # Training on the arrival alone may forget the rest, which replay brings back.
+        if cursor.round > 0 or record.epochs == 0 or record.kind == "grow-new":
+            return None
+        earlier = [other.val_accuracy for other in self.state.records[:-1]]
+        best = max(self.state.parent_val_accuracy or 0.0, cursor.best, *earlier)
+        if not collapsed(record.val_accuracy, best, lambda: self.learner.guessing("val")):
+            return None
+        where = f"phase {cursor.phase} of {len(self.plan.phases)} ({record.kind})"
+        return Verdict(
+            False,
+            f"rejected: {where} diverged, validation {record.val_accuracy:.2%} after {best:.2%}: try a lower plan.lr, "
+            "or plan.clip_norm=1",
+        )
 
     def _before_step(self, phase: GrowPhase | PrunePhase, done: float) -> None:
         self.learner.set_lr(learning_rate(phase, self.plan.lr_of(phase), done))
@@ -436,11 +463,12 @@ class Update:
             self.learner.ledger.to_dict() if step is None else None,
         )
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self, refusal: Verdict | None = None) -> Outcome:
         self._charge_seconds()
         scores = self.learner.scores("val")
         val_accuracy = metric_values(scores)[0]
-        verdict = judge(val_accuracy, self.state.parent_val_accuracy, self.gate_tolerance)
+        guessing = 0.0 if self.has_parent else self.learner.guessing("val")
+        verdict = refusal or judge(val_accuracy, self.state.parent_val_accuracy, self.gate_tolerance, guessing)
         by_arrival = {
             name: metric_values(scores[rows])[0]
             for name, rows in self.data.groups("val").items()

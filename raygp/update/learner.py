@@ -260,6 +260,17 @@ class Learner:
         for name, parts in stacked.items():
             buffers[name].copy_(parts[self.rank] if len(parts) == self.world_size else parts.mean(dim=0))
 
+    def guessing(self, split: Split) -> float:
+        """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where
+        targets are sequences or there is no row."""
+        if self.task.ragged:
+            return 0.0
+        counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
+        for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
+            counts += torch.bincount(batch.targets, minlength=len(counts))
+        counts = self._sum(counts)
+        return float(counts.max() / counts.sum().clamp(min=1.0))
+
     def set_lr(self, lr: float) -> None:
         """Give every parameter the learning rate ``lr``."""
         for group in self.optimizer.param_groups:

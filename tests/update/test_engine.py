@@ -1,15 +1,18 @@
 """Phases: what they do to masks, weights and optimizer state, and what they write down."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from raygp.errors import TrainingError
 from raygp.sparse import state_tensors
+from raygp.tasks import make_task
 from raygp.update.candidate import add_output_rows, make_learner
 from raygp.update.engine import Outcome, Update, learning_rate
 from raygp.update.examples import choose_examples
-from raygp.update.gate import judge
+from raygp.update.gate import collapsed, judge
 from raygp.update.learner import Learner
 from raygp.update.plan import GrowPhase, Plan, PrunePhase, SelectionSettings
 from raygp.update.rounds import Next, after_round
@@ -25,6 +28,21 @@ OPTIMIZERS = {
 @pytest.fixture(scope="module")
 def parent() -> Outcome:
     return run(SYNTHESIS, None)[0]
+
+
+def learnt(plan: Plan, parent: Outcome | None) -> Outcome:
+    """The outcome without augmentation: shifted noise cannot be learnt."""
+    task = make_task({"name": "lenet-300-100"})
+    learner = make_learner(task, DATA, plan, num_classes=10, seed=5, parent=parent.tensors if parent else None)
+    return Update(plan, learner, DATA, seed=5, has_parent=parent is not None, gate_tolerance=1.0).run()
+
+
+@pytest.fixture(scope="module")
+def good_parent() -> Outcome:
+    phase = {"kind": "prune-permanent", "gradual": True, "epochs": 12}
+    outcome = learnt(Plan.model_validate({"phases": [phase], "batch_size": 16, "lr": 0.05}), None)
+    assert outcome.val_accuracy > 0.7
+    return outcome
 
 
 def learner_of(plan: Plan, parent: Outcome) -> Learner:
@@ -80,7 +98,7 @@ def test_a_recoverable_round_that_loses_too_much_is_undone_bit_for_bit(
     accuracies = iter([1.0, 0.0])
     accuracy = learner.accuracy
     monkeypatch.setattr(learner, "accuracy", lambda split: next(accuracies, None) or accuracy(split))
-    monkeypatch.setattr(update, "_outcome", lambda: None)
+    monkeypatch.setattr(update, "_outcome", lambda *refusal: None)
     update.run()
     after = update._pack()
     assert update.state.records[0].restored > 0 and update.state.records[0].pruned == 0
@@ -109,6 +127,47 @@ def test_a_loss_that_is_not_finite_names_the_epoch(parent: Outcome) -> None:
         run(plan, parent)
 
 
+def test_a_phase_that_ruins_the_model_ends_the_update(good_parent: Outcome) -> None:
+    phases = [
+        {"kind": "grow-all", "lr": 20.0, "epochs": 2, "schedule": "constant"},
+        {"kind": "prune-permanent", "gradual": True, "epochs": 1},
+    ]
+    plan = Plan.model_validate({"phases": phases, "lr": 0.02, "batch_size": 16, "clip_norm": 1.0})
+    outcome = learnt(plan, good_parent)
+    assert not outcome.verdict.promoted and outcome.test_accuracy is None
+    assert re.match(
+        r"rejected: phase 1 of 2 \(grow-all\) diverged, validation \d+\.\d+% after \d+\.\d+%: try a lower plan.lr, or",
+        outcome.verdict.reason,
+    )
+    assert [phase["kind"] for phase in outcome.phases] == ["grow-all"]
+
+
+def test_forgetting_by_training_on_the_arrival_alone_is_not_divergence(good_parent: Outcome) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "grow-new", "lr": 20.0, "epochs": 1}, {"kind": "grow-all", "epochs": 1}],
+         "lr": 0.02, "batch_size": 16, "clip_norm": 1.0}
+    )  # fmt: skip
+    outcome = learnt(plan, good_parent)
+    assert collapsed(outcome.phases[0]["val_accuracy"], good_parent.val_accuracy, lambda: 0.15)
+    assert outcome.phases[1]["epochs"] == 1
+
+
+def test_a_layer_that_pruning_would_empty_is_named(parent: Outcome) -> None:
+    plan = Plan.model_validate(
+        {"phases": [{"kind": "prune-permanent", "gradual": True, "epochs": 1}], "density": 0.0003, "batch_size": 16}
+    )
+    wanted = r"prune-permanent to density 0\.\S+ leaves layer \S+ none of its [\d,]+ connections: raise plan.density"
+    with pytest.raises(TrainingError, match=wanted):
+        run(plan, parent)
+
+
+def test_guessing_is_the_share_of_the_most_frequent_class(parent: Outcome) -> None:
+    learner = learner_of(SYNTHESIS, parent)
+    targets = DATA.held_out["val"].targets
+    assert isinstance(targets, torch.Tensor)
+    assert learner.guessing("val") == int(targets.bincount().max()) / len(targets)
+
+
 def test_a_phase_stops_early_when_validation_does_not_improve(parent: Outcome) -> None:
     phase = {"kind": "grow-all", "epochs": 9, "schedule": "constant", "patience": 2, "lr": 1e-9, "alpha": 0.0}
     outcome, _ = run(Plan.model_validate({"phases": [phase], "batch_size": 16}), parent)
@@ -132,6 +191,28 @@ def test_the_gate() -> None:
     assert judge(0.898, 0.9, 0.002).promoted
     assert not judge(0.8979, 0.9, 0.002).promoted
     assert judge(0.8979, 0.9, 0.002).reason == "rejected: validation 89.79%, parent 90.00%, tolerance 0.20%"
+
+
+def test_a_first_version_must_be_better_than_guessing() -> None:
+    assert judge(0.13, None, 0.0, guessing=0.12).promoted
+    refused = judge(0.12, None, 0.0, guessing=0.12)
+    assert not refused.promoted
+    assert refused.reason.startswith(
+        "rejected: validation 12.00% is no better than always answering with the most frequent class (12.00%): try"
+    )
+    assert judge(0.0, None, 0.0).promoted, "no validation rows"
+    assert judge(0.97, None, 0.0, guessing=0.97).promoted, "nearly all rows are of one class"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "best", "guessing", "ruined"),
+    [(0.1, 0.9, 0.1, True), (0.17, 0.9, 0.1, True), (0.19, 0.9, 0.1, False), (0.05, 0.12, 0.05, False),
+     (0.5, 0.9, 0.5, True), (0.7, 0.9, 0.7, True), (0.85, 0.9, 0.85, False), (0.0, 0.5, 0.0, True)],
+)  # fmt: skip
+def test_a_collapse_loses_nine_tenths_of_what_was_above_guessing(
+    accuracy: float, best: float, guessing: float, ruined: bool
+) -> None:
+    assert collapsed(accuracy, best, lambda: guessing) is ruined
 
 
 @pytest.mark.parametrize(
