@@ -148,7 +148,11 @@ def disturb(number: int, seed: int, template: Path, reference: dict[str, Any], o
     moment = part * reference["seconds"]
     while time.monotonic() - begun < moment and command.process.poll() is None:
         time.sleep(0.05)
-    killed = command.process.poll() is None and command.kill(victim)
+    # A worker is waited for if there is none yet.
+    killed = False
+    while not killed and command.process.poll() is None:
+        killed = command.kill(victim)
+        time.sleep(0.1)
     lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
     where = " ".join(lines[-1]) if lines else "before the first epoch"
     attempts, code = 1, command.wait()

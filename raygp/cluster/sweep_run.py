@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,12 @@ from typing import Any
 import ray
 import ray.train
 from ray import tune
+from ray._raylet import PlacementGroupID
 from ray.train import ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raygp.cluster.board import Board
 from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, run_storage, scaling
@@ -286,6 +289,7 @@ class _Lines(tune.Callback):
             state = f"validation {result['val_accuracy']:.2%}, {active}, {_spent(result):,.0f} examples"
         else:
             state = f"stopped after {result.get('epochs', 0)} epochs at {result.get('val_accuracy', 0.0):.2%}"
+            _free(result.get("placement_group"))
         self._line(trials, trial, state)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -299,6 +303,17 @@ class _Lines(tune.Callback):
     def _line(self, trials: list[Any], trial: Any, state: str) -> None:
         ended = sum(other.is_finished() or other is trial for other in trials)
         _watch.show(f"{_watch.title}  trial {ended}/{_watch.expected}  {describe(trial.config)}: {state}")
+
+
+def _free(group: str | None) -> None:
+    """Give back the resources of a trial that was stopped.
+
+    Ray Train's own cleaner asks the state API, which needs a dashboard and does not know which of several clusters on a
+    machine is meant: then it never does, and later trials wait for room that is not there.
+    """
+    if group:
+        with contextlib.suppress(ray.exceptions.RayError, ValueError):
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
 
 
 def _spent(result: Mapping[str, Any]) -> float:

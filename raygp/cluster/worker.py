@@ -15,6 +15,7 @@ import ray
 import ray.train
 import ray.train.collective
 import ray.train.torch
+import ray.util
 import torch
 
 from raygp.cluster.board import Failure
@@ -204,4 +205,5 @@ def _report(rank: int, scratch: Path, save: Callable[[Path], None], metrics: dic
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch)))
             save(folder)
             checkpoint = ray.train.Checkpoint.from_directory(folder)
-        ray.train.report(metrics, checkpoint=checkpoint)
+        group = ray.util.get_current_placement_group()
+        ray.train.report({**metrics, "placement_group": group.id.hex() if group else ""}, checkpoint=checkpoint)
