@@ -18,7 +18,7 @@ import torch
 
 from raygp.data.batches import Split
 from raygp.data.catalog import Catalog, ShardRef
-from raygp.data.reading import Decoded, as_objects, read_examples
+from raygp.data.reading import Decoded, as_objects, read_rows
 from raygp.data.resident import Examples, ResidentData
 from raygp.tasks.protocol import Task
 
@@ -32,7 +32,8 @@ def examples_dataset(catalog: Catalog, task: Task, pieces: list[dict[str, Any]])
     Args:
         catalog: the update's shards.
         task: whose ``decode`` runs in the tasks.
-        pieces: each ``{"split", "shard" (its number in the split), "rows" (which of its rows, in order)}``.
+        pieces: each ``{"split", "shard" (its number in the split, or that of each row's), "rows" (which of its rows, in
+            order)}``.
     """
     dataset = ray.data.from_items(pieces, override_num_blocks=len(pieces))
     return dataset.map_batches(
@@ -111,8 +112,9 @@ def _whole(split: str, number: int, ref: ShardRef, rows_a_piece: int = 4096) -> 
 def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -> Iterator[Decoded]:
     """A Ray task: one piece, as a stream of decoded blocks."""
     for split, number, rows in zip(batch["split"], batch["shard"], batch["rows"], strict=True):
-        ref = refs_of(catalog, str(split))[int(number)]
-        for block in read_examples(catalog, ref, task, np.asarray(rows, dtype=np.int64)):
+        rows = np.asarray(rows, dtype=np.int64)
+        numbers = np.broadcast_to(np.asarray(number, dtype=np.int64), rows.shape)
+        for block in read_rows(catalog, refs_of(catalog, str(split)), task, numbers, rows):
             if task.ragged:
                 # Arrow has no column for arrays of several shapes that every batch format can read back.
                 block |= {name: as_objects([pack_array(a) for a in block[name]]) for name in ("inputs", "targets")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -32,24 +32,46 @@ def read_examples(catalog: Catalog, ref: ShardRef, task: Task, rows: np.ndarray 
         InputError: the shard does not match its manifest, a sample cannot be decoded, or a label is outside the
             vocabulary; the message names shard, row and key.
     """
-    table = read_shard(catalog.location, ref.arrival, ref.shard)
     rows = np.arange(ref.shard.rows) if rows is None else rows
+    return read_rows(catalog, (ref,), task, np.zeros_like(rows), rows)
+
+
+def read_rows(
+    catalog: Catalog, refs: Sequence[ShardRef], task: Task, numbers: np.ndarray, rows: np.ndarray
+) -> Iterator[Decoded]:
+    """Decode rows of several shards, in pieces of a few hundred. Each shard is read once and held until the end.
+
+    Args:
+        catalog: whose storage and vocabulary are used.
+        refs: shards.
+        task: whose ``decode`` is used.
+        numbers: which of ``refs`` each row lies in, int64, shape (N,).
+        rows: which of its rows, int64, shape (N,), in the order wanted.
+
+    Raises:
+        InputError: see :func:`read_examples`.
+    """
+    tables = {}
+    for number in np.unique(numbers).tolist():
+        table = read_shard(catalog.location, refs[number].arrival, refs[number].shard)
+        tables[number] = [table.column(name) for name in ("sample", "label", "key")]
+    firsts = np.array([ref.first for ref in refs], dtype=np.int64)
     class_ids = {label: i for i, label in enumerate(catalog.classes)}
-    samples, labels, keys = (table.column(name) for name in ("sample", "label", "key"))
     for start in range(0, len(rows), _CHUNK_ROWS):
-        chosen = rows[start : start + _CHUNK_ROWS]
+        shards, chosen = numbers[start : start + _CHUNK_ROWS], rows[start : start + _CHUNK_ROWS]
         inputs, targets = [], []
-        for row in chosen.tolist():
+        for number, row in zip(shards.tolist(), chosen.tolist(), strict=True):
+            samples, labels, keys = tables[number]
             try:
                 targets.append(task.target(labels[row].as_py(), class_ids))
                 inputs.append(task.decode(samples[row].as_py()))
             except KeyError as error:
-                place = _place(ref, row, keys[row].as_py())
+                place = _place(refs[number], row, keys[row].as_py())
                 raise InputError(f"{place}: label '{error.args[0]}' is not in the vocabulary") from error
             except ValueError as error:
-                raise InputError(f"{_place(ref, row, keys[row].as_py())}: {error}") from error
+                raise InputError(f"{_place(refs[number], row, keys[row].as_py())}: {error}") from error
         column = as_objects if task.ragged else np.stack
-        yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen.astype(np.int64) + ref.first}
+        yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen + firsts[shards]}
 
 
 def as_objects(arrays: list[np.ndarray]) -> np.ndarray:

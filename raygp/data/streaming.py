@@ -1,8 +1,15 @@
 """Training data that do not fit in memory: every epoch streams the shards through Ray Data again.
 
-The epoch's sequence is fixed by its seed alone: shards in a permuted order, the rows of each permuted. A rank reads its
-contiguous part of that sequence (a shard on the border is read by both neighbours) and mixes neighbours in a shuffle
-buffer. Storage sees whole, sequential reads.
+The epoch's global batches follow from its seed alone, whatever the number of workers: shards in a permuted order, the
+rows of each permuted, give one sequence. It is cut into windows of some shards; a window of K batches of B rows is read
+as a table of B lines of K rows, whose columns are the batches: each has a row of every stretch of the window. A rank's
+slice of the window's batches is then a run of lines, that is of shards, and one task reads it.
+
+Storage sees whole, sequential reads of shards. A shard in which a window or a rank's run ends is read by both
+neighbours: with V windows and W ranks at most V * W - 1 reads more than there are shards. A window has the rows of
+``shuffle_shards`` shards at least, so this is at most W / ``shuffle_shards`` of the data (two ranks: a quarter; one: an
+eighth), and more only where the whole data have fewer shards than that. A row is decoded once. A task holds the shards
+of its run as they are stored.
 """
 
 from __future__ import annotations
@@ -12,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import ray.data
 import torch
 
 from raygp.data.batches import Batch, Split
@@ -29,7 +35,9 @@ class StreamingData:
     catalog: Catalog
     task: Task
     shuffle_rows: int = 4096
-    """Rows of the shuffle buffer of each worker."""
+    """Rows of a window at least: batches draw on so many."""
+    shuffle_shards: int = 8
+    """Mean shards of a window at least."""
 
     @property
     def old_rows(self) -> int:
@@ -52,20 +60,15 @@ class StreamingData:
     def epoch(
         self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int, first_step: int = 0
     ) -> Iterator[Batch]:
-        """See :class:`raygp.data.batches.TrainingData`. What is left out is read all the same: the shuffle buffer's
-        order follows from all that went through it."""
+        """See :class:`raygp.data.batches.TrainingData`. Of what is left out, nothing is decoded."""
         batch_size = min(batch_size, len(ids))
         steps = len(ids) // max(1, batch_size)
-        sequence = shuffled_pieces(self.catalog.train, ids, seed)
-        # Ranks whose slice of the global batch is larger get a longer part of the sequence.
+        sequence = shuffled_sequence(self.catalog.train, ids, seed)
         part = slice_of_rank(batch_size, rank, world_size)
-        mine = _cut(sequence, steps * part.start, steps * part.stop)
-        rows = part.stop - part.start
-        buffer = min(self.shuffle_rows, max(rows, steps * rows))
-        batches = self._batches(mine, rows, local_shuffle_buffer_size=buffer, local_shuffle_seed=seed % 2**32)
-        for step, batch in zip(range(steps), batches, strict=False):
-            if step >= first_step:
-                yield Batch(batch["inputs"], batch["targets"], batch["ids"].numpy(), part.start, step)
+        window = max(self.shuffle_rows, self.shuffle_shards * sequence.mean_rows)
+        pieces = window_pieces(sequence, batch_size, steps, window, part, first_step)
+        for step, batch in enumerate(self._batches(pieces, part.stop - part.start), first_step):
+            yield Batch(batch["inputs"], batch["targets"], batch["ids"].numpy(), part.start, step)
 
     def scan(self, ids: np.ndarray, batch_size: int, rank: int, world_size: int) -> Iterator[Batch]:
         """See :class:`raygp.data.batches.TrainingData`."""
@@ -88,23 +91,62 @@ class StreamingData:
             yield Batch(batch["inputs"], batch["targets"], batch["ids"].numpy(), offset, step)
             offset += len(batch["targets"])
 
-    def _batches(self, pieces: list[dict[str, Any]], rows: int, **shuffle: Any) -> Iterator[dict[str, torch.Tensor]]:
+    def _batches(self, pieces: list[dict[str, Any]], rows: int) -> Iterator[dict[str, torch.Tensor]]:
         if not pieces:
             return iter(())
         dataset = examples_dataset(self.catalog, self.task, pieces)
-        ray.data.DataContext.get_current().execution_options.preserve_order = True
-        return iter(dataset.iter_torch_batches(batch_size=rows, prefetch_batches=4, **shuffle))
+        dataset.context.execution_options.preserve_order = True
+        return iter(dataset.iter_torch_batches(batch_size=rows, prefetch_batches=4))
 
 
-def shuffled_pieces(refs: tuple[ShardRef, ...], ids: np.ndarray, seed: int) -> list[dict[str, Any]]:
-    """The epoch's sequence: wanted rows of each shard, shards and rows permuted by ``seed``."""
+@dataclass(frozen=True)
+class Sequence:
+    """Training examples in the order in which an epoch draws on them."""
+
+    shards: np.ndarray
+    """Number of each one's shard, int64, shape (N,)."""
+    rows: np.ndarray
+    """Its row within that, int64, shape (N,)."""
+
+    @property
+    def mean_rows(self) -> int:
+        """Rows a shard, those that are wanted; rounded up."""
+        return -(-len(self.rows) // max(1, len(np.unique(self.shards))))
+
+
+def shuffled_sequence(refs: tuple[ShardRef, ...], ids: np.ndarray, seed: int) -> Sequence:
+    """The wanted rows of each shard, shards and rows permuted by ``seed``."""
     pieces = _rows_by_shard(refs, np.sort(ids))
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(pieces))
-    return [
-        {"split": TRAIN, "shard": pieces[i][0], "rows": np.random.default_rng([seed, i]).permutation(pieces[i][1])}
-        for i in order.tolist()
-    ]
+    order = np.random.default_rng(seed).permutation(len(pieces)).tolist()
+    numbers = np.repeat([pieces[i][0] for i in order], [len(pieces[i][1]) for i in order])
+    rows = [np.random.default_rng([seed, i]).permutation(pieces[i][1]) for i in order]
+    return Sequence(numbers, np.concatenate(rows) if rows else np.empty(0, dtype=np.int64))
+
+
+def window_pieces(
+    sequence: Sequence, batch_size: int, steps: int, window: int, part: slice, first_step: int
+) -> list[dict[str, Any]]:
+    """A rank's rows of an epoch, batch after batch, in one piece a window.
+
+    Args:
+        sequence: of the epoch, ``batch_size * steps`` rows at least.
+        batch_size: rows of a global batch.
+        steps: batches of the epoch.
+        window: rows of a window at least, unless the epoch has fewer; below twice as many.
+        part: the rank's slice of each batch.
+        first_step: batches before it are left out.
+    """
+    windows = max(1, steps * batch_size // max(1, window))
+    pieces = []
+    for number in range(windows):
+        first, stop = steps * number // windows, steps * (number + 1) // windows
+        if stop <= first_step:
+            continue
+        # Lines are stretches of the sequence, columns are batches.
+        places = np.arange(first * batch_size, stop * batch_size).reshape(batch_size, stop - first)
+        chosen = places[part, max(0, first_step - first) :].T.reshape(-1)
+        pieces.append({"split": TRAIN, "shard": sequence.shards[chosen], "rows": sequence.rows[chosen]})
+    return pieces
 
 
 def _rows_by_shard(refs: tuple[ShardRef, ...], ids: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -115,15 +157,3 @@ def _rows_by_shard(refs: tuple[ShardRef, ...], ids: np.ndarray) -> list[tuple[in
         if stop > start:
             found.append((number, ids[start:stop] - ref.first))
     return found
-
-
-def _cut(pieces: list[dict[str, Any]], start: int, stop: int) -> list[dict[str, Any]]:
-    """The rows ``start:stop`` of a sequence of pieces."""
-    cut, position = [], 0
-    for piece in pieces:
-        rows = piece["rows"]
-        low, high = max(start - position, 0), min(stop - position, len(rows))
-        if low < high:
-            cut.append({**piece, "rows": rows[low:high]})
-        position += len(rows)
-    return cut

@@ -107,7 +107,7 @@ def test_a_disk_that_stays_full_ends_the_run_and_its_space_lets_it_go_on(small_d
         fill(small_disk)
 
     out = io.StringIO()
-    with meanwhile(disturb), pytest.raises(RaygpError, match="the disk is full.*: free some space") as error:
+    with meanwhile(disturb), pytest.raises(RaygpError, match=r"the disk is full.*: free some space") as error:
         app.update(Console(file=out, width=160), location, SETTINGS)
     assert error.value.exit_code == 1 and "\n" not in str(error.value)
     assert read_head(location) is None

@@ -64,6 +64,24 @@ def test_streamed_epochs_use_each_wanted_row_at_most_once_and_share_them_out(str
     assert set(ids) <= set(wanted)
 
 
+def test_streamed_batches_are_the_same_for_any_number_of_workers_and_from_any_step(streaming: StreamingData) -> None:
+    wanted = np.arange(10, 200)
+
+    def batches(workers: int, first_step: int = 0) -> list[list[int]]:
+        steps: dict[int, list[int]] = {}
+        for rank in range(workers):
+            for batch in streaming.epoch(wanted, 16, 7, rank, workers, first_step):
+                assert batch.offset == len(steps.setdefault(batch.step, []))
+                steps[batch.step] += batch.ids.tolist()
+        assert list(steps) == list(range(first_step, 190 // 16))
+        return list(steps.values())
+
+    alone = batches(1)
+    assert batches(2) == batches(3) == alone
+    for first_step in (1, 5, 10):
+        assert batches(2, first_step) == alone[first_step:]
+
+
 def test_streamed_order_is_new_for_a_new_seed_and_the_same_for_the_same(streaming: StreamingData) -> None:
     def order(seed: int) -> list[int]:
         return np.concatenate([b.ids for b in streaming.epoch(np.arange(120), 16, seed, 0, 1)]).tolist()
