@@ -1,18 +1,25 @@
 """The checkpoints of a Train run in storage: written by raygp itself, and found again whatever became of Ray's index.
 
 Ray Train would upload inside ``report``: an upload that fails there costs the workers their common step, and with it
-the run. Its index, one file in the run's folder, is written in place: a full disk or a kill at the wrong moment leaves
-it empty, and Ray then refuses the run.
+the run. Its index of them, one file in the run's folder, is written in place by the controller, whose failure ends the
+run; a full disk or a kill at the wrong moment leaves it empty, and Ray then refuses to go on. So the index is written
+through :class:`_RunFiles`, and not relied on.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow
+import pyarrow.fs
 import ray.train
+from fsspec.implementations.local import LocalFileSystem
 
 from raygp.errors import RaygpError, TrainingError
 from raygp.store import Location
@@ -90,6 +97,41 @@ def drop_damaged_index(location: Location, run: str) -> None:
         location.delete(f"{run}/{_INDEX}")
 
 
+def train_storage(location: Location, folder: str) -> dict[str, Any]:
+    """``storage_path`` and ``storage_filesystem`` for Train runs below ``folder``."""
+    base = str(location.local_path()) if location.is_local else location.filesystem()[1]
+    return {"storage_path": f"{base}/{folder}", "storage_filesystem": pyarrow.fs.PyFileSystem(_RunFiles(location))}
+
+
+class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
+    """The root's file system for Ray Train, but that the index is written whole or not at all."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__(LocalFileSystem() if location.is_local else location.filesystem()[0])
+        self._location = location
+
+    def open_output_stream(self, path: str, metadata: Any) -> Any:
+        """Called by pyarrow."""
+        if not path.endswith(f"/{_INDEX}"):
+            return super().open_output_stream(path, metadata)
+        return pyarrow.PythonFile(_Index(self._location, _relative(self._location, path)), mode="w")
+
+
+class _Index(io.BytesIO):
+    """Is stored when it is closed. If that fails the last one stays: a checkpoint it does not know is found all the
+    same, and one it knows that is gone makes it void."""
+
+    def __init__(self, location: Location, path: str) -> None:
+        super().__init__()
+        self._location, self._path = location, path
+
+    def close(self) -> None:
+        if not self.closed:
+            with contextlib.suppress(RaygpError):
+                self._location.write_bytes(self._path, self.getvalue())
+        super().close()
+
+
 def _read(location: Location, folder: str) -> Checkpoint | Outcome:
     with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
         copy = Path(scratch, folder.split("/")[-1])
@@ -101,13 +143,16 @@ def _read(location: Location, folder: str) -> Checkpoint | Outcome:
 
 def _run_folder(location: Location) -> str:
     """The folder of the run that this worker belongs to, relative to the root."""
-    path: str = ray.train.get_context().get_storage().experiment_fs_path
+    return _relative(location, ray.train.get_context().get_storage().experiment_fs_path)
+
+
+def _relative(location: Location, path: str) -> str:
+    """A path of the root's file system, relative to the root."""
     base = str(location.local_path()) if location.is_local else location.filesystem()[1].rstrip("/")
     return path.removeprefix(base).strip("/")
 
 
 def _forget(location: Location, folder: str) -> None:
-    try:
+    # What failed the upload may fail this too; half a checkpoint is never gone on from.
+    with contextlib.suppress(RaygpError):
         location.delete(folder, recursive=True)
-    except RaygpError:
-        return  # What failed the upload fails this too; half a checkpoint is never read.

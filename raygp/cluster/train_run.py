@@ -14,7 +14,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
-from raygp.cluster.run_files import drop_damaged_index
+from raygp.cluster.run_files import drop_damaged_index, train_storage
 from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
@@ -75,7 +75,7 @@ def make_run(
     drop_damaged_index(location, f"{folder}/{name}")
     return RunConfig(
         name=name,
-        **run_storage(location, folder),
+        **train_storage(location, folder),
         checkpoint_config=CheckpointConfig(num_to_keep=2),
         failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
         callbacks=callbacks,
