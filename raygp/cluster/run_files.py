@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow
 import pyarrow.fs
 import ray.train
+import ray.train.collective
 from fsspec.implementations.local import LocalFileSystem
 
 from raygp.errors import RaygpError, TrainingError
@@ -58,28 +59,32 @@ def store_checkpoint(location: Location, save: Callable[[Path], None]) -> ray.tr
 
 
 def last_checkpoint(location: Location) -> Checkpoint | Outcome | None:
-    """What this run goes on from: the checkpoint that Ray knows as the last, or the youngest in its folder that can be
-    read if it knows none or that one is damaged. None: there is none.
+    """What this run goes on from: the youngest checkpoint in its folder that is whole; None if there is none.
+
+    Rank 0 looks, so that all ranks go on from the same.
 
     Raises:
-        TrainingError: there are checkpoints that were reported, and none can be read.
+        RaygpError: storage cannot be read.
     """
-    known, damaged = ray.train.get_checkpoint(), None
-    if known is not None:
+    run, found, name, failure = _run_folder(location), None, None, None
+    if ray.train.get_context().get_world_rank() == 0:
         try:
-            with known.as_directory() as folder:
-                return load(Path(folder))
-        except TrainingError as error:
-            damaged = error
-    run = _run_folder(location)
+            name, found = _youngest(location, run)
+        except RaygpError as error:
+            failure = str(error)
+    name, failure = ray.train.collective.broadcast_from_rank_zero((name, failure))
+    if failure:
+        raise RaygpError(failure)
+    return found if found is not None or name is None else _read(location, f"{run}/{name}")
+
+
+def _youngest(location: Location, run: str) -> tuple[str | None, Checkpoint | Outcome | None]:
     for name in reversed([name for name in location.list(run) if name.startswith(_PREFIX)]):
         try:
-            return _read(location, f"{run}/{name}")
+            return name, _read(location, f"{run}/{name}")
         except TrainingError:
-            continue  # Its upload was cut off, or it is the damaged one.
-    if damaged is not None:
-        raise damaged
-    return None
+            continue  # Its upload was cut off.
+    return None, None
 
 
 def drop_damaged_index(location: Location, run: str) -> None:
