@@ -14,6 +14,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
+from raygp.cluster.run_files import drop_damaged_index, train_storage
 from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
@@ -71,9 +72,10 @@ def make_run(
     location: Location, folder: str, name: str, max_failures: int, callbacks: list[Any] | None = None
 ) -> RunConfig:
     """A Train run that keeps its checkpoints in ``folder/name`` under the root, and goes on from them."""
+    drop_damaged_index(location, f"{folder}/{name}")
     return RunConfig(
         name=name,
-        **run_storage(location, folder),
+        **train_storage(location, folder),
         checkpoint_config=CheckpointConfig(num_to_keep=2),
         failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
         callbacks=callbacks,
@@ -165,5 +167,7 @@ def _cause(error: Exception) -> str:
     failures = getattr(error, "worker_failures", None) or {}
     inner: Any = next(iter(failures.values()), None) or getattr(error, "controller_failure", None) or error
     inner = getattr(inner, "base_exc", None) or getattr(inner, "_base_exc", None) or inner
+    if "No space left on device" in str(inner):
+        return "the disk is full: free some space and run the same command again to go on"
     lines = [line for line in str(inner).splitlines() if line.strip()]
     return f"{type(inner).__name__}: {lines[-1].strip() if lines else 'no message'} (-v shows Ray's logs)"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,20 @@ import ray.train.collective
 import ray.train.torch
 import ray.util
 import torch
+from ray.train import CheckpointUploadMode
 
 from raygp.cluster.board import Failure
+from raygp.cluster.run_files import last_checkpoint, store_checkpoint
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
 from raygp.data.pipeline import collect
 from raygp.data.streaming import StreamingData
 from raygp.errors import RaygpError, StoppedError
 from raygp.sparse import MaskDisagreement
-from raygp.store import read_tensors
+from raygp.store import Location, read_tensors
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
-from raygp.update.checkpoints import load, save_checkpoint, save_outcome
+from raygp.update.checkpoints import save_checkpoint, save_outcome
 from raygp.update.engine import Observer, Outcome, Progress, Silent, Update
 from raygp.update.job import UpdateJob
 from raygp.update.shared import SharedWork
@@ -83,27 +84,28 @@ def _failing_on(board: Any) -> Iterator[None]:
 
 
 def _run(worker: WorkerConfig) -> None:
-    done = _last_checkpoint()
+    location = worker.job.location
+    done = last_checkpoint(location)
     rank = ray.train.get_context().get_world_rank()
     _stop_if_asked(worker.board, rank)
-    with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-        if isinstance(done, Outcome):
-            # The run was over when it was lost: whoever asks again is told again.
-            outcome = done
-        else:
-            update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs))
-            if done is not None:
-                update.resume(done)
-            outcome = update.run()
-        metrics = {
-            "val_accuracy": outcome.val_accuracy,
-            "epochs": sum(phase["epochs"] for phase in outcome.phases),
-            "percent_done": 100.0,
-            "active_connections": outcome.active_connections,
-            "ledger": outcome.ledger,
-            "finished": True,
-        }
-        _report(rank, Path(scratch), lambda folder: save_outcome(folder, outcome), metrics)
+    if isinstance(done, Outcome):
+        # The run was over when it was lost: whoever asks again is told again.
+        outcome = done
+    else:
+        update = _make_update(worker, _Reporter(worker.board, rank, location, worker.job.plan.most_epochs))
+        if done is not None:
+            update.resume(done)
+        outcome = update.run()
+    metrics = {
+        "val_accuracy": outcome.val_accuracy,
+        "epochs": sum(phase["epochs"] for phase in outcome.phases),
+        "percent_done": 100.0,
+        "active_connections": outcome.active_connections,
+        "ledger": outcome.ledger,
+        "finished": True,
+    }
+    if failure := _report(rank, location, lambda folder: save_outcome(folder, outcome), metrics):
+        raise failure
 
 
 def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
@@ -136,14 +138,6 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
     )
 
 
-def _last_checkpoint() -> Checkpoint | Outcome | None:
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        return load(Path(folder))
-
-
 def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     if not worker.splits:
         return StreamingData(catalog, make_task(worker.job.task))
@@ -154,13 +148,15 @@ def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
 class _Reporter:
     """Sends progress to the board (rank 0) and checkpoints to Ray Train (all ranks; rank 0 has the files)."""
 
-    def __init__(self, board: Any, rank: int, scratch: Path, most_epochs: int) -> None:
-        self._board, self._rank, self._scratch, self._most_epochs = board, rank, scratch, most_epochs
+    def __init__(self, board: Any, rank: int, location: Location, most_epochs: int) -> None:
+        self._board, self._rank, self._location, self._most_epochs = board, rank, location, most_epochs
         self._last = 0.0
+        self._progress: Progress | None = None
 
     def progress(self, progress: Progress) -> None:
         """Post it, unless the last one is only just out and the epoch goes on."""
         now = time.monotonic()
+        self._progress = progress
         ends_epoch = progress.step is None or progress.step.step == progress.step.steps
         if self._rank == 0 and (ends_epoch or now - self._last > _SHOW_INTERVAL_S):
             sent = self._board.push.remote(progress)
@@ -170,7 +166,7 @@ class _Reporter:
                 ray.get(sent)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Report it; end here if that was asked for."""
+        """Report it, or warn that it could not be stored; end here if that was asked for."""
         if self._rank == 0:
             checkpoint = make()
             epochs = sum(record["epochs"] for record in checkpoint.state["records"])
@@ -181,7 +177,10 @@ class _Reporter:
                 "ledger": checkpoint.state["ledger"],
                 "finished": False,
             }
-            _report(self._rank, self._scratch, lambda folder: save_checkpoint(folder, checkpoint), metrics)
+            failure = _report(self._rank, self._location, lambda folder: save_checkpoint(folder, checkpoint), metrics)
+            if failure and self._progress:
+                notice = f"warning: no checkpoint ({failure}); going on, the next one is tried again"
+                ray.get(self._board.push.remote(replace(self._progress, notice=notice)))
         else:
             ray.train.report({})
         _stop_if_asked(self._board, self._rank)
@@ -198,12 +197,19 @@ def _stop_if_asked(board: Any, rank: int) -> None:
         raise StoppedError("stopped on request; run the same command again to go on from its last finished epoch")
 
 
-def _report(rank: int, scratch: Path, save: Callable[[Path], None], metrics: dict[str, Any]) -> None:
-    with contextlib.ExitStack() as stack:
-        checkpoint = None
-        if rank == 0:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=scratch)))
-            save(folder)
-            checkpoint = ray.train.Checkpoint.from_directory(folder)
-        group = ray.util.get_current_placement_group()
-        ray.train.report({**metrics, "placement_group": group.id.hex() if group else ""}, checkpoint=checkpoint)
+def _report(rank: int, location: Location, save: Callable[[Path], None], metrics: dict[str, Any]) -> RaygpError | None:
+    """Report to Ray Train, on every rank, with a checkpoint from rank 0; what kept it from being stored, if something
+    did: the report then goes without, and Ray's last checkpoint stays the one before."""
+    checkpoint, failure = None, None
+    if rank == 0:
+        try:
+            checkpoint = store_checkpoint(location, save)
+        except RaygpError as error:
+            failure = error
+    group = ray.util.get_current_placement_group()
+    ray.train.report(
+        {**metrics, "placement_group": group.id.hex() if group else ""},
+        checkpoint=checkpoint,
+        checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
+    )
+    return failure

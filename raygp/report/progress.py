@@ -29,6 +29,10 @@ class PhaseLines:
 
     def __call__(self, progress: Progress) -> None:
         """Show one event."""
+        if progress.notice:
+            self._print()
+            self._console.print(Text(f"{self._title}  {progress.notice}"), soft_wrap=True)
+            return
         if progress.phase != self._phase:
             self._end_line()
             self._phase = progress.phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -199,6 +200,8 @@ class Location:
         except NotADirectoryError as error:
             raise InputError(f"{self.root}: a part of the path is a file, not a folder{where}") from error
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise RaygpError(f"{self.root}: the disk is full{where}: free some space and run again") from error
             raise RaygpError(f"{self.root}: storage failed{where}: {_one_line(error)}") from error
         except Exception as error:
             if type(error).__module__.startswith("aiohttp"):

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from raygp.errors import TrainingError
 from raygp.update.engine import Outcome
@@ -17,14 +17,14 @@ _TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write an update in flight."""
-    save_file(checkpoint.tensors, folder / _TENSORS)
+    """Write an update in flight. OSError: the disk is full, or does not let us."""
+    (folder / _TENSORS).write_bytes(save(checkpoint.tensors))
     (folder / _STATE).write_text(json.dumps(checkpoint.state))
 
 
 def save_outcome(folder: Path, outcome: Outcome) -> None:
-    """Write a finished update."""
-    save_file(outcome.tensors, folder / _TENSORS)
+    """Write a finished update. OSError: see :func:`save_checkpoint`."""
+    (folder / _TENSORS).write_bytes(save(outcome.tensors))
     fields = {**asdict(outcome), "tensors": None}
     (folder / _OUTCOME).write_text(json.dumps(fields))
 

@@ -71,6 +71,8 @@ class Progress:
     """At the end of an epoch."""
     ledger: dict[str, float] | None = None
     """What the update has spent, at the end of an epoch."""
+    notice: str = ""
+    """A line for whoever watches, instead of the rest."""
 
 
 class Observer(Protocol):
