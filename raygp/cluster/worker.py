@@ -19,6 +19,7 @@ import ray.util
 import torch
 
 from raygp.cluster.board import Failure
+from raygp.cluster.metrics import UpdateMetrics
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
 from raygp.data.pipeline import collect
@@ -91,7 +92,9 @@ def _run(worker: WorkerConfig) -> None:
             # The run was over when it was lost: whoever asks again is told again.
             outcome = done
         else:
-            update = _make_update(worker, _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs))
+            reporter = _Reporter(worker.board, rank, Path(scratch), worker.job.plan.most_epochs)
+            update = _make_update(worker, reporter)
+            reporter.metrics = UpdateMetrics(worker.job.update_id, update) if rank == 0 else None
             if done is not None:
                 update.resume(done)
             outcome = update.run()
@@ -157,12 +160,15 @@ class _Reporter:
     def __init__(self, board: Any, rank: int, scratch: Path, most_epochs: int) -> None:
         self._board, self._rank, self._scratch, self._most_epochs = board, rank, scratch, most_epochs
         self._last = 0.0
+        self.metrics: UpdateMetrics | None = None
 
     def progress(self, progress: Progress) -> None:
         """Post it, unless the last one is only just out and the epoch goes on."""
         now = time.monotonic()
         ends_epoch = progress.step is None or progress.step.step == progress.step.steps
         if self._rank == 0 and (ends_epoch or now - self._last > _SHOW_INTERVAL_S):
+            if self.metrics:
+                self.metrics.show(progress)
             sent = self._board.push.remote(progress)
             self._last = now
             if progress.step is None:

@@ -4,13 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
+from raygp.cluster.metrics import METRICS
 from raygp.store import Location, list_versions
 from tests.heads import RAY, Head, head_node
 
@@ -21,6 +24,7 @@ pytestmark = [
 
 PROJECT = Path(__file__).resolve().parents[2]
 STOP_WAIT_S = 120
+SCRAPE_S = 30
 SMALL = ("--image-size", "16", "--arrivals", "1", "--val-share", "0.4", "--test-share", "0.4", "synthesis.epochs=3")
 EPOCH = re.compile(r"^v0000 .* (\d)/2 \S+ +epoch (\d)/\d  .*validation", re.MULTILINE)
 
@@ -34,6 +38,8 @@ class Ran:
     output: str
     job: dict[str, Any]
     """What the cluster says about it."""
+    metrics: str = ""
+    """Lines of ours at the Prometheus endpoint while it ran."""
 
     @property
     def epochs(self) -> list[tuple[int, int]]:
@@ -43,7 +49,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
-    with head_node(RAY_JOB_STOP_WAIT_TIME_S=str(STOP_WAIT_S)) as head:
+    with head_node(RAY_JOB_STOP_WAIT_TIME_S=str(STOP_WAIT_S), RAY_metrics_report_interval_ms="500") as head:
         yield head
 
 
@@ -77,9 +83,19 @@ def submit(head: Head, checkout: Path, name: str, *options: str) -> subprocess.P
     return subprocess.Popen(command, env=dict(head.environment), **pipes)
 
 
-def finish(head: Head, job: subprocess.Popen[str], name: str, read: str = "") -> Ran:
+def finish(head: Head, job: subprocess.Popen[str], name: str, read: str = "", metrics: str = "") -> Ran:
     output = read + job.communicate(timeout=240)[0]
-    return Ran(job.returncode, output, head.job(name))
+    return Ran(job.returncode, output, head.job(name), metrics)
+
+
+def scrape(head: Head) -> str:
+    """Our lines of what Prometheus is told, once the last of them is there; what there is after a while."""
+    deadline, ours = time.monotonic() + SCRAPE_S, ""
+    while time.monotonic() < deadline and "ray_raygp_validation_accuracy{" not in ours:
+        with urlopen(head.metrics, timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        ours = "\n".join(line for line in lines if line.startswith("ray_raygp_"))
+    return ours
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +111,10 @@ def stopped(head: Head, checkout: Path, root: Location) -> Ran:
     read = ""
     while (line := job.stdout.readline()) and not EPOCH.search(read):
         read += line
+    metrics = scrape(head)
     stop = head.ray("job", "stop", "--address", head.address, "stopped")
     assert stop.returncode == 0, stop.stdout
-    ran = finish(head, job, "stopped", read + line)
+    ran = finish(head, job, "stopped", read + line, metrics)
     assert ran.epochs, ran.output
     return ran
 
@@ -129,6 +146,20 @@ def test_progress_comes_in_plain_lines(resumed: Ran) -> None:
     assert ours and all(line.isprintable() for line in ours)
     assert (2, 3) in resumed.epochs
     assert re.search(r"^v0000: promoted, validation \d+\.\d\d%", resumed.output, re.MULTILINE)
+
+
+def test_metrics_of_the_running_update_are_at_the_prometheus_endpoint(stopped: Ran) -> None:
+    found: dict[str, list[tuple[str, float]]] = {}
+    for line in stopped.metrics.splitlines():
+        name, tags, value = re.fullmatch(r"ray_(\w+)\{(.*)\} (\S+)", line).groups()  # type: ignore[union-attr]
+        found.setdefault(name, []).append((tags, float(value)))
+    assert set(found) == set(METRICS)
+    assert all('update="v0000-' in tags for values in found.values() for tags, _ in values)
+    layers = {re.search('layer="([^"]+)"', tags)[1]: value for tags, value in found["raygp_layer_density"]}  # type: ignore[index]
+    assert len(layers) > 10 and all(0 < density <= 1 for density in layers.values())
+    assert min(layers.values()) <= found["raygp_density"][0][1] <= max(layers.values())
+    assert found["raygp_grown_connections"][0][1] > 0
+    assert found["raygp_examples_per_second"][0][1] > 0
 
 
 def test_a_job_with_bad_input_fails_with_our_message_and_exit_code(head: Head, checkout: Path, tmp_path: Path) -> None:
