@@ -109,7 +109,7 @@ def run_sweep(
             f"{sweep.trials} trials save up to {saved:,.0f}"
         )
     shared = spent.to_dict()
-    trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent))
+    trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent, settings.gpus))
     _watch.begin(job.version, sweep, samples * grid_size(space), show)
     grid = _tuner(trials, domains, points, samples).fit()
     tried = [result for result in map(_result, grid) if result is not None]
@@ -151,7 +151,7 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
         board = Board(lambda progress: None)
         worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, shared=folder)
         run = make_run(job.location, job.folder, "shared-run", settings.max_failures)
-        fit(make_trainer(run_shared_work, worker, datasets, scaling(settings.workers), run), board, job.update_id)
+        fit(make_trainer(run_shared_work, worker, datasets, scaling(settings.workers, gpus=settings.gpus), run), board, job.update_id)
         found = SharedWork.read(job.location, folder)
     if found is None:
         raise RaygpError(f"{job.location.url(folder)}: the shared work of the sweep was not stored; run again")
