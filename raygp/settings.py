@@ -28,6 +28,9 @@ class RunSettings(Settings):
     """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Training workers. The result depends on it by float summation order (and batch norm) only."""
+    gpus: bool | None = None
+    """Whether every worker trains on a GPU. null: if the cluster has as many now; true also waits for those that an
+    autoscaler has yet to bring."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     resident_mib: Annotated[int, Field(ge=0)] = 2048
     """Decoded data up to this size are kept in each worker's memory; larger data are streamed in every epoch."""

@@ -102,14 +102,15 @@ def drop_damaged_index(location: Location, run: str) -> None:
         location.delete(f"{run}/{_INDEX}")
 
 
-def train_storage(location: Location, folder: str) -> dict[str, Any]:
-    """``storage_path`` and ``storage_filesystem`` for Train runs below ``folder``."""
+def run_storage(location: Location, folder: str) -> dict[str, Any]:
+    """``storage_path`` and ``storage_filesystem`` of runs of Train and Tune below ``folder``, as Ray's configurations
+    take them."""
     base = str(location.local_path()) if location.is_local else location.filesystem()[1]
     return {"storage_path": f"{base}/{folder}", "storage_filesystem": pyarrow.fs.PyFileSystem(_RunFiles(location))}
 
 
 class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
-    """The root's file system for Ray Train, but that the index is written whole or not at all."""
+    """The root's file system for Ray, but that the index is written whole or not at all."""
 
     def __init__(self, location: Location) -> None:
         super().__init__(LocalFileSystem() if location.is_local else location.filesystem()[0])

@@ -19,7 +19,8 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raygp.cluster.board import Board
-from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, run_storage, scaling
+from raygp.cluster.run_files import run_storage
+from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, scaling
 from raygp.cluster.worker import WorkerConfig, run_shared_work, run_worker
 from raygp.errors import InputError, RaygpError
 from raygp.settings import RunSettings
@@ -109,7 +110,7 @@ def run_sweep(
             f"{sweep.trials} trials save up to {saved:,.0f}"
         )
     shared = spent.to_dict()
-    trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent))
+    trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent, settings.gpus))
     _watch.begin(job.version, sweep, samples * grid_size(space), show)
     grid = _tuner(trials, domains, points, samples).fit()
     tried = [result for result in map(_result, grid) if result is not None]
@@ -151,7 +152,8 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
         board = Board(lambda progress: None)
         worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, shared=folder)
         run = make_run(job.location, job.folder, "shared-run", settings.max_failures)
-        fit(make_trainer(run_shared_work, worker, datasets, scaling(settings.workers), run), board, job.update_id)
+        placed = scaling(settings.workers, gpus=settings.gpus)
+        fit(make_trainer(run_shared_work, worker, datasets, placed, run), board, job.update_id)
         found = SharedWork.read(job.location, folder)
     if found is None:
         raise RaygpError(f"{job.location.url(folder)}: the shared work of the sweep was not stored; run again")
@@ -165,7 +167,7 @@ def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], sample
         tune.with_parameters(_run_trial, trials=trials), tune.PlacementGroupFactory([{"CPU": _DRIVER_CPUS}])
     )
     storage = run_storage(job.location, job.folder)
-    path, filesystem = f"{storage['storage_path']}/{_TUNE}", storage.get("storage_filesystem")
+    path, filesystem = f"{storage['storage_path']}/{_TUNE}", storage["storage_filesystem"]
     if tune.Tuner.can_restore(path, storage_filesystem=filesystem):
         return tune.Tuner.restore(
             path, trainable, resume_unfinished=True, restart_errored=True, storage_filesystem=filesystem
@@ -340,7 +342,7 @@ def _result(entry: Any) -> TrialResult | None:
 
 
 def _checkpoint(location: Location, path: str) -> ray.train.Checkpoint:
-    return ray.train.Checkpoint(path, run_storage(location, "").get("storage_filesystem"))
+    return ray.train.Checkpoint(path, run_storage(location, "")["storage_filesystem"])
 
 
 def _domain(distribution: Distribution) -> Any:

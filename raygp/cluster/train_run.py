@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.fs
 import ray
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
-from raygp.cluster.run_files import drop_damaged_index, train_storage
+from raygp.cluster.run_files import drop_damaged_index, run_storage
 from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
@@ -44,7 +43,8 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     board = Board(show)
     worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes)
     run = make_run(job.location, "updates", job.update_id, settings.max_failures)
-    result = fit(make_trainer(run_worker, worker, datasets, scaling(settings.workers), run), board, job.update_id)
+    placed = scaling(settings.workers, gpus=settings.gpus)
+    result = fit(make_trainer(run_worker, worker, datasets, placed, run), board, job.update_id)
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
     return outcome_in(result.checkpoint, job.update_id)
@@ -75,7 +75,7 @@ def make_run(
     drop_damaged_index(location, f"{folder}/{name}")
     return RunConfig(
         name=name,
-        **train_storage(location, folder),
+        **run_storage(location, folder),
         checkpoint_config=CheckpointConfig(num_to_keep=2),
         failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
         callbacks=callbacks,
@@ -134,7 +134,7 @@ def outcome_in(checkpoint: ray.train.Checkpoint, name: str) -> Outcome:
     return outcome
 
 
-def scaling(workers: int, runs: int = 1) -> ScalingConfig:
+def scaling(workers: int, runs: int = 1, gpus: bool | None = None) -> ScalingConfig:
     """Resources of a run with ``workers`` training workers, such that Ray Data's tasks find room beside them.
 
     A GPU each if the cluster has that many; else a CPU each, or a fraction of one where there are few.
@@ -142,24 +142,14 @@ def scaling(workers: int, runs: int = 1) -> ScalingConfig:
     Args:
         workers: of each run.
         runs: how many such runs share the cluster.
+        gpus: whether to ask for GPUs; None: if they are there.
     """
     resources = ray.cluster_resources()
-    cpus, gpus = resources.get("CPU", 1.0), resources.get("GPU", 0.0)
-    if gpus >= workers * runs:
+    cpus = resources.get("CPU", 1.0)
+    if resources.get("GPU", 0.0) >= workers * runs if gpus is None else gpus:
         return ScalingConfig(num_workers=workers, use_gpu=True)
     share = 1.0 if cpus > workers * runs else max(0.01, int(50 * cpus / (workers * runs)) / 100)
     return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": share})
-
-
-def run_storage(location: Location, folder: str) -> dict[str, Any]:
-    """``storage_path`` and ``storage_filesystem`` of a folder under the root, as Ray's configurations take them."""
-    if location.is_local:
-        return {"storage_path": str(location.local_path(folder))}
-    filesystem, base = location.filesystem()
-    return {
-        "storage_path": f"{base}/{folder}",
-        "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
-    }
 
 
 def _cause(error: Exception) -> str:

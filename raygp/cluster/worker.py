@@ -19,6 +19,7 @@ import torch
 from ray.train import CheckpointUploadMode
 
 from raygp.cluster.board import Failure
+from raygp.cluster.metrics import UpdateMetrics
 from raygp.cluster.run_files import last_checkpoint, store_checkpoint
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
@@ -92,7 +93,9 @@ def _run(worker: WorkerConfig) -> None:
         # The run was over when it was lost: whoever asks again is told again.
         outcome = done
     else:
-        update = _make_update(worker, _Reporter(worker.board, rank, location, worker.job.plan.most_epochs))
+        reporter = _Reporter(worker.board, rank, location, worker.job.plan.most_epochs)
+        update = _make_update(worker, reporter)
+        reporter.metrics = UpdateMetrics(worker.job.update_id, update) if rank == 0 else None
         if done is not None:
             update.resume(done)
         outcome = update.run()
@@ -152,6 +155,7 @@ class _Reporter:
         self._board, self._rank, self._location, self._most_epochs = board, rank, location, most_epochs
         self._last = 0.0
         self._progress: Progress | None = None
+        self.metrics: UpdateMetrics | None = None
 
     def progress(self, progress: Progress) -> None:
         """Post it, unless the last one is only just out and the epoch goes on."""
@@ -159,6 +163,8 @@ class _Reporter:
         self._progress = progress
         ends_epoch = progress.step is None or progress.step.step == progress.step.steps
         if self._rank == 0 and (ends_epoch or now - self._last > _SHOW_INTERVAL_S):
+            if self.metrics:
+                self.metrics.show(progress)
             sent = self._board.push.remote(progress)
             self._last = now
             if progress.step is None:

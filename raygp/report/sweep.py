@@ -102,4 +102,3 @@ def write_sweep_figure(location: Location, card: Card) -> str | None:
     path = f"reports/{card.version}-sweep.png"
     location.write_bytes(path, picture.getvalue())
     return location.url(path)
-

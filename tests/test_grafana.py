@@ -1,0 +1,42 @@
+"""The dashboard in ops/ shows the metrics that there are."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from raygp.cluster.metrics import METRICS
+
+DASHBOARD: dict[str, Any] = json.loads((Path(__file__).resolve().parents[1] / "ops" / "grafana.json").read_text())
+NAME = re.compile(r"\bray_(raygp_\w+)")
+
+
+def targets() -> list[dict[str, str]]:
+    return [target for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def test_the_dashboard_shows_every_metric_and_no_other() -> None:
+    shown = {name for target in targets() for name in NAME.findall(target["expr"])}
+    assert shown == set(METRICS)
+
+
+def test_legends_name_tags_that_the_query_keeps_and_the_metric_has() -> None:
+    for target in targets():
+        (name,) = NAME.findall(target["expr"])
+        (kept,) = re.findall(r"by \(([^)]*)\)", target["expr"])
+        tags = {"update", *METRICS[name][1]}
+        assert set(kept.split(", ")) == tags
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= tags
+
+
+def test_variables_are_defined_and_panels_do_not_overlap() -> None:
+    defined = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    assert set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD))) == defined
+    cells = [
+        (column, row)
+        for panel in DASHBOARD["panels"]
+        for column in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for row in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(column for column, _ in cells) < 24
