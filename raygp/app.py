@@ -34,7 +34,7 @@ from raygp.store import (
     require_conditional_writes,
 )
 from raygp.update.job import UpdateJob
-from raygp.update.sweep import describe, draws, expected_cost, first_points, grid_size, space_of
+from raygp.update.sweep import describe, draws, expected_cost, experience, first_points, grid_size, space_of
 
 
 def make_console() -> Console:
@@ -178,7 +178,7 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     sweep, plan, arrival = settings.sweep, settings.plan, state.pending[0]
     space = space_of(plan, sweep)
     past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
-    points = [] if grid_size(space) > 1 else first_points(plan, space, past)[: sweep.trials]
+    points = first_points(plan, space, past, sweep)
     trials = draws(space, sweep) * grid_size(space)
     old = sum(manifest.rows("train") for manifest in list_arrivals(location) if manifest.arrival in state.seen)
     cost = expected_cost(plan, sweep, old, arrival.rows("train"))
@@ -186,6 +186,8 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     console.print(f"{arrival.arrival} on {state.card.version}: {trials} trials, {sweep.search} search")
     for point in points:
         console.print(f"tried first: {describe(point)}")
+    if sweep.search == "optuna" and (known := experience(plan, space, past, state.card.val_accuracy, sweep)):
+        console.print(f"learns from {len(known)} trials of earlier sweeps")
     stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
     console.print(
         f"{sweep.concurrent} at a time, {stops}; each has {settings.workers} workers with a GPU each where the cluster "

@@ -15,7 +15,9 @@ from ray._raylet import PlacementGroupID
 from ray.train import ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search.optuna import OptunaSearch
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raygp.cluster.board import Board
@@ -38,6 +40,7 @@ from raygp.update.sweep import (
     best_trial,
     describe,
     draws,
+    experience,
     first_points,
     grid_size,
     own_point,
@@ -98,7 +101,8 @@ def run_sweep(
     """
     sweep = settings.sweep
     space = space_of(job.plan, sweep)
-    points = [] if grid_size(space) > 1 else first_points(job.plan, space, past)[: sweep.trials]
+    points = first_points(job.plan, space, past, sweep)
+    known = experience(job.plan, space, past, job.parent.val_accuracy, sweep) if job.parent else []
     samples, domains = draws(space, sweep), {path: _domain(distribution) for path, distribution in space.items()}
     datasets = decode(job, settings)
     spent = CostLedger()
@@ -112,7 +116,8 @@ def run_sweep(
     shared = spent.to_dict()
     trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent, settings.gpus))
     _watch.begin(job.version, sweep, samples * grid_size(space), show)
-    grid = _tuner(trials, domains, points, samples).fit()
+    searcher = _searcher(sweep, points, known, _seed(job))
+    grid = _tuner(trials, domains, searcher, samples).fit()
     tried = [result for result in map(_result, grid) if result is not None]
     if _watch.interrupted:
         if not any(result.state == "finished" for result in tried):
@@ -160,7 +165,7 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
     return found
 
 
-def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], samples: int) -> tune.Tuner:
+def _tuner(trials: _Trials, domains: dict[str, Any], searcher: Any, samples: int) -> tune.Tuner:
     """A new sweep, or the one that is there."""
     job, sweep = trials.job, trials.settings.sweep
     trainable = tune.with_resources(
@@ -179,7 +184,7 @@ def _tuner(trials: _Trials, domains: dict[str, Any], points: list[Point], sample
             metric=_SCORE,
             mode="max",
             num_samples=samples,
-            search_alg=_searcher(sweep, points, _seed(job)),
+            search_alg=searcher,
             scheduler=_scheduler(sweep, own_point(job.plan, space_of(job.plan, sweep))),
         ),
         run_config=tune.RunConfig(
@@ -357,18 +362,30 @@ def _seed(job: UpdateJob) -> int:
     return derive_seed(job.seed, "sweep", version_number(job.version)) % 2**31
 
 
-def _searcher(sweep: SweepSettings, points: list[Point], seed: int) -> Any:
+def _searcher(sweep: SweepSettings, points: list[Point], known: list[tuple[Point, float]], seed: int) -> Any:
     if sweep.search == "random":
         # TuneConfig.max_concurrent_trials does not reach a searcher that is given.
         return BasicVariantGenerator(points_to_evaluate=points, max_concurrent=sweep.concurrent, random_state=seed)
     try:
-        from ray.tune.search import ConcurrencyLimiter
-        from ray.tune.search.optuna import OptunaSearch
-
-        search = OptunaSearch(metric=_SCORE, mode="max", points_to_evaluate=points, seed=seed)
+        search = _ExperiencedSearch(known, metric=_SCORE, mode="max", points_to_evaluate=points, seed=seed)
     except (ImportError, AssertionError) as error:
         raise InputError("sweep.search=optuna needs package optuna: pip install 'raygp[optuna]'") from error
     return ConcurrencyLimiter(search, max_concurrent=sweep.concurrent)
+
+
+class _ExperiencedSearch(OptunaSearch):
+    """Optuna's search that is told of trials before its own."""
+
+    def __init__(self, known: list[tuple[Point, float]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._known = known
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
+        """Called by Tune, which knows the space."""
+        found = super().set_search_properties(metric, mode, config, **spec)
+        for point, value in self._known:
+            self.add_evaluated_point(point, value)
+        return bool(found)
 
 
 def _scheduler(sweep: SweepSettings, own: Point | None) -> ASHAScheduler | None:

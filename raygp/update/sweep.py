@@ -94,7 +94,8 @@ class SweepSettings(Settings):
     concurrent: Annotated[int, Field(ge=1)] = 2
     """Trials that run at the same time."""
     search: Literal["random", "optuna"] = "random"
-    """optuna: its tree-structured Parzen estimator learns from the trials that are done (needs package optuna)."""
+    """optuna: its tree-structured Parzen estimator learns from the trials that are done, and from those of the line's
+    earlier sweeps (needs package optuna)."""
     scheduler: Literal["asha", "none"] = "asha"
     """asha: stop trials early that are behind (asynchronous successive halving); none: run all to their end."""
     grace: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.125
@@ -106,6 +107,9 @@ class SweepSettings(Settings):
     the fewest active connections, then the least cost; cost: the other way round; accuracy: the highest accuracy."""
     tolerance: Share = 0.001
     """Validation accuracies that differ by no more than this count as equal, as a fraction."""
+    warm_start: bool = True
+    """Try the winners of the line's earlier sweeps first, and let optuna learn from all their trials; false: begin as
+    if there were none."""
     share_work: bool = True
     """Compute the parent's losses and the growth gradients once for all trials; false: each computes its own."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
@@ -292,28 +296,72 @@ def pareto_front(results: Sequence[TrialResult]) -> set[str]:
     return {result.name for result in finished if not beaten(result)}
 
 
-def first_points(plan: Plan, space: Mapping[str, Distribution], past: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """Points that are tried before any that are drawn: the plan's own, then the winners of earlier sweeps.
+def first_points(
+    plan: Plan, space: Mapping[str, Distribution], past: Sequence[Mapping[str, Any]], settings: SweepSettings
+) -> list[Point]:
+    """Points that are tried before any that are drawn: the plan's own, then the winners of earlier sweeps. At most as
+    many as there are trials; none beside a grid.
 
     Args:
         plan: around which the space lies.
         space: what may change.
         past: the ``sweep`` part of the cards of the line, newest first. Winners that lie outside the space are left
             out; so are repetitions.
+        settings: of this sweep.
 
     Raises:
         InputError: the space names a field that the plan does not have.
     """
+    if grid_size(space) > 1:
+        return []
     candidates = [own_point(plan, space)]
-    for sweep in past:
+    for sweep in past if settings.warm_start else []:
         point = next((trial["point"] for trial in sweep["trials"] if trial["name"] == sweep["winner"]), {})
-        fits = set(point) == set(space) and all(space[path].admits(value) for path, value in point.items())
-        candidates.append(point if fits else None)
+        candidates.append(point if _lies_in(space, point) else None)
     found: list[Point] = []
     for candidate in candidates:
         if candidate is not None and candidate not in found:
             found.append(dict(candidate))
+    return found[: settings.trials]
+
+
+def experience(
+    plan: Plan,
+    space: Mapping[str, Distribution],
+    past: Sequence[Mapping[str, Any]],
+    parent_accuracy: float,
+    settings: SweepSettings,
+) -> list[tuple[Point, float]]:
+    """Points that earlier sweeps of the line tried, with the scores a searcher is to learn from; none without
+    ``warm_start``.
+
+    Sweeps differ in data, so their accuracies are not comparable as they are. Each sweep's winner was promoted, and the
+    parent of this one descends from it: a past trial counts as being as far from the parent's accuracy as it was from
+    its own winner's.
+
+    Args:
+        plan: around which the space lies.
+        space: what may change; trials whose points lie outside are left out, and so are failed ones.
+        past: the ``sweep`` part of the cards of the line, newest first.
+        parent_accuracy: validation accuracy of the version that is updated, 0 to 1.
+        settings: of this sweep; scores are as :func:`score` gives them.
+    """
+    found = []
+    for sweep in past if settings.warm_start else []:
+        won = next((trial["val_accuracy"] for trial in sweep["trials"] if trial["name"] == sweep["winner"]), None)
+        if won is None:
+            continue
+        for trial in sweep["trials"]:
+            point = dict(trial["point"])
+            if trial["state"] == "failed" or not _lies_in(space, point):
+                continue
+            accuracy = parent_accuracy + trial["val_accuracy"] - won
+            found.append((point, score(accuracy, plan_of(plan, point), settings)))
     return found
+
+
+def _lies_in(space: Mapping[str, Distribution], point: Point) -> bool:
+    return set(point) == set(space) and all(space[path].admits(value) for path, value in point.items())
 
 
 def grid_size(space: Mapping[str, Distribution]) -> int:

@@ -110,6 +110,7 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     assert main(dry) == 0
     output = capsys.readouterr().out
     assert "three on v0001: 3 trials, optuna search" in output and "tried first: lr=0.05" in output
+    assert "learns from 4 trials of earlier sweeps" in output
     assert "expected cost in examples" in output
     assert sorted(file.path for file in location.walk("")) == before
     card, _ = update(location, settings, sweep=True)

@@ -12,6 +12,7 @@ from raygp.update.sweep import (
     best_trial,
     default_space,
     expected_cost,
+    experience,
     first_points,
     own_point,
     pareto_front,
@@ -130,8 +131,27 @@ def test_winners_of_earlier_sweeps_are_tried_after_the_plans_own_point() -> None
         trials = [{"name": "a", "point": {"alpha": 0.4}}, {"name": "b", "point": {"alpha": alpha}}]
         return {"winner": "b", "trials": trials}
 
-    points = first_points(PLAN, space, [past(0.2), past(0.9), past(0.2), past(0.1)])
+    points = first_points(PLAN, space, [past(0.2), past(0.9), past(0.2), past(0.1)], settings())
     assert points == [{"alpha": PLAN.alpha}, {"alpha": 0.2}, {"alpha": 0.1}]
+    assert first_points(PLAN, space, [past(0.2), past(0.1)], settings(trials=2)) == points[:2]
+    assert first_points(PLAN, space, [past(0.2)], settings(warm_start=False)) == points[:1]
+
+
+def test_trials_of_earlier_sweeps_are_as_far_from_the_parent_as_they_were_from_their_winner() -> None:
+    space = {"alpha": Distribution(uniform=(0.0, 0.5))}
+
+    def trial(name: str, alpha: float, accuracy: float, state: str = "finished") -> dict[str, object]:
+        return {"name": name, "point": {"alpha": alpha}, "val_accuracy": accuracy, "state": state}
+
+    old = {"winner": "a", "trials": [trial("a", 0.1, 0.90), trial("b", 0.2, 0.85, "stopped"), trial("c", 0.9, 0.9)]}
+    new = {"winner": "a", "trials": [trial("a", 0.3, 0.97), trial("b", 0.4, 0.98), trial("c", 0.2, 0.5, "failed")]}
+    accurate = settings(objective="accuracy")
+    known = experience(PLAN, space, [new, old], 0.96, accurate)
+    assert [point["alpha"] for point, _ in known] == [0.3, 0.4, 0.1, 0.2]
+    assert [value for _, value in known] == pytest.approx([0.96, 0.97, 0.96, 0.91])
+    by_connections = dict((point["alpha"], value) for point, value in experience(PLAN, space, [new], 0.96, settings()))
+    assert by_connections[0.4] == score(0.97, PLAN, settings())
+    assert experience(PLAN, space, [new], 0.96, settings(warm_start=False)) == []
 
 
 def test_the_expected_cost_is_what_the_ledger_counts() -> None:
