@@ -1,19 +1,24 @@
 """What a sweep for each arrival buys, and what it costs: LeNet-300-100 on MNIST, three arrivals.
 
-    python benchmarks/sweep.py --source idx:DIR [--trials 16] [--out DIR] [--without-sharing]
+    python benchmarks/sweep.py --source idx:DIR [--trials 16] [--arrivals 3] [--search optuna] [--out DIR]
+                               [--without-sharing] [--cold]
 
-A line is made in ``DIR/line``: v0000 from 40 % of the training samples, then three arrivals of 20 %, each folded in by
-a sweep (ASHA, default space). The plan's own point is the first trial of each sweep and runs to its end, so it shows
+A line is made in ``DIR/line``: v0000 from 40 % of the training samples, then the arrivals with the rest, each folded in
+by a sweep (ASHA, default space). The plan's own point is the first trial of each sweep and runs to its end, so it shows
 what a plain update from the same parent gives, and its cost with the shared work is what a plain update costs. An
 interrupted run goes on where it was. ``--without-sharing`` first sweeps the first arrival twice in copies of the line:
-with shared work, and with every trial computing the parent's losses and growth gradients for itself.
+with shared work, and with every trial computing the parent's losses and growth gradients for itself. ``--cold`` sweeps
+each arrival twice, from the same parent: as the line does, and in a copy that has forgotten the line's earlier sweeps;
+then it counts the trials after which each has a score as good as the copy's best.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
 import sys
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +35,17 @@ from raygp.errors import InputError
 from raygp.report.tables import percent
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import default_space, own_point
+from raygp.update.sweep import default_space, own_point, plan_of, score
 
 TASK = {"name": "lenet-300-100"}
-SHARES = [0.4, 0.2, 0.2, 0.2]
+FIRST_SHARE = 0.4
 
 
-def make_line(console: Console, location: Location, source: str) -> None:
-    """Publish what is missing, and synthesise the first version from the first arrival alone."""
-    names = list(app.arrival_names(len(SHARES)))
-    settings = IngestSettings(names, SHARES, 1 / 6, 0.0, 0)
+def make_line(console: Console, location: Location, source: str, arrivals: int) -> None:
+    """Publish what is missing: the first version's data, then as many arrivals of equal size."""
+    names = list(app.arrival_names(1 + arrivals))
+    shares = [FIRST_SHARE] + [(1.0 - FIRST_SHARE) / arrivals] * arrivals
+    settings = IngestSettings(names, shares, 1 / 6, 0.0, 0)
     app.publish_missing(console, location, TASK, lambda: open_source(source), settings)
 
 
@@ -55,11 +61,11 @@ def first_version(console: Console, location: Location, settings: RunSettings) -
     app.update(console, location, settings)
 
 
-def bring_back(location: Location, only: int | None = None) -> None:
-    """The first ``only`` of the arrivals, or all, that were held back."""
+def bring_back(location: Location, number: int) -> None:
+    """Arrivals that were held back, until ``number`` of them are there beside the first version's data."""
     waiting = location.local_path("waiting")
-    if waiting.exists() and (only is None or len(list_arrivals(location)) == 1):
-        for folder in sorted(waiting.iterdir())[:only]:
+    if waiting.exists():
+        for folder in sorted(waiting.iterdir())[: max(0, number + 1 - len(list_arrivals(location)))]:
             folder.rename(location.local_path("arrivals") / folder.name)
 
 
@@ -92,41 +98,119 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
     return table
 
 
+def trials_until(card: Card, target: float, settings: RunSettings) -> int | None:
+    """After how many trials of a card's sweep a score of ``target`` is reached; None: never."""
+    best = accumulate(scores_of(card, settings), max)
+    return next((number for number, value in enumerate(best, 1) if value >= target - 1e-9), None)
+
+
+def scores_of(card: Card, settings: RunSettings) -> list[float]:
+    """Of all trials in their order; those that did not finish have none, -inf."""
+    assert card.sweep is not None
+    return [
+        score(trial["val_accuracy"], plan_of(settings.plan, trial["point"]), settings.sweep)
+        if trial["state"] == "finished"
+        else -math.inf
+        for trial in card.sweep["trials"]
+    ]
+
+
+def warm_start_table(pairs: list[tuple[Card, Card]], settings: RunSettings) -> Table:
+    """A line an arrival: scores of the plan's own point and of the winners, and trials until the cold sweep's best."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("arrival", no_wrap=True)
+    for name in ("default score", "cold", "warm", "trials: cold", "warm ", "examples: cold", "warm  "):
+        table.add_column(name, justify="right", no_wrap=True)
+    counts = []
+    for cold, warm in pairs:
+        own, target = scores_of(cold, settings)[0], max(scores_of(cold, settings))
+        needed = [trials_until(card, target, settings) for card in (cold, warm)]
+        counts.append(needed)
+        table.add_row(
+            cold.arrival,
+            *(f"{100 * value:.3f}" for value in (own, target, max(scores_of(warm, settings)))),
+            *("never" if number is None else str(number) for number in needed),
+            *(f"{card.ledger['examples']:,.0f}" for card in (cold, warm)),
+        )
+    means = [
+        sum(number or settings.sweep.trials + 1 for number in column) / len(counts)
+        for column in zip(*counts, strict=True)
+    ]
+    table.add_section()
+    table.add_row("mean (never: one more than all)", "", "", "", *(f"{mean:.1f}" for mean in means))
+    return table
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, metavar="KIND:PATH")
     parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--arrivals", type=int, default=3)
+    parser.add_argument("--search", choices=("random", "optuna"), default="random")
     parser.add_argument("--out", default="runs/sweep", metavar="DIR")
     parser.add_argument("--without-sharing", action="store_true")
+    parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
     console, out = app.make_console(), Path(options.out)
 
     def command() -> None:
-        settings = load_settings(TASK["name"], sweep={"trials": options.trials})
+        chosen = {"trials": options.trials, "search": options.search}
+        settings = load_settings(TASK["name"], sweep=chosen)
         location = Location(str(out / "line"))
         if not list_versions(location):
-            bring_back(location)
-        make_line(console, location, options.source)
+            bring_back(location, options.arrivals)
+        make_line(console, location, options.source, options.arrivals)
         first_version(console, location, settings)
         if options.without_sharing:
-            compare_sharing(console, out, options.trials)
-        bring_back(location)
-        app.update(console, location, settings, sweep=True)
+            compare_sharing(console, out, chosen)
+        cold = load_settings(TASK["name"], sweep=chosen | {"warm_start": False})
+        pairs = []
+        for number in range(1, options.arrivals + 1):
+            if options.cold:
+                forgetful = copy_of_line(out, f"cold-{number}", number)
+                app.update(console, forgetful, cold, sweep=True)
+            bring_back(location, number)
+            app.update(console, location, settings, sweep=True)
+            if options.cold:
+                pairs.append((version_from(forgetful, number), version_from(location, number)))
         console.print(results_table(list_versions(location), settings))
+        if pairs:
+            console.print(warm_start_table(pairs, settings))
 
     return app.run_command(command)
 
 
-def compare_sharing(console: Console, out: Path, trials: int) -> None:
+def version_from(location: Location, number: int) -> Card:
+    """The version that the sweep for arrival ``number`` promoted.
+
+    Raises:
+        InputError: the gate refused it.
+    """
+    arrival = list_arrivals(location)[number].arrival
+    found = [card for card in list_versions(location) if card.arrival == arrival]
+    if not found:
+        raise InputError(f"{location.root}: {arrival} brought no version, so there is nothing to compare")
+    return found[0]
+
+
+def copy_of_line(out: Path, name: str, number: int) -> Location:
+    """``DIR/name``: the line as it was before its arrival ``number``, which waits."""
+    location = Location(str(out / name))
+    if not location.exists():
+        if len(list_versions(Location(str(out / "line")))) != number:
+            raise InputError(f"the line has gone on from v{number - 1:04d}: give another --out")
+        # Under another name until it is whole.
+        shutil.copytree(out / "line", out / f"{name}.part", dirs_exist_ok=True)
+        (out / f"{name}.part").rename(out / name)
+    bring_back(location, number)
+    return location
+
+
+def compare_sharing(console: Console, out: Path, chosen: dict[str, Any]) -> None:
     """The first arrival's sweep from the same parent, with and without shared work."""
     for name, shared in (("shared", True), ("unshared", False)):
-        location = Location(str(out / name))
-        if not location.exists():
-            if len(list_versions(Location(str(out / "line")))) > 1:
-                raise InputError("the line has gone on from v0000: give another --out for --without-sharing")
-            shutil.copytree(out / "line", out / name)
-        bring_back(location, only=1)
-        settings = load_settings(TASK["name"], sweep={"trials": trials, "share_work": shared})
+        location = copy_of_line(out, name, 1)
+        settings = load_settings(TASK["name"], sweep=chosen | {"share_work": shared})
         app.update(console, location, settings, sweep=True)
         console.print(name, results_table(list_versions(location), settings))
 
