@@ -15,8 +15,9 @@ from raygp.cluster.line_update import line_state, next_job, update_line
 from raygp.cluster.session import ray_session
 from raygp.cluster.stopping import Terminated, leave, on_sigterm
 from raygp.data.ingest import IngestSettings, ingest
+from raygp.data.parts import one_by_one
 from raygp.data.sources import Source
-from raygp.errors import InputError, RaygpError, StoppedError
+from raygp.errors import ConflictError, InputError, RaygpError, StoppedError
 from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
 from raygp.report.sweep import space_table, trials_table, write_sweep_figure
@@ -60,14 +61,37 @@ def run_command(command: Callable[[], None]) -> int:
 
 
 def publish(
-    console: Console, location: Location, task: dict[str, Any] | None, source: Source, settings: IngestSettings
+    console: Console,
+    location: Location,
+    task: dict[str, Any] | None,
+    source: Source,
+    settings: IngestSettings,
+    tasks: int = 1,
 ) -> list[Manifest]:
-    """Publish arrivals with a progress bar and a line for each. Errors: see :func:`raygp.data.ingest.ingest`."""
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
+    """Publish arrivals with a progress bar and a line for each.
+
+    Args:
+        console: what to print on.
+        location, task, source, settings: see :func:`raygp.data.ingest.ingest`, for errors too.
+        tasks: Ray tasks that read, check and store samples side by side; 1: this process does, without Ray.
+    """
+    if tasks < 1:
+        raise InputError(f"--ingest-workers must be at least 1, not {tasks}")
+    run = one_by_one
+    with contextlib.ExitStack() as stack:
+        if tasks > 1:
+            stack.enter_context(ray_session())
+            # Imports Ray, which the session has to prepare for.
+            from raygp.cluster.ingest_run import as_tasks
+
+            run = as_tasks(tasks)
+        bar = stack.enter_context(Bar(console=console, transient=True, disable=not console.is_terminal))
         work = bar.add_task("checking and writing samples", total=None)
-        manifests = ingest(
-            location, task, source, settings, lambda done, samples: bar.update(work, completed=done, total=samples)
-        )
+
+        def watch(done: int, samples: int) -> None:
+            bar.update(work, completed=done, total=samples)
+
+        manifests = ingest(location, task, source, settings, watch, run)
     for manifest in manifests:
         counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
         classes = f"{len(manifest.labels)} classes"
@@ -84,6 +108,7 @@ def publish_missing(
     task: dict[str, Any],
     make_source: Callable[[], Source],
     settings: IngestSettings,
+    tasks: int = 1,
 ) -> None:
     """Publish those of the arrivals that are not there yet. An interrupted job can be run again.
 
@@ -102,12 +127,15 @@ def publish_missing(
                 f"{location.root} has {name} from '{published[name].source}', not from '{source.name}': "
                 "give another --root, or add to this one with raygp ingest"
             )
-    if len(missing) < len(settings.arrivals):
+    try:
+        publish(console, location, task, source, settings, tasks)
+    except ConflictError as error:
+        if not published:
+            raise
         raise InputError(
             f"{location.root} has some of the arrivals of this job but not {', '.join(missing)}: "
             "give another --root, or add them with raygp ingest"
-        )
-    publish(console, location, task, source, settings)
+        ) from error
 
 
 def update(

@@ -9,7 +9,7 @@ from raygp import __version__, app, upkeep
 from raygp.data.ingest import IngestSettings
 from raygp.data.sources import open_source
 from raygp.errors import InputError
-from raygp.jobs import add_max_bad_share, add_single_writer, add_update_options, parse_options, run_settings
+from raygp.jobs import add_publish_options, add_single_writer, add_update_options, parse_options, run_settings
 from raygp.store import Location, list_arrivals, open_line
 from raygp.tasks import TASKS
 
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         help="part held out for testing, where the source has no test set (default 0.15)",
     )
     ingest.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
-    add_max_bad_share(ingest)
+    add_publish_options(ingest)
     ingest.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
     add_update_options(_command(commands, "update", _update, "fold every new arrival into the model, oldest first"))
@@ -98,7 +98,7 @@ def _publish(options: argparse.Namespace, location: Location) -> None:
         new_classes=options.new_classes,
         max_bad_share=options.max_bad_share,
     )
-    app.publish(app.make_console(), location, task, open_source(options.source), settings)
+    app.publish(app.make_console(), location, task, open_source(options.source), settings, options.ingest_workers)
 
 
 def _update(options: argparse.Namespace) -> None:

@@ -33,12 +33,19 @@ def add_common_options(parser: argparse.ArgumentParser, root: str, val_share: fl
         default=test_share,
         help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
     )
-    add_max_bad_share(parser)
+    add_publish_options(parser)
     add_update_options(parser)
 
 
-def add_max_bad_share(parser: argparse.ArgumentParser) -> None:
-    """The option that says how many unusable rows are borne."""
+def add_publish_options(parser: argparse.ArgumentParser) -> None:
+    """Options that decide how samples are checked and stored."""
+    parser.add_argument(
+        "--ingest-workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="Ray tasks that check and store samples side by side (default 1: in this process, without Ray)",
+    )
     parser.add_argument(
         "--max-bad-share",
         type=float,
@@ -133,6 +140,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
                 settings.seed,
                 max_bad_share=options.max_bad_share,
             ),
+            options.ingest_workers,
         )
         app.update(console, location, settings, options.verbose, options.sweep)
         app.report(console, location)

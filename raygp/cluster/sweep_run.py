@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,22 @@ class _Trials:
     datasets: dict[str, Any]
     folder: str
     scaling: ScalingConfig
+    stopped: Any
+    """Handle of the actor that knows which trials were stopped."""
+
+
+@ray.remote(num_cpus=0)
+class _Stopped:
+    """Trials that were stopped early, by name."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def add(self, name: str) -> None:
+        self._names.add(name)
+
+    def has(self, name: str) -> bool:
+        return name in self._names
 
 
 def run_sweep(
@@ -114,8 +131,10 @@ def run_sweep(
             f"{sweep.trials} trials save up to {saved:,.0f}"
         )
     shared = spent.to_dict()
-    trials = _Trials(job, settings, datasets, job.folder, scaling(settings.workers, sweep.concurrent, settings.gpus))
-    _watch.begin(job.version, sweep, samples * grid_size(space), show)
+    stopped = _Stopped.remote()
+    placed = scaling(settings.workers, sweep.concurrent, settings.gpus)
+    trials = _Trials(job, settings, datasets, job.folder, placed, stopped)
+    _watch.begin(job.version, sweep, samples * grid_size(space), show, stopped)
     searcher = _searcher(sweep, points, known, _seed(job))
     grid = _tuner(trials, domains, searcher, samples).fit()
     tried = [result for result in map(_result, grid) if result is not None]
@@ -208,7 +227,7 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     worker = WorkerConfig(
         job, board.handle, tuple(trials.datasets), settings.packed_gradients, settings.checkpoint_minutes, shared
     )
-    report = _Report(job, settings.sweep)
+    report = _Report(job, settings.sweep, name, trials.stopped)
     run = make_run(job.location, f"{trials.folder}/{_TRIALS}", name, settings.max_failures, [report])
     try:
         fit(make_trainer(run_worker, worker, trials.datasets, trials.scaling, run), board, name)
@@ -218,16 +237,27 @@ def _run_trial(point: Point, trials: _Trials) -> None:
 
 
 class _Report(TuneReportCallback):
-    """Passes rank 0's metrics on to Tune, with the score that trials are compared by."""
+    """Passes rank 0's metrics on to Tune, with the score that trials are compared by; ends the run of a trial that was
+    stopped. Train calls it in the run's controller."""
 
-    def __init__(self, job: UpdateJob, sweep: SweepSettings) -> None:
+    def __init__(self, job: UpdateJob, sweep: SweepSettings, trial: str, stopped: Any) -> None:
         super().__init__()
-        self._job, self._sweep = job, sweep
+        self._job, self._sweep, self._trial, self._stopped = job, sweep, trial, stopped
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Called by Ray Train after each report."""
         value = score(metrics[0]["val_accuracy"], self._job.plan, self._sweep)
         super().after_report(run_context, [{**metrics[0], _SCORE: value}], checkpoint)
+
+    def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
+        """Called when workers are lost: with the resources that :func:`_free` took back, the controller would only
+        start others on new ones, which nobody would give back."""
+        try:
+            stopped = ray.get(self._stopped.has.remote(self._trial))
+        except ray.exceptions.RayError:
+            stopped = True  # The sweep itself is gone.
+        if stopped:
+            os._exit(0)
 
 
 @dataclass
@@ -238,15 +268,18 @@ class _Watch:
     sweep: SweepSettings = field(default_factory=SweepSettings)
     expected: int = 0
     show: Callable[[str], None] = lambda line: None
+    stopped: Any = None
     started: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
     """Examples by trial."""
     unfinished: bool = True
     budget_spent: bool = False
 
-    def begin(self, title: str, sweep: SweepSettings, expected: int, show: Callable[[str], None]) -> None:
+    def begin(
+        self, title: str, sweep: SweepSettings, expected: int, show: Callable[[str], None], stopped: Any
+    ) -> None:
         """A sweep begins."""
-        self.__init__(title, sweep, expected, show, time.monotonic())  # type: ignore[misc]
+        self.__init__(title, sweep, expected, show, stopped, time.monotonic())  # type: ignore[misc]
 
     @property
     def interrupted(self) -> bool:
@@ -296,7 +329,7 @@ class _Lines(tune.Callback):
             state = f"validation {result['val_accuracy']:.2%}, {active}, {_spent(result):,.0f} examples"
         else:
             state = f"stopped after {result.get('epochs', 0)} epochs at {result.get('val_accuracy', 0.0):.2%}"
-            _free(result.get("placement_group"))
+            _free(trial.trial_id, result.get("placement_group"))
         self._line(trials, trial, state)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -312,14 +345,15 @@ class _Lines(tune.Callback):
         _watch.show(f"{_watch.title}  trial {ended}/{_watch.expected}  {describe(trial.config)}: {state}")
 
 
-def _free(group: str | None) -> None:
-    """Give back the resources of a trial that was stopped.
+def _free(trial: str, group: str | None) -> None:
+    """Take back the resources of a trial that was stopped.
 
     Ray Train's own cleaner asks the state API, which needs a dashboard and does not know which of several clusters on a
     machine is meant: then it never does, and later trials wait for room that is not there.
     """
     if group:
         with contextlib.suppress(ray.exceptions.RayError, ValueError):
+            ray.get(_watch.stopped.add.remote(trial))
             remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
 
 

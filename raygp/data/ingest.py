@@ -1,4 +1,8 @@
-"""Publishing arrivals: a source's samples, checked one by one, into shards of a model line."""
+"""Publishing arrivals: a source's samples, checked one by one, into shards of a model line.
+
+The rows of each arrival are divided into parts of a few thousand. Each is checked and stored by itself, in any process;
+those that are stored survive an interruption.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raygp.data.quality import BadRows, SampleCheck, unusable_labels
+from raygp.data.parts import PART_ROWS, ArrivalMaking, RunParts, one_by_one
+from raygp.data.quality import unusable_labels
 from raygp.data.sources import Source, draw_splits
-from raygp.errors import InputError
-from raygp.store import ArrivalWriter, Location, Manifest, check_root_usable, create_line, list_arrivals
+from raygp.errors import ConflictError, InputError
+from raygp.store import Location, Manifest, check_root_usable, create_line, list_arrivals
 from raygp.tasks import make_task
 
 
@@ -30,6 +35,8 @@ class IngestSettings:
     """Admit labels that the line has not seen."""
     max_bad_share: float = 0.01
     """Part of an arrival's rows that may be unusable: they are left out. More, and nothing is published."""
+    part_rows: int = PART_ROWS
+    """Rows that are checked and stored together."""
 
 
 def ingest(
@@ -38,12 +45,14 @@ def ingest(
     source: Source,
     settings: IngestSettings,
     watch: Callable[[int, int], None] = lambda done, total: None,
+    run: RunParts = one_by_one,
 ) -> list[Manifest]:
     """Publish a source as one or more arrivals, and make the line if there is none.
 
     Every sample is decoded before anything is published, one at a time; held-out samples go into the first arrival.
     Rows that cannot be used are listed in the arrival's quarantine.jsonl (those with unknown labels in the first
-    one's); if they are too many, nothing is left in storage.
+    one's); if they are too many, nothing is left in storage. An interrupted ingest goes on with the parts that are
+    missing when it is run again; so does one that storage failed.
 
     Args:
         location: root of the line.
@@ -51,6 +60,7 @@ def ingest(
         source: where the samples come from.
         settings: names, shares, seed.
         watch: called with (samples done, samples in all).
+        run: writes the parts.
 
     Raises:
         InputError: the root or the task cannot be used, or too many samples or labels; the message names one.
@@ -64,46 +74,64 @@ def ingest(
     if spec is not None and task is not None and make_task(task).spec != make_task(spec.task).spec:
         create_line(location, _complete(task))  # Raises, with the fields that differ.
     checker = make_task(spec.task if spec is not None else task or {})
-    check = SampleCheck(checker)
-    known = {label for manifest in list_arrivals(location) for label in manifest.labels}
+    known = {
+        label
+        for manifest in list_arrivals(location)
+        if manifest.arrival not in settings.arrivals
+        for label in manifest.labels
+    }
     everything = list(source.samples())
     vocabulary = known | set(checker.reserved) if known else set()
     strange = unusable_labels(everything, checker.symbols, vocabulary, settings.new_classes, settings.max_bad_share)
     usable = [row for row in range(len(everything)) if row not in strange]
     samples = [everything[row] for row in usable]
     stratified = not checker.ragged
-    plan = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed, stratified)
-    total, done = sum(len(rows) for splits in plan for rows in splits.values()), 0
-    with contextlib.ExitStack() as stack:
-        if spec is None:
-            create_line(location, _complete(task or {}))
-            stack.callback(_remove_empty_line, location)
-        writers = []
-        for name, splits in zip(settings.arrivals, plan, strict=True):
-            writer = stack.enter_context(ArrivalWriter(location, name, source.name, symbols=checker.symbols))
-            writers.append(writer)
-            bad = BadRows(name, len(strange) + sum(map(len, splits.values())), settings.max_bad_share)
-            for row, reason in strange.items():
-                bad.add(everything[row].key, reason)
-                writer.quarantine(everything[row].key, row, everything[row].label, reason)
-            strange = {}
-            for split, rows in splits.items():
-                for row in rows:
-                    sample = samples[row]
-                    encoded = sample.load()
-                    problem = check.problem(encoded)
-                    if problem is None:
-                        writer.add(split, encoded, sample.label, sample.key)
-                    else:
-                        bad.add(sample.key, problem)
-                        writer.quarantine(sample.key, usable[row], sample.label, problem)
-                    done += 1
-                    if done % 100 == 0 or done == total:
-                        watch(done, total)
-            writer.finish()
+    drawn = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed, stratified)
+    made_for = _complete(spec.task if spec is not None else task or {})
+    makings = []
+    for name, splits in zip(settings.arrivals, drawn, strict=True):
+        rows = {split: [usable[row] for row in chosen] for split, chosen in splits.items()}
+        bounds = settings.max_bad_share, settings.part_rows
+        makings.append(ArrivalMaking(location, made_for, name, source.name, everything, rows, strange, *bounds))
+        strange = {}
+    for making in makings:
+        making.check_free()
+    if spec is None:
+        create_line(location, made_for)
+    try:
+        _write(makings, watch, run)
         if stratified:
-            _check_held_out(writers, known)
-        return [writer.publish() for writer in writers]
+            _check_held_out(makings, known)
+        manifests = [making.publish() for making in makings]
+    except (InputError, ConflictError):
+        # None of it can be used. What was interrupted, or failed by storage, is kept to be gone on from.
+        for making in makings:
+            making.discard()
+        if spec is None:
+            _remove_empty_line(location)
+        raise
+    for making in makings:
+        making.forget()
+    return manifests
+
+
+def _write(makings: Sequence[ArrivalMaking], watch: Callable[[int, int], None], run: RunParts) -> None:
+    for making in makings:
+        making.begin()
+    total = sum(making.total for making in makings)
+    jobs = [(making, job) for making in makings for job in making.missing]
+    done = total - sum(len(job.rows) for _, job in jobs)
+
+    def count(samples: int) -> None:
+        nonlocal done
+        done += samples
+        watch(done, total)
+
+    count(0)
+    with contextlib.closing(run([job for _, job in jobs], count)) as written:
+        for place, part in written:
+            making, job = jobs[place]
+            making.take(job.number, part)
 
 
 def _remove_empty_line(location: Location) -> None:
@@ -123,9 +151,10 @@ def _complete(task: dict[str, Any]) -> dict[str, Any]:
     return make_task(task).spec.model_dump(mode="json")
 
 
-def _check_held_out(writers: Sequence[ArrivalWriter], known: set[str]) -> None:
+def _check_held_out(makings: Sequence[ArrivalMaking], known: set[str]) -> None:
     """Refuse held-out samples of a class that no training sample has: a class may have lost all of them."""
-    trained = known.union(*(writer.labels for writer in writers))
-    for writer in writers:
-        for label in sorted(writer.held_out_labels - trained):
-            raise InputError(f"arrival {writer.arrival}: class '{label}' has no usable training sample")
+    trained = known.union(*(part.labels for making in makings for part in making.parts.values()))
+    for making in makings:
+        held_out = {label for part in making.parts.values() for label in part.held_out}
+        for label in sorted(held_out - trained):
+            raise InputError(f"arrival {making.arrival}: class '{label}' has no usable training sample")

@@ -4,7 +4,7 @@ A data file's name carries the start of its SHA-256, so racing writers never ove
 files, with sizes and full hashes, is created exclusively and last: its presence publishes. Reading checks both.
 """
 
-from raygp.store.arrivals import ArrivalWriter
+from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
@@ -22,6 +22,7 @@ from raygp.store.lease import line_lease
 from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
 from raygp.store.location import Location
 from raygp.store.manifest import Manifest, ShardInfo, arrival_names, find_manifests, list_arrivals, read_manifest
+from raygp.store.parts import discard_parts, find_parts, forget_parts, keep_part, publish_recorded, published_from
 from raygp.store.shards import read_shard
 from raygp.store.verify import verify_arrival
 from raygp.store.versions import read_tensors, write_version
@@ -35,13 +36,20 @@ __all__ = [
     "LineSpec",
     "Location",
     "Manifest",
+    "Part",
+    "PartWriter",
     "ShardInfo",
     "arrival_names",
+    "check_free",
     "check_root_usable",
     "create_line",
+    "discard_parts",
     "find_garbage",
     "find_manifests",
+    "find_parts",
     "finish_interrupted_promotion",
+    "forget_parts",
+    "keep_part",
     "line_lease",
     "list_arrivals",
     "list_versions",
@@ -49,6 +57,8 @@ __all__ = [
     "open_head",
     "open_line",
     "promote",
+    "publish_recorded",
+    "published_from",
     "reachable",
     "read_card",
     "read_head",

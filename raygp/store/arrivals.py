@@ -6,14 +6,14 @@ import contextlib
 import json
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import get_args
+from typing import Self, get_args
 
 from raygp.errors import ConflictError, InputError
-from raygp.store.documents import encode, utc_now
+from raygp.store.documents import Document, encode, utc_now
 from raygp.store.files import describe_file
 from raygp.store.location import Location
 from raygp.store.manifest import (
@@ -29,46 +29,58 @@ from raygp.store.manifest import (
 from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
+SHARD_BYTES = 32 << 20
+"""Samples in a shard, unless said otherwise."""
+SPLITS: tuple[Split, ...] = get_args(Split)
 _WAITING = 4
 """Shards on this machine that wait to be hashed and stored."""
 
 
-class ArrivalWriter:
-    """Writes one arrival. Nobody sees it before :meth:`publish`; leaving the ``with`` block without it leaves nothing.
+class Part(Document):
+    """Rows that are in storage: a piece of an arrival, or all of it. Unseen until the manifest names them."""
+
+    shards: list[ShardInfo]
+    labels: dict[str, int]
+    """Training rows by label (by symbol of the label, where labels are texts)."""
+    held_out: list[str]
+    """Labels (symbols of labels) of the other rows, sorted."""
+    quarantine: list[dict[str, str | int]]
+    """Rows of the source that were left out: key, row, label, reason."""
+
+
+class PartWriter:
+    """Writes rows into shards of an arrival. Leaving the ``with`` block without :meth:`finish` leaves nothing.
 
     Args:
-        arrival: its name, new in this line.
-        source: where the samples come from, for people.
+        arrival: its name.
         shard_bytes: a shard is closed when its samples reach this many bytes (at most 1 GiB).
         symbols: what the line's vocabulary must hold for a label; the label itself if not given.
+        number: of the part, which orders its shards among those of the others; None: it is the only one.
 
     Raises:
-        InputError: the name cannot be used.
-        ConflictError: an arrival of this name is published already.
+        InputError: the name or the size cannot be used.
     """
 
     def __init__(
         self,
         location: Location,
         arrival: str,
-        source: str,
-        shard_bytes: int = 32 << 20,
+        shard_bytes: int = SHARD_BYTES,
         symbols: Callable[[str], set[str]] | None = None,
+        number: int | None = None,
     ) -> None:
         check_arrival_name(arrival)
         if not 1 <= shard_bytes <= MAX_SHARD_BYTES:
             raise InputError(f"shard_bytes is {shard_bytes}: give 1 to {MAX_SHARD_BYTES}")
-        if find_manifest(location, arrival) is not None:
-            raise ConflictError(_taken(location, arrival))
         self.location = location
         self.arrival = arrival
-        self.source = source
         self.shard_bytes = shard_bytes
         self._symbols = symbols or (lambda label: {label})
+        self._number = number
         # Part of every shard's bytes, so of its name: writers racing for one arrival never share a file, not even
         # with equal samples, and so may delete what they wrote.
         self._writer = uuid.uuid4().hex
-        self._rows: dict[Split, list[Row]] = {split: [] for split in get_args(Split)}
+        self._rows: dict[Split, list[Row]] = {split: [] for split in SPLITS}
         self._bytes: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
         self._held_out: set[str] = set()
@@ -80,7 +92,7 @@ class ArrivalWriter:
         self._unfinished: deque[Future[None]] = deque()
         self._closed = False
 
-    def __enter__(self) -> ArrivalWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -125,83 +137,34 @@ class ArrivalWriter:
         self._check_open()
         self._quarantine.append({"key": key, "row": row, "label": label, "reason": reason})
 
-    @property
-    def labels(self) -> set[str]:
-        """Labels (symbols of labels) of the training rows so far."""
-        return set(self._labels)
-
-    @property
-    def held_out_labels(self) -> set[str]:
-        """Labels (symbols of labels) of the other rows so far."""
-        return self._held_out
-
-    def finish(self) -> None:
-        """Write the rows that are still in memory. Publishes nothing."""
+    def finish(self) -> Part:
+        """Write the rows that are still in memory. Publishes nothing; :meth:`abort` deletes them all the same."""
         self._check_open()
         for split in self._rows:
             self._flush(split)
         self._settle()
-
-    def publish(self) -> Manifest:
-        """Write what is left, then the manifest: from then on the arrival exists and cannot change.
-
-        Raises:
-            InputError: no training row was added.
-            ConflictError: another writer published this arrival first; what this one wrote is deleted.
-        """
-        if not self._labels:
-            raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
-        self.finish()
-        order = list(self._rows)
-        manifest = Manifest(
-            arrival=self.arrival,
-            published=utc_now(),
-            shards=sorted(self._shards, key=lambda shard: (order.index(shard.split), shard.file)),
-            # A symbol that only held-out rows have needs an id all the same.
-            labels=dict(sorted({**dict.fromkeys(self._held_out, 0), **self._labels}.items())),
-            source=self.source,
-            quarantined=len(self._quarantine),
+        return Part(
+            shards=sorted(self._shards, key=_by_split_and_name),
+            labels=dict(sorted(self._labels.items())),
+            held_out=sorted(self._held_out),
+            quarantine=self._quarantine,
         )
-        quarantine = f"{arrival_folder(self.arrival)}/{QUARANTINE_FILE}"
-        lines = "".join(f"{json.dumps(row)}\n" for row in self._quarantine).encode()
-        if lines and find_manifest(self.location, self.arrival) is None:
-            self.location.write_bytes(quarantine, lines)
-        try:
-            self.location.create(manifest_path(self.arrival), encode(manifest))
-        except ConflictError as error:
-            # A repeated request can lose against itself: the manifest that is there decides.
-            if find_manifest(self.location, self.arrival) != manifest:
-                self.abort()
-                raise ConflictError(_taken(self.location, self.arrival)) from error
-        self._close()
-        # A racing writer may have put its own there before it lost.
-        if lines and self.location.read_if_exists(quarantine) != lines:
-            self.location.write_bytes(quarantine, lines)
-        return manifest
+
+    def close(self) -> None:
+        """Keep what was written: from now on it is somebody else's."""
+        self._closed = True
+        # Shards that are still being stored after a failure; what becomes of them no longer matters.
+        self._pool.shutdown()
 
     def abort(self) -> None:
-        """Delete what this writer wrote. After :meth:`publish` it does nothing."""
-        if self._closed:
-            return
-        self._close()
-        folder = arrival_folder(self.arrival)
-        for shard in self._shards:
-            self.location.delete(f"{folder}/{shard.file}")
-        if self._quarantine and find_manifest(self.location, self.arrival) is None:
-            self.location.delete(f"{folder}/{QUARANTINE_FILE}")
-        if self.location.is_local:
-            # Not empty: another writer is at it.
-            with contextlib.suppress(OSError):
-                self.location.local_path(folder).rmdir()
+        """Delete what this writer wrote. After :meth:`close` it does nothing."""
+        if not self._closed:
+            self.close()
+            delete_shards(self.location, self.arrival, self._shards)
 
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError(f"arrival '{self.arrival}' is already published or aborted")
-
-    def _close(self) -> None:
-        """Wait for the shards that are being stored; what becomes of them no longer matters."""
-        self._closed = True
-        self._pool.shutdown()
 
     def _flush(self, split: Split) -> None:
         rows = self._rows[split]
@@ -209,7 +172,8 @@ class ArrivalWriter:
             return
         self._rows[split] = []
         self._bytes[split] = 0
-        stem = f"{split}-{self._numbers[split]:05d}"
+        part = "" if self._number is None else f"{self._number:05d}-"
+        stem = f"{split}-{part}{self._numbers[split]:05d}"
         self._numbers[split] += 1
         with self.location.new_file(arrival_folder(self.arrival)) as file:
             write_shard(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}, file)
@@ -230,6 +194,119 @@ class ArrivalWriter:
         """Wait until at most so many shards are still to be stored. Raises what went wrong with the others."""
         while len(self._unfinished) > most:
             self._unfinished.popleft().result()
+
+
+class ArrivalWriter(PartWriter):
+    """Writes one arrival whole. Nobody sees it before :meth:`publish`; leaving the ``with`` block without it leaves
+    nothing.
+
+    Args:
+        arrival: its name, new in this line.
+        source: where the samples come from, for people.
+        shard_bytes, symbols: as for :class:`PartWriter`.
+
+    Raises:
+        InputError: the name cannot be used.
+        ConflictError: an arrival of this name is published already.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        arrival: str,
+        source: str,
+        shard_bytes: int = SHARD_BYTES,
+        symbols: Callable[[str], set[str]] | None = None,
+    ) -> None:
+        super().__init__(location, arrival, shard_bytes, symbols)
+        check_free(location, arrival)
+        self.source = source
+
+    def publish(self) -> Manifest:
+        """Write what is left, then the manifest: from then on the arrival exists and cannot change.
+
+        Raises:
+            InputError: no training row was added.
+            ConflictError: another writer published this arrival first; what this one wrote is deleted.
+        """
+        part = self.finish()
+        try:
+            manifest = publish_parts(self.location, self.arrival, self.source, [part])
+        except ConflictError:
+            self.abort()
+            raise
+        self.close()
+        return manifest
+
+
+def check_free(location: Location, arrival: str) -> None:
+    """Raises ConflictError if an arrival of this name is published."""
+    if find_manifest(location, arrival) is not None:
+        raise ConflictError(_taken(location, arrival))
+
+
+def publish_parts(location: Location, arrival: str, source: str, parts: Sequence[Part]) -> Manifest:
+    """Publish an arrival that is in storage: write its manifest. From then on it exists and cannot change.
+
+    Args:
+        arrival: its name.
+        source: where the samples come from, for people.
+        parts: all of them, in order.
+
+    Raises:
+        InputError: there is no training row.
+        ConflictError: another arrival of this name is published; all that was written is still there.
+    """
+    labels: Counter[str] = Counter()
+    for part in parts:
+        labels.update(part.labels)
+    if not labels:
+        raise InputError(f"arrival '{arrival}' has no training rows: nothing to publish")
+    left_out = [row for part in parts for row in part.quarantine]
+    # A symbol that only held-out rows have needs an id all the same.
+    counts = {**dict.fromkeys((symbol for part in parts for symbol in part.held_out), 0), **labels}
+    manifest = Manifest(
+        arrival=arrival,
+        published=utc_now(),
+        shards=sorted((shard for part in parts for shard in part.shards), key=_by_split_and_name),
+        labels=dict(sorted(counts.items())),
+        source=source,
+        quarantined=len(left_out),
+    )
+    quarantine = f"{arrival_folder(arrival)}/{QUARANTINE_FILE}"
+    lines = "".join(f"{json.dumps(row)}\n" for row in left_out).encode()
+    if lines and find_manifest(location, arrival) is None:
+        location.write_bytes(quarantine, lines)
+    try:
+        location.create(manifest_path(arrival), encode(manifest))
+    except ConflictError as error:
+        # A repeated request can lose against itself: the manifest that is there decides.
+        if find_manifest(location, arrival) != manifest:
+            raise ConflictError(_taken(location, arrival)) from error
+    # A racing writer may have put its own there before it lost.
+    if lines and location.read_if_exists(quarantine) != lines:
+        location.write_bytes(quarantine, lines)
+    return manifest
+
+
+def delete_shards(location: Location, arrival: str, shards: Iterable[ShardInfo]) -> None:
+    """Delete shards of an arrival, but those that its manifest names if it is published; and what is left of the
+    folder if it is not."""
+    folder, manifest = arrival_folder(arrival), find_manifest(location, arrival)
+    published = {shard.file for shard in manifest.shards} if manifest else set()
+    for shard in shards:
+        if shard.file not in published:
+            location.delete(f"{folder}/{shard.file}")
+    if manifest is None and location.list(folder) == [QUARANTINE_FILE]:
+        location.delete(f"{folder}/{QUARANTINE_FILE}")
+    if location.is_local:
+        # Not empty: another writer is at it.
+        with contextlib.suppress(OSError):
+            location.local_path(folder).rmdir()
+
+
+def _by_split_and_name(shard: ShardInfo) -> tuple[int, str]:
+    return SPLITS.index(shard.split), shard.file
 
 
 def _check_unicode(label: str, key: str) -> None:

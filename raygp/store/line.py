@@ -11,7 +11,8 @@ from raygp.store.documents import Document, encode, plain, read_document, utc_no
 from raygp.store.location import Location
 
 LINE_FILE = "line.json"
-_OWN_NAMES = {"arrivals", "versions", "updates", "reports", "probes", "head.json", "lease.json", "store.json"}
+_OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes"}
+_OWN_NAMES = _OWN_FOLDERS | {LINE_FILE, "head.json", "lease.json", "store.json"}
 
 
 class LineSpec(Document):
@@ -57,7 +58,7 @@ def check_root_usable(location: Location) -> LineSpec | None:
             f"{location.root} holds files that are no raygp model line (e.g. '{foreign[0]}'):"
             " choose an empty or new --root"
         )
-    # A racing creator's arrivals may appear between the two looks above: look again before calling the line broken.
+    # What a racing creator writes may appear between the two looks above: look again before calling the line broken.
     if names and (spec := read_document(location, LINE_FILE, LineSpec)) is None:
         raise InputError(
             f"{location.root} holds parts of a raygp model line (e.g. '{names[0]}') but no {LINE_FILE}:"

@@ -3,10 +3,12 @@
 import io
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from ray.util.placement_group import placement_group_table
 from rich.console import Console
 
 from raygp import app
@@ -31,6 +33,18 @@ def update(location: Location, settings: RunSettings, sweep: bool) -> tuple[Card
     out = io.StringIO()
     (card,) = app.update(Console(file=out, width=200, highlight=False), location, settings, sweep=sweep)
     return card, out.getvalue()
+
+
+def held_resources() -> list[object]:
+    """Placement groups that are still there a while after a sweep: trials that were stopped left them."""
+    held: list[object] = []
+    for _ in range(20):
+        groups = placement_group_table().values()
+        held = [group["bundles"] for group in groups if group["state"] != "REMOVED"]
+        if not held:
+            break
+        time.sleep(0.5)
+    return held
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +131,7 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     assert card.sweep is not None and first.sweep is not None
     trials = card.sweep["trials"]
     assert len(trials) == 3
+    assert not held_resources()
     own = next(trial for trial in trials if trial["point"] == {"lr": 0.05})
     assert own["state"] == "finished"
     assert [version.version for version in list_versions(location)] == ["v0000", "v0001", "v0002"]

@@ -1,0 +1,67 @@
+"""Parts of an arrival as Ray tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raygp.data.parts import PartJob, RunParts, write_part
+from raygp.errors import RaygpError
+from raygp.store import Part
+
+_END_S = 30.0
+"""A task gets so long to delete what it began."""
+
+
+def as_tasks(tasks: int) -> RunParts:
+    """Write parts as Ray tasks on this machine, where the source's files lie; so many at a time.
+
+    A task that is lost with its process is run again by Ray; it may find its part stored already.
+    """
+
+    def run(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        # The number of tasks is the limit: a head node may offer no CPUs.
+        write = ray.remote(write_part).options(num_cpus=0, max_retries=3, scheduling_strategy=here)
+        waiting, running = list(enumerate(jobs))[::-1], {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < tasks:
+                    place, job = waiting.pop()
+                    running[write.remote(job)] = place
+                (done, *_), _ = ray.wait(list(running))
+                place = running.pop(done)
+                part = _result(done)
+                watch(len(jobs[place].rows))
+                yield place, part
+        finally:
+            _end(list(running))
+
+    return run
+
+
+def _result(task: ray.ObjectRef) -> Part:
+    """What a task gave.
+
+    Raises:
+        RaygpError: what it raised, without Ray's traceback around it.
+    """
+    try:
+        part: Part = ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, RaygpError):
+            raise error.cause from None
+        raise
+    except ray.exceptions.RayError as error:
+        raise RaygpError(f"a task that writes a part was lost ({type(error).__name__}): run again to go on") from error
+    return part
+
+
+def _end(tasks: list[ray.ObjectRef]) -> None:
+    """Interrupt tasks and wait until they have deleted what they began."""
+    for task in tasks:
+        ray.cancel(task)
+    if tasks:
+        ray.wait(tasks, num_returns=len(tasks), timeout=_END_S)

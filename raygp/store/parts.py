@@ -1,0 +1,127 @@
+"""Parts of an arrival that is being made: what is done of it, so that an interrupted ingest goes on from there.
+
+Records lie in ``arrivals/<name>/parts/``, one for each part that is in storage whole, under the digest of the plan by
+which the source was divided: another source, seed or share begins anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from raygp.errors import ConflictError, RaygpError
+from raygp.store.arrivals import Part, check_free, delete_shards, publish_parts
+from raygp.store.documents import encode, read_document
+from raygp.store.location import Location
+from raygp.store.manifest import Manifest, arrival_folder, find_manifest
+
+PARTS_FOLDER = "parts"
+
+
+def keep_part(location: Location, arrival: str, plan: str, number: int, part: Part) -> Part:
+    """Record that a part is in storage.
+
+    Returns:
+        What is recorded: the part, or the one that somebody else recorded first; then the shards of this one are
+        deleted.
+    """
+    path = _path(arrival, plan, number)
+    try:
+        location.create(path, encode(part))
+    except ConflictError:
+        first = read_document(location, path, Part)
+        # A repeated request can lose against itself.
+        if first is not None and first != part:
+            delete_shards(location, arrival, part.shards)
+            return first
+    return part
+
+
+def find_parts(location: Location, arrival: str, plan: str) -> dict[int, Part]:
+    """The recorded parts of a plan by number; those whose shards are not all there are left out.
+
+    Raises:
+        InputError: a record cannot be read.
+    """
+    found: dict[int, Part] = {}
+    names = [name for name in location.list(_folder(arrival)) if name.startswith(f"{plan}-")]
+    there = set(location.list(arrival_folder(arrival))) if names else set()
+    for name in names:
+        number = int(name.removeprefix(f"{plan}-").removesuffix(".json"))
+        part = read_document(location, f"{_folder(arrival)}/{name}", Part)
+        if part is None:
+            continue
+        if all(shard.file in there for shard in part.shards):
+            found[number] = part
+        else:
+            # Its shards were taken for garbage first: it is made again.
+            location.delete(_path(arrival, plan, number))
+    return found
+
+
+def publish_recorded(location: Location, arrival: str, source: str, plan: str, parts: Mapping[int, Part]) -> Manifest:
+    """Publish an arrival from its recorded parts; one that was published from them already is returned.
+
+    Args:
+        arrival: its name.
+        source: where the samples come from, for people.
+        plan: by which the source was divided.
+        parts: all of them, by number.
+
+    Raises:
+        InputError: there is no training row.
+        ConflictError: another arrival of this name is published.
+        RaygpError: not all parts are in storage any more.
+    """
+    ordered = [parts[number] for number in sorted(parts)]
+    if (published := published_from(location, arrival, ordered)) is not None:
+        return published
+    check_free(location, arrival)
+    gone = parts.keys() - find_parts(location, arrival, plan).keys()
+    if gone:
+        # Of two that make the same arrival, one was faster, or it failed and cleaned up.
+        check_free(location, arrival)
+        raise RaygpError(
+            f"{location.url(arrival_folder(arrival))}: {len(gone)} of {len(parts)} parts disappeared while others were "
+            "written (another ingest of the same source that failed, or raygp gc?): run again to go on"
+        )
+    try:
+        return publish_parts(location, arrival, source, ordered)
+    except ConflictError:
+        if (published := published_from(location, arrival, ordered)) is None:
+            raise
+        return published
+
+
+def published_from(location: Location, arrival: str, parts: Iterable[Part]) -> Manifest | None:
+    """The arrival's manifest if it was published from these parts."""
+    manifest = find_manifest(location, arrival)
+    files = {shard.file for part in parts for shard in part.shards}
+    return manifest if manifest is not None and {shard.file for shard in manifest.shards} == files else None
+
+
+def forget_parts(location: Location, arrival: str, plan: str) -> None:
+    """Delete the records of a plan."""
+    for name in location.list(_folder(arrival)):
+        if name.startswith(f"{plan}-"):
+            location.delete(f"{_folder(arrival)}/{name}")
+    if location.is_local:
+        # Not empty: another plan's are in it.
+        with contextlib.suppress(OSError):
+            location.local_path(_folder(arrival)).rmdir()
+
+
+def discard_parts(location: Location, arrival: str, plan: str) -> None:
+    """Delete the recorded parts of a plan, shards and all, unless they are published."""
+    parts: Sequence[Part] = list(find_parts(location, arrival, plan).values())
+    # Records first: whoever is about to publish them looks for those.
+    forget_parts(location, arrival, plan)
+    delete_shards(location, arrival, (shard for part in parts for shard in part.shards))
+
+
+def _folder(arrival: str) -> str:
+    return f"{arrival_folder(arrival)}/{PARTS_FOLDER}"
+
+
+def _path(arrival: str, plan: str, number: int) -> str:
+    return f"{_folder(arrival)}/{plan}-{number:05d}.json"
