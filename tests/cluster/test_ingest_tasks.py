@@ -85,6 +85,8 @@ def test_tasks_make_what_one_process_makes_although_one_of_them_is_killed(locati
 
 
 def test_too_many_bad_rows_in_tasks_refuse_the_arrival_and_leave_nothing(location: Location) -> None:
-    with pytest.raises(InputError, match=r"^arrival one is refused: \d of 200 rows cannot be used \(the last one seen: "):
+    with pytest.raises(
+        InputError, match=r"^arrival one is refused: \d of 200 rows cannot be used \(the last one seen: "
+    ):
         publish(location, Digits(bad=20))
     assert not location.exists("line.json") and location.list("arrivals") == []
