@@ -44,7 +44,8 @@ def test_an_index_is_dropped_if_it_is_cut_short_or_names_a_checkpoint_that_is_go
 
 def put_checkpoint(location: Location, name: str, epoch: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), Checkpoint(state={"epoch": epoch}, tensors={"weight": torch.tensor([float(epoch)])}))
+        tensors = {"weight": torch.tensor([float(epoch)])}
+        save_checkpoint(Path(folder), Checkpoint(state={"epoch": epoch}, tensors=tensors))
         for file in Path(folder).iterdir():
             location.write_bytes(f"updates/u/{name}/{file.name}", file.read_bytes())
 
