@@ -43,11 +43,11 @@ from raygp.store import Location, list_versions, read_head
 CHECKOUT = Path(__file__).resolve().parents[1]
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
-_PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=6", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
+_PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
 _OPTIONS = [*_PLAN, "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
 _ATTEMPTS = 5
 _PATIENCE_S = 300.0
-_CHECKPOINTS = (1, 8)
+_CHECKPOINTS = (1, 4)
 """Between two kills of one update."""
 
 
@@ -59,6 +59,8 @@ class Command:
         self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
         self.log, self.started = log, time.monotonic()
         environment = {**os.environ, "RAY_TMPDIR": self.scratch, "PYTHONPATH": str(CHECKOUT)}
+        # A driver gives its cluster up after so long; the default is a minute.
+        environment["RAY_gcs_rpc_server_reconnect_timeout_s"] = "10"
         environment.pop("RAY_ADDRESS", None)
         with log.open("a") as out:
             self.process = subprocess.Popen(
@@ -175,7 +177,8 @@ def disturb(
     command = Command(root, log)
     for number in numbers:
         draw = random.Random(f"{seed}/{number}")
-        part, checkpoints = draw.uniform(0.15, 0.95), draw.randint(*_CHECKPOINTS)
+        # The later ones need something left to kill.
+        part, checkpoints = draw.uniform(0.15, 0.95 if len(numbers) == 1 else 0.6), draw.randint(*_CHECKPOINTS)
         moment = Moment(part * reference["seconds"] if number == first else None, checkpoints, root)
         victim = VICTIMS[number % len(VICTIMS)]
         killed = kill_at(moment, victim, command)
