@@ -7,6 +7,7 @@ import pytest
 import ray._private.worker
 
 from raygp.cluster.train_run import scaling
+from raygp.settings import Workers, load_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
