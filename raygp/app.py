@@ -218,8 +218,8 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
         console.print(f"learns from {len(known)} trials of earlier sweeps")
     stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
     console.print(
-        f"{sweep.concurrent} at a time, {stops}; each has {settings.workers} workers with a GPU each where the cluster "
-        "has as many, else a CPU or part of one"
+        f"{sweep.concurrent} at a time, {stops}; each has {settings.workers.spelled} workers with a GPU each where the "
+        "cluster has as many, else a CPU or part of one"
     )
     console.print(
         f"expected cost in examples: {cost.low:,.0f} ({cost.low / cost.update:.1f} plain updates), at most "

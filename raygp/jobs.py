@@ -58,7 +58,7 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
 def add_update_options(parser: argparse.ArgumentParser) -> None:
     """Options that decide how updates run."""
     parser.add_argument("--config", metavar="FILE.yaml", help="settings (see README: Settings)")
-    parser.add_argument("--workers", type=int, help="training workers (default 2)")
+    parser.add_argument("--workers", metavar="N", help="training workers, or a range of them such as 1..8 (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)
     parser.add_argument("--sweep", action="store_true", help="look for the best plan of each arrival (Ray Tune)")

@@ -4,17 +4,60 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.errors import InputError
 from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, SelectionSettings, Settings, Share
 from raygp.update.plans import Role, named_plan, plan_names
 from raygp.update.sweep import SweepSettings
+
+_MOST_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many training workers an update has: always as many, or what the cluster has room for within a range."""
+
+    least: int
+    most: int
+
+    @property
+    def elastic(self) -> bool:
+        """Whether the number may change while an update runs."""
+        return self.least < self.most
+
+    @property
+    def spelled(self) -> int | str:
+        """As settings and cards say it: 2, or "1..8"."""
+        return f"{self.least}..{self.most}" if self.elastic else self.least
+
+    @classmethod
+    def parse(cls, value: Any) -> Workers:
+        """What a setting says.
+
+        Raises:
+            ValueError: it is neither a number nor a range of numbers from 1 to 64.
+        """
+        if isinstance(value, cls):
+            return value
+        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,9})(?:\.\.(\d{1,9}))?", str(value).strip())
+        if found is None:
+            raise ValueError("expected a number of workers such as 2, or a range such as 1..8")
+        workers = cls(int(found[1]), int(found[2] or found[1]))
+        if workers.least < 1:
+            raise ValueError("an update needs 1 worker at least")
+        if workers.most > _MOST_WORKERS:
+            raise ValueError(f"an update has {_MOST_WORKERS} workers at most")
+        if workers.least > workers.most:
+            raise ValueError("a range of workers begins with the smaller number")
+        return workers
 
 
 class RunSettings(Settings):
@@ -26,8 +69,11 @@ class RunSettings(Settings):
     """What every later arrival does to the head. In YAML also the name of a plan."""
     gate_tolerance: Share = 0.002
     """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
-    """Training workers. The result depends on it by float summation order (and batch norm) only."""
+    workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
+        Workers(2, 2)
+    )
+    """Training workers, or a range of them (1..8): an update then starts with what is there, grows when nodes come and
+    goes on with fewer when they go. The result depends on it by float summation order (and batch norm) only."""
     gpus: bool | None = None
     """Whether every worker trains on a GPU. null: if the cluster has as many now; true also waits for those that an
     autoscaler has yet to bring."""

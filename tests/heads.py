@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,9 +14,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
+
+import yaml
 
 from tests.servers import free_port
 
@@ -36,10 +39,20 @@ class Head:
     environment: Mapping[str, str]
     """What a client needs, the token among it."""
 
+    gcs: str
+    """Where other nodes join, host and port."""
+
     def job(self, submission: str) -> dict[str, Any]:
         """What the cluster says about a job."""
+        return self._get(f"/api/jobs/{submission}")
+
+    def list(self, kind: Literal["nodes", "actors", "tasks"]) -> list[dict[str, Any]]:
+        """What the cluster has, and had not long ago."""
+        return list(self._get(f"/api/v0/{kind}?detail=1&limit=1000")["data"]["result"]["result"])
+
+    def _get(self, path: str) -> dict[str, Any]:
         token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
-        with urlopen(Request(f"{self.address}/api/jobs/{submission}", headers=token), timeout=30) as answer:
+        with urlopen(Request(f"{self.address}{path}", headers=token), timeout=30) as answer:
             return dict(json.load(answer))
 
     def ray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,10 +64,12 @@ class Head:
 
 
 @contextlib.contextmanager
-def head_node(**variables: str) -> Iterator[Head]:
-    """A head node with two CPUs, for as long as the block runs.
+def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **variables: str) -> Iterator[Head]:
+    """A head node, for as long as the block runs.
 
     Args:
+        cpus: that it offers.
+        autoscaling: a cluster.yaml, whose nodes are then brought up on this machine when they are needed.
         variables: of its environment, beside the ones of this process.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "PYTHONPATH")}
@@ -65,25 +80,73 @@ def head_node(**variables: str) -> Iterator[Head]:
     }  # fmt: skip
     port, metrics = free_port(), free_port()
     address = f"http://127.0.0.1:{port}"
+    gcs = free_port()
     ports = {
-        "port": free_port(), "dashboard-port": port, "metrics-export-port": metrics, "min-worker-port": 0,
+        "port": gcs, "dashboard-port": port, "metrics-export-port": metrics, "min-worker-port": 0,
         "max-worker-port": 0, "dashboard-agent-listen-port": free_port(), "ray-client-server-port": free_port(),
     }  # fmt: skip
     # Sockets lie in it, so its name has to be short.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         options = [f"--{name}={value}" for name, value in ports.items()]
+        if autoscaling is not None:
+            environment["RAY_FAKE_CLUSTER"] = "1"
+            Path(folder, "cluster.yaml").write_text(yaml.safe_dump(on_this_machine(autoscaling, f"127.0.0.1:{gcs}")))
+            options.append(f"--autoscaling-config={folder}/cluster.yaml")
         node = subprocess.Popen(
-            [str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", "--num-cpus=2",
+            [str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--num-cpus={cpus}",
              "--dashboard-host=127.0.0.1", f"--temp-dir={folder}", "--object-store-memory=300000000", *options],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:
             _wait_for_jobs(address, environment["RAY_AUTH_TOKEN"], node)
-            yield Head(address, f"http://127.0.0.1:{metrics}", Path(folder, "session_latest"), environment)
+            yield Head(
+                address, f"http://127.0.0.1:{metrics}", Path(folder, "session_latest"), environment, f"127.0.0.1:{gcs}"
+            )
         finally:
+            if autoscaling is not None:
+                _end_other_nodes(folder)
             # Blocking, it ends all processes of its node, and nobody else's.
             node.terminate()
             node.wait(60)
+
+
+def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
+    """A cluster.yaml for Ray's fake provider, whose nodes are raylets on this machine.
+
+    Args:
+        config: with the whole numbers of resources that this machine is to pretend to.
+        gcs: where nodes join.
+    """
+    provider = {
+        "type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
+        "disable_launch_config_check": True, "gcs_address": gcs,
+    }  # fmt: skip
+    head = config["head_node_type"]
+    # The provider calls the type of its head so, whatever the file says, and would bring up another in its place.
+    types = {
+        "ray.head.default" if name == head else name: {**node, "node_config": {}}
+        | ({"min_workers": 0, "max_workers": 0} if name == head else {})
+        for name, node in config["available_node_types"].items()
+    }
+    for node in types.values():
+        node.pop("docker", None)
+    commands = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
+    empty: dict[str, Any] = {f"{name}_commands": [] for name in commands}
+    return {
+        **{key: value for key, value in config.items() if key not in ("docker", "provider")}, **empty,
+        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types, "auth": {"ssh_user": "none"}, "docker": {},
+        "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
+        "rsync_exclude": [], "rsync_filter": [],
+    }  # fmt: skip
+
+
+def _end_other_nodes(folder: str) -> None:
+    """End the raylets that the fake provider has started below ``folder``; what they have started ends with them."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if folder.encode() in command and b"/raylet/raylet" in command and b"--head" not in command:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _wait_for_jobs(address: str, token: str, node: subprocess.Popen[str]) -> None:

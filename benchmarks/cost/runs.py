@@ -80,6 +80,10 @@ class Curve:
         part.write_text(json.dumps(kept))
         part.replace(self._folder / "curve.json")
 
+    def leaving(self) -> bool:
+        """No."""
+        return False
+
 
 def run_method(
     workload: Workload,

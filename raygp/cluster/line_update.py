@@ -158,7 +158,7 @@ def update_line(
                 f"{job.version} from {job.arrival.arrival} {outcome.verdict.reason}: "
                 f"{state.card.version if state.card else 'nothing'} stays the head"
             )
-        card = write_version(location, job.card(outcome, settings.workers, record), outcome.tensors)
+        card = write_version(location, job.card(outcome, settings.workers.spelled, record), outcome.tensors)
         promote(location, card, state.head)
         if record is not None:
             keep_events(location, folder, card.version)

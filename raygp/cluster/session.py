@@ -25,6 +25,8 @@ _FAST = {
     "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
     # Tune keeps the state of a sweep this often; what ended since is run again after a crash.
     "TUNE_GLOBAL_CHECKPOINT_S": "2",
+    # A spot machine is called back with two minutes' notice or less; draining nodes are looked for this often.
+    "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
     # A busy machine takes longer than the default minute to start workers.
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "180",
 }

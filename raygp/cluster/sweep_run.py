@@ -176,7 +176,7 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
         board = Board(lambda progress: None)
         worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, shared=folder)
         run = make_run(job.location, job.folder, "shared-run", settings.max_failures)
-        placed = scaling(settings.workers, gpus=settings.gpus)
+        placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
         fit(make_trainer(run_shared_work, worker, datasets, placed, run), board, job.update_id)
         found = SharedWork.read(job.location, folder)
     if found is None:

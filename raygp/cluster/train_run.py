@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.state
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -19,12 +20,16 @@ from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
 from raygp.data.reading import decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
-from raygp.settings import RunSettings
+from raygp.settings import RunSettings, Workers
 from raygp.store import Location
 from raygp.tasks import make_task
 from raygp.update.checkpoints import load
 from raygp.update.engine import Outcome, Progress
 from raygp.update.job import UpdateJob
+
+RESIZE_S = 30.0
+"""How often a run with a range of workers looks whether it can have more: what it has done since its last checkpoint is
+done again then."""
 
 
 def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress], None]) -> Outcome:
@@ -43,7 +48,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     board = Board(show)
     worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes)
     run = make_run(job.location, "updates", job.update_id, settings.max_failures)
-    placed = scaling(settings.workers, gpus=settings.gpus)
+    placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
     result = fit(make_trainer(run_worker, worker, datasets, placed, run), board, job.update_id)
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
@@ -77,7 +82,8 @@ def make_run(
         name=name,
         **run_storage(location, folder),
         checkpoint_config=CheckpointConfig(num_to_keep=2),
-        failure_config=FailureConfig(max_failures=max_failures, controller_failure_limit=1),
+        # Nodes that are taken away are no failures of ours, however many.
+        failure_config=FailureConfig(max_failures, controller_failure_limit=1, max_preemption_failures=-1),
         callbacks=callbacks,
     )
 
@@ -134,22 +140,35 @@ def outcome_in(checkpoint: ray.train.Checkpoint, name: str) -> Outcome:
     return outcome
 
 
-def scaling(workers: int, runs: int = 1, gpus: bool | None = None) -> ScalingConfig:
+def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, streamed: bool = False) -> ScalingConfig:
     """Resources of a run with ``workers`` training workers, such that Ray Data's tasks find room beside them.
 
-    A GPU each if the cluster has that many; else a CPU each, or a fraction of one where there are few.
+    A GPU each if the cluster has that many, and no CPU, which decoding is left with; else a CPU each, or a fraction of
+    one where there are few.
 
     Args:
         workers: of each run.
         runs: how many such runs share the cluster.
         gpus: whether to ask for GPUs; None: if they are there.
+        streamed: whether Ray Data's tasks decode while the run trains.
     """
+    wanted = Workers.parse(workers)
+    number: Any = (wanted.least, wanted.most) if wanted.elastic else wanted.least
+    elastic: dict[str, Any] = {"num_workers": number, "elastic_resize_monitor_interval_s": RESIZE_S}
     resources = ray.cluster_resources()
-    cpus = resources.get("CPU", 1.0)
-    if resources.get("GPU", 0.0) >= workers * runs if gpus is None else gpus:
-        return ScalingConfig(num_workers=workers, use_gpu=True)
-    share = 1.0 if cpus > workers * runs else max(0.01, int(50 * cpus / (workers * runs)) / 100)
-    return ScalingConfig(num_workers=workers, resources_per_worker={"CPU": share})
+    if resources.get("GPU", 0.0) >= wanted.least * runs if gpus is None else gpus:
+        return ScalingConfig(use_gpu=True, resources_per_worker={"GPU": 1}, **elastic)
+    # A range grows over the CPUs that there are; where nothing is decoded meanwhile, over all of them.
+    needed = (wanted.least if wanted.elastic and not streamed else wanted.most) * runs
+    cpus = max(resources.get("CPU", 0.0), _most_cpus())
+    share = 1.0 if cpus > needed else max(0.01, int(50 * (cpus or 1.0) / needed) / 100)
+    return ScalingConfig(resources_per_worker={"CPU": share}, **elastic)
+
+
+def _most_cpus() -> float:
+    """CPUs of the cluster when its autoscaler has brought all nodes that it may; 0 if there is no autoscaler."""
+    most = ray._private.state.state.get_max_resources_from_cluster_config() or {}
+    return float(most.get("CPU", 0))
 
 
 def _cause(error: Exception) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray.exceptions
 import ray.train
 import ray.train.collective
 import ray.train.torch
@@ -52,6 +53,17 @@ class WorkerConfig:
     checkpoint_minutes: float = 10.0
     shared: str | None = None
     """Folder, relative to the root, of work that this update shares with others (:mod:`raygp.update.shared`)."""
+
+
+class Leaving(ray.exceptions.RayActorError):
+    """These workers end because a node of theirs is being taken away; their checkpoint is stored.
+
+    Counted by Ray Train as the preemption that it is, not as a failure: the run goes on elsewhere at once, rather than
+    when the node is gone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(error_msg="a node is being taken away; the update goes on elsewhere", preempted=True)
 
 
 def run_worker(config: dict[str, WorkerConfig]) -> None:
@@ -172,7 +184,13 @@ class _Reporter:
                 ray.get(sent)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Report it, or warn that it could not be stored; end here if that was asked for."""
+        """Report it, or warn that it could not be stored; end here if that was asked for.
+
+        Raises:
+            StoppedError: it was.
+            Leaving: a node of the group is being drained, and the checkpoint is stored.
+        """
+        failure = None
         if self._rank == 0:
             checkpoint = make()
             epochs = sum(record["epochs"] for record in checkpoint.state["records"])
@@ -190,6 +208,13 @@ class _Reporter:
         else:
             ray.train.report({})
         _stop_if_asked(self._board, self._rank)
+        # Without a checkpoint they stay: until the node is gone another may succeed.
+        if self.leaving() and ray.train.collective.broadcast_from_rank_zero(failure is None):
+            raise Leaving
+
+    def leaving(self) -> bool:
+        """Whether a node that workers of this group are on is being drained: a spot machine was called back, say."""
+        return ray.train.get_preemption_info() is not None
 
 
 def _stop_if_asked(board: Any, rank: int) -> None:

@@ -42,7 +42,9 @@ class Card(Document):
     task: dict[str, Any]
     plan: dict[str, Any]
     seed: int
-    workers: int
+    workers: int | str
+    """Training workers; a range such as "1..8" where their number could change."""
+
     density: float
     """active_connections / total_connections."""
 

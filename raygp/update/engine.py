@@ -50,8 +50,11 @@ from raygp.update.shared import SharedWork, growth_key
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
 _GROWTH_EXAMPLES = 512
-_CLOCK_STEPS = 20
-"""How often ranks ask rank 0's clock whether a checkpoint is due: a broadcast of four bytes."""
+_CLOCK_S, _CLOCK_STEPS = 0.5, 20
+"""Ranks ask rank 0's clock so often whether a checkpoint is due, and after so many steps at most: a broadcast of a few
+bytes."""
+_LOOK_S = 1.0
+"""How often they ask the observer whether they have to leave: a round trip of some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class Observer(Protocol):
         """Called after every finished epoch, and inside long ones now and then, on every rank. ``make`` is cheap to
         pass and costs a copy to call."""
 
+    def leaving(self) -> bool:
+        """Called inside epochs about every second, on every rank after the same step: whether these workers are about
+        to go. They are then offered a checkpoint at once. The same answer on every rank."""
+        ...
+
 
 class Silent:
     """An observer that does nothing."""
@@ -94,6 +102,10 @@ class Silent:
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         """Ignore it."""
+
+    def leaving(self) -> bool:
+        """No."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -147,8 +159,8 @@ class Update:
             gate_tolerance: how far the candidate's validation accuracy may lie below its parent's.
             observer: told of progress, offered checkpoints.
             shared: results of passes over the parent that are known.
-            checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old; 0: after every step; None: at
-                the ends of epochs only.
+            checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
+                these workers are leaving; 0: after every step; None: at the ends of epochs only.
         """
         self.plan, self.learner, self.data, self.seed = plan, learner, data, seed
         self._shared = shared
@@ -160,7 +172,8 @@ class Update:
         self._snapshot: Tensors | None = None
         self._chosen: np.ndarray | None = None
         self._checkpoint_seconds = checkpoint_seconds
-        self._checkpointed = time.monotonic()
+        self._checkpointed = self._asked = self._looked = time.monotonic()
+        self._ask_after, self._unasked = 1, 0
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -289,11 +302,21 @@ class Update:
             self.state.val_accuracy = self.learner.accuracy("val")
 
     def _after_step(self, done: int, steps: int) -> None:
-        """Offer a checkpoint inside the epoch if one is due: rank 0's clock decides."""
+        """Offer a checkpoint inside the epoch if one is due, or the workers are leaving: rank 0's clock decides."""
         wanted = self._checkpoint_seconds
-        if wanted is None or done == steps or (wanted > 0 and done % _CLOCK_STEPS):
+        self._unasked += 1
+        if wanted is None or done == steps or self._unasked < self._ask_after:
             return
-        if self.learner.agree(time.monotonic() - self._checkpointed >= wanted):
+        now = time.monotonic()
+        most = _CLOCK_STEPS if wanted > 0 else 1
+        often = int(_CLOCK_S * self._unasked / max(now - self._asked, 1e-6))
+        due, look, self._ask_after = self.learner.agree(
+            now - self._checkpointed >= wanted, now - self._looked >= _LOOK_S, min(max(often, 1), most)
+        )
+        self._asked, self._unasked = now, 0
+        if look:
+            self._looked = now
+        if (look and self.observer.leaving()) or due:
             self.state.cursor.step = done
             self.learner.charge_traffic()
             self._buffers = self.learner.rank_buffers()
@@ -302,7 +325,8 @@ class Update:
 
     def _offer_checkpoint(self) -> None:
         self.observer.checkpoint(self.checkpoint)
-        self._checkpointed = time.monotonic()
+        self._checkpointed = self._asked = time.monotonic()
+        self._unasked = 0
 
     def _leave_round(self, phase: GrowPhase | PrunePhase) -> None:
         """Judge a pruning round, and move the cursor on."""

@@ -65,7 +65,7 @@ class UpdateJob:
         """The rows that the update reads."""
         return build_catalog(self.location, self.seen, self.arrival, self.classes)
 
-    def card(self, outcome: Outcome, workers: int, sweep: dict[str, Any] | None = None) -> Card:
+    def card(self, outcome: Outcome, workers: int | str, sweep: dict[str, Any] | None = None) -> Card:
         """The candidate's card, without its files; ``sweep`` is what led to its plan."""
         return Card(
             version=self.version,

@@ -91,8 +91,6 @@ class Learner:
         self._flops_generation, self._sparse_forward = -1, 0.0
         self._charged_bytes = 0
         if self.world_size > 1:
-            if batch_size < self.world_size:
-                raise TrainingError(f"plan.batch_size {batch_size} is too small for {self.world_size} workers")
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
         else:
             self._ddp, self._traffic = None, None
@@ -126,7 +124,9 @@ class Learner:
         total = torch.zeros((), device=self.device)
         started = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
-        for batch in self.data.epoch(ids, batch_size, order, self.rank, self.world_size, first_step):
+        # A rank without examples would have no gradient to reduce: where there are fewer than ranks, each takes all.
+        rank, ranks = (self.rank, self.world_size) if batch_size >= self.world_size else (0, 1)
+        for batch in self.data.epoch(ids, batch_size, order, rank, ranks, first_step):
             before_step(batch.step / steps)
             torch.manual_seed(derive_seed(self.seed, "dropout", epoch, self.rank, batch.step))
             inputs, targets = self._to_device(batch)
@@ -135,7 +135,7 @@ class Learner:
             )[batch.offset : batch.offset + len(batch.ids)].to(self.device)
             losses = self._losses(network, self.task.prepare(inputs, draws), targets)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
-            loss = losses.sum() * (self.world_size / batch_size)
+            loss = losses.sum() * (ranks / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
             loss.backward()
             if self._traffic is None or not self._traffic.enabled:
@@ -231,13 +231,13 @@ class Learner:
             self.ledger.reduced_bytes += (self._traffic.reduced_bytes - self._charged_bytes) * self.world_size
             self._charged_bytes = self._traffic.reduced_bytes
 
-    def agree(self, flag: bool) -> bool:
-        """Rank 0's ``flag``, on every rank."""
+    def agree(self, *values: int) -> list[int]:
+        """Rank 0's ``values``, on every rank."""
         if self.world_size == 1:
-            return flag
-        decision = torch.tensor([float(flag)], device=self.device)
+            return list(values)
+        decision = torch.tensor(values, dtype=torch.int64, device=self.device)
         dist.broadcast(decision, 0)
-        return bool(decision.item())
+        return [int(value) for value in decision.tolist()]
 
     def rank_buffers(self) -> dict[str, Tensor]:
         """Floating-point buffers of all ranks (batch-norm statistics, which differ inside an epoch): the same on every
@@ -255,7 +255,11 @@ class Learner:
 
     @torch.no_grad()
     def load_rank_buffers(self, stacked: Mapping[str, Tensor]) -> None:
-        """This rank's part of :meth:`rank_buffers`; the mean, if there were other than so many ranks."""
+        """This rank's part of :meth:`rank_buffers`; the mean, if there were other than so many ranks.
+
+        The mean is what ranks agree on at the end of every epoch (:func:`raygp.sparse.average_buffers`): another number
+        of them only comes to it earlier in this one.
+        """
         buffers = dict(self.model.named_buffers())
         for name, parts in stacked.items():
             buffers[name].copy_(parts[self.rank] if len(parts) == self.world_size else parts.mean(dim=0))

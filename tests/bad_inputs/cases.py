@@ -305,7 +305,25 @@ OPTIONS = [
         "workers that are no number",
         line,
         "update --root @/line workers=two",
-        "workers: input should be a valid integer, unable to parse string as an integer, not 'two'",
+        "workers: expected a number of workers such as 2, or a range such as 1..8, not 'two'",
+    ),
+    Case(
+        "a range of workers that begins with none",
+        line,
+        "update --root @/line workers=0..3",
+        "workers: an update needs 1 worker at least, not '0..3'",
+    ),
+    Case(
+        "a range of workers the wrong way round",
+        line,
+        "update --root @/line --workers 4..2",
+        "workers: a range of workers begins with the smaller number, not '4..2'",
+    ),
+    Case(
+        "more workers than there may be",
+        line,
+        "update --root @/line workers=1..65",
+        "workers: an update has 64 workers at most, not '1..65'",
     ),
     Case(
         "a version that is not there", line, "show v0007 --root @/line", "@/line has no version v0007 (versions: none)"

@@ -7,6 +7,7 @@ import pytest
 import ray._private.worker
 
 from raygp.cluster.train_run import scaling
+from raygp.settings import Workers, load_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -26,3 +27,22 @@ def test_workers_ask_for_gpus_where_told_and_not_where_there_are_none() -> None:
         assert not scaling(2).use_gpu
     assert scaling(2, gpus=True).use_gpu
     assert not scaling(2, gpus=False).use_gpu
+
+
+def test_training_on_gpus_leaves_cpus_to_decoding() -> None:
+    assert scaling(2, gpus=True).total_resources == {"GPU": 2}
+
+
+def test_a_range_of_workers_is_elastic_and_one_number_is_not() -> None:
+    settings = [load_settings("lenet-300-100", overrides=[f"workers={given}"]) for given in ("1..4", "3..3", "3")]
+    elastic, *fixed = [scaling(each.workers) for each in settings]
+    assert (elastic.min_workers, elastic.max_workers, elastic.elasticity_enabled) == (1, 4, True)
+    assert [each.num_workers for each in fixed] == [3, 3]
+    assert [each.workers.spelled for each in settings] == ["1..4", 3, 3]
+
+
+def test_workers_that_stream_leave_half_of_few_cpus_to_decoding() -> None:
+    cpus = ray.cluster_resources()["CPU"]
+    many = int(2 * cpus)
+    for wanted in (Workers(many, many), Workers(1, many)):
+        assert scaling(wanted, streamed=True).total_resources["CPU"] <= 0.5 * cpus + 0.01

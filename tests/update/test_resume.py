@@ -62,6 +62,9 @@ class Collector:
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         self.checkpoints.append(make())
 
+    def leaving(self) -> bool:
+        return False
+
 
 def run(
     plan: Plan, parent: Outcome | None, start: Checkpoint | None = None, checkpoint_seconds: float | None = None

@@ -1,0 +1,133 @@
+"""A stretch of an update on real digits, run by a group of spawned gloo ranks as Ray Train's workers run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from sklearn.datasets import load_digits
+from torch.multiprocessing.spawn import spawn
+
+from raygp.data.batches import Batch
+from raygp.data.resident import Examples, ResidentData
+from raygp.tasks import make_task
+from raygp.update.candidate import make_learner
+from raygp.update.checkpoints import load, save_checkpoint
+from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.plan import Plan
+from raygp.update.state import Checkpoint
+
+PLAN = Plan.model_validate(
+    {
+        "phases": [
+            {"kind": "grow-all", "epochs": 2},
+            {"kind": "prune-permanent", "epochs": 2, "gradual": True},
+        ],
+        "batch_size": 16,
+        "lr": 0.02,
+        "replay": {"share": 1.0},
+        "arrival": {"share": 1.0},
+    }
+)
+
+
+class Enough(Exception):
+    """The stretch is over."""
+
+
+@dataclass
+class Watched(ResidentData):
+    """Notes which examples this rank trained on."""
+
+    seen: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
+    """Seed of the epoch, step, ids."""
+
+    def epoch(
+        self, ids: np.ndarray, batch_size: int, seed: int, rank: int, world_size: int, first_step: int = 0
+    ) -> Iterator[Batch]:
+        for batch in super().epoch(ids, batch_size, seed, rank, world_size, first_step):
+            self.seen.append((seed, batch.step, batch.ids))
+            yield batch
+
+
+@dataclass
+class Stretch:
+    """What one rank did."""
+
+    seen: list[tuple[int, int, np.ndarray]]
+    outcome: Outcome | None
+    """None if it stopped at a checkpoint."""
+    checkpoints: int = 0
+
+
+class Watcher:
+    """Stops after so many checkpoints, keeps the last; or says from some step on that the workers are leaving."""
+
+    def __init__(self, folder: Path | None, stop_after: int | None, leave: bool) -> None:
+        self.folder, self.stop_after, self.leave = folder, stop_after, leave
+        self.count, self.asked = 0, 0
+
+    def progress(self, progress: Progress) -> None:
+        pass
+
+    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
+        checkpoint = make()
+        self.count += 1
+        if self.count == self.stop_after or self.asked:
+            if self.folder:
+                save_checkpoint(self.folder, checkpoint)
+            raise Enough
+
+    def leaving(self) -> bool:
+        self.asked += self.leave
+        return self.leave
+
+
+def digits() -> Watched:
+    """150 digits at 28 x 28, 90 of an arrival before; 40 for validation."""
+    bundled = load_digits()
+    images = np.pad(np.kron(bundled.images, np.ones((3, 3))) * 15, ((0, 0), (2, 2), (2, 2))).astype(np.uint8)
+    inputs, targets = torch.from_numpy(images)[:, None], torch.from_numpy(bundled.target)
+    return Watched(Examples(inputs[:150], targets[:150]), 90, {"val": Examples(inputs[150:190], targets[150:190])})
+
+
+def stretch(
+    plan: Plan, start: Path | None, stop: Path | None, stop_after: int | None, every_s: float = 0.0, leave: bool = False
+) -> Stretch:
+    """Run ``plan`` from the checkpoint in ``start`` to its end, or to the ``stop_after``-th checkpoint, kept in
+    ``stop``."""
+    data = digits()
+    learner = make_learner(make_task({"name": "lenet-300-100"}), data, plan, num_classes=10, seed=5, parent=None)
+    watcher = Watcher(stop if learner.rank == 0 else None, stop_after, leave)
+    update = Update(
+        plan, learner, data, seed=5, has_parent=False, gate_tolerance=1.0, observer=watcher, checkpoint_seconds=every_s
+    )
+    if start is not None:
+        found = load(start)
+        assert isinstance(found, Checkpoint)
+        update.resume(found)
+    try:
+        return Stretch(data.seen, update.run(), watcher.count)
+    except Enough:
+        return Stretch(data.seen, None, watcher.count)
+
+
+def run_ranks(world: int, folder: Path, *arguments: object) -> list[Stretch]:
+    """:func:`stretch` on ``world`` ranks, by rank."""
+    folder.mkdir()
+    spawn(_work, args=(world, str(folder), arguments), nprocs=world, join=True)
+    return [torch.load(folder / f"rank-{i}.pt", weights_only=False) for i in range(world)]
+
+
+def _work(number: int, world: int, folder: str, arguments: tuple[object, ...]) -> None:
+    torch.set_num_threads(1)
+    timeout = timedelta(seconds=60)
+    dist.init_process_group("gloo", f"file://{folder}/meet", timeout=timeout, rank=number, world_size=world)
+    torch.save(stretch(*arguments), f"{folder}/rank-{number}.pt")  # type: ignore[arg-type]
+    dist.barrier()  # No rank hangs up while another is still in a reduction.
+    dist.destroy_process_group()
