@@ -134,7 +134,8 @@ def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
     empty: dict[str, Any] = {f"{name}_commands": [] for name in commands}
     return {
         **{key: value for key, value in config.items() if key not in ("docker", "provider")}, **empty,
-        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types, "auth": {"ssh_user": "none"}, "docker": {},
+        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types,
+        "auth": {"ssh_user": "none"}, "docker": {},
         "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
         "rsync_exclude": [], "rsync_filter": [],
     }  # fmt: skip

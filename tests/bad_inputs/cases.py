@@ -470,12 +470,12 @@ DAMAGES = [
         "a shard that is gone",
         gone("arrivals/monday/train-*.parquet"),
         "ingest --verify --root @/line",
-        "@/line/arrivals/monday/train-00000-HASH.parquet is missing: restore it from a copy",
+        "@/line/arrivals/monday/train-00001-00000-HASH.parquet is missing: restore it from a copy",
     ),
     Damage(
         "a shard cut short",
         changed("arrivals/monday/train-*.parquet", lambda content: content[:100]),
         "ingest --verify --root @/line",
-        "@/line/arrivals/monday/train-00000-HASH.parquet is damaged: expected BYTES bytes, found 100 bytes; restore it from a copy",
+        "@/line/arrivals/monday/train-00001-00000-HASH.parquet is damaged: expected BYTES bytes, found 100 bytes; restore it from a copy",
     ),
 ]
