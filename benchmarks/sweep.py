@@ -8,8 +8,8 @@ by a sweep (ASHA, default space). The plan's own point is the first trial of eac
 what a plain update from the same parent gives, and its cost with the shared work is what a plain update costs. An
 interrupted run goes on where it was. ``--without-sharing`` first sweeps the first arrival twice in copies of the line:
 with shared work, and with every trial computing the parent's losses and growth gradients for itself. ``--cold`` sweeps
-each arrival twice, from the same parent: as the line does, and in a copy that has forgotten the line's earlier sweeps;
-then it counts the trials after which each has one no worse than the copy's winner.
+each arrival but the first twice, from the same parent: as the line does, and in a copy that has forgotten the line's
+earlier sweeps; then it counts the trials after which each has one no worse than the copy's winner.
 """
 
 from __future__ import annotations
@@ -165,12 +165,12 @@ def main() -> int:
         cold = load_settings(TASK["name"], sweep=chosen | {"warm_start": False})
         pairs = []
         for number in range(1, options.arrivals + 1):
-            if options.cold:
+            if options.cold and number > 1:
                 forgetful = copy_of_line(out, f"cold-{number}", number)
                 app.update(console, forgetful, cold, sweep=True)
             bring_back(location, number)
             app.update(console, location, settings, sweep=True)
-            if options.cold:
+            if options.cold and number > 1:
                 pairs.append((version_from(forgetful, number), version_from(location, number)))
         console.print(results_table(list_versions(location), settings))
         if pairs:
