@@ -101,11 +101,10 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
                 address, f"http://127.0.0.1:{metrics}", Path(folder, "session_latest"), environment, f"127.0.0.1:{gcs}"
             )
         finally:
-            if autoscaling is not None:
-                _end_other_nodes(folder)
             # Blocking, it ends all processes of its node, and nobody else's.
             node.terminate()
             node.wait(60)
+            _end_other_nodes(folder)
 
 
 def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
@@ -132,18 +131,17 @@ def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
     empty: dict[str, Any] = {f"{name}_commands": [] for name in commands}
     return {
         **{key: value for key, value in config.items() if key not in ("docker", "provider")}, **empty,
-        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types, "auth": {"ssh_user": "none"}, "docker": {},
-        "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
-        "rsync_exclude": [], "rsync_filter": [],
+        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types, "docker": {},
+        "auth": {"ssh_user": "none"}, "file_mounts": {}, "file_mounts_sync_continuously": False,
+        "cluster_synced_files": [], "rsync_exclude": [], "rsync_filter": [],
     }  # fmt: skip
 
 
 def _end_other_nodes(folder: str) -> None:
-    """End the raylets that the fake provider has started below ``folder``; what they have started ends with them."""
+    """End what other nodes of a head that has ended, with their files below ``folder``, have left."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (process / "cmdline").read_bytes()
-            if folder.encode() in command and b"/raylet/raylet" in command and b"--head" not in command:
+            if folder.encode() in (process / "cmdline").read_bytes() and int(process.name) != os.getpid():
                 os.kill(int(process.name), signal.SIGKILL)
 
 
