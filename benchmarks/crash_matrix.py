@@ -1,11 +1,13 @@
 """Kills an update at random moments and looks at what is left.
 
-    python benchmarks/crash_matrix.py [--n 50] [--seed S] [--out DIR]
+    python benchmarks/crash_matrix.py [--n 50] [--per-update 1] [--seed S] [--out DIR]
 
 A line on scikit-learn's digits has one version and an arrival that waits. Its update (LeNet-300-100, two workers, one
 step per checkpoint, so that epochs are cut in two) is first run undisturbed. Then, n times on a copy of the line, it is
 started and after a seeded random part of the undisturbed time a victim is killed with -9: a training worker, the
-driver, or the cluster (raylet and GCS). The same command is run until it says that it is done. Counted as losses: an
+driver, or the cluster (raylet and GCS). The same command is run until it says that it is done. With ``--per-update 5``,
+an update meets five of the kills before it may end, all but the first a seeded number of checkpoints after it has gone
+on; what it came to counts for all five. Counted as losses: an
 arrival that is not folded in exactly once, a head that is not the version, masks or weights that differ by a bit from
 the undisturbed run's, anything left in flight. One line of ``DIR/crashes.jsonl`` a kill; what is there is not repeated.
 Exit status 1 on any loss. Linux only: it looks for Ray's processes in /proc, by their environment.
@@ -25,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +43,12 @@ from raygp.store import Location, list_versions, read_head
 CHECKOUT = Path(__file__).resolve().parents[1]
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
-_PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=6", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
+_PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
 _OPTIONS = [*_PLAN, "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
 _ATTEMPTS = 5
 _PATIENCE_S = 300.0
+_CHECKPOINTS = (1, 4)
+"""Between two kills of one update."""
 
 
 class Command:
@@ -54,6 +59,8 @@ class Command:
         self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
         self.log, self.started = log, time.monotonic()
         environment = {**os.environ, "RAY_TMPDIR": self.scratch, "PYTHONPATH": str(CHECKOUT)}
+        # A driver gives its cluster up after so long; the default is a minute.
+        environment["RAY_gcs_rpc_server_reconnect_timeout_s"] = "10"
         environment.pop("RAY_ADDRESS", None)
         with log.open("a") as out:
             self.process = subprocess.Popen(
@@ -134,48 +141,89 @@ def finished_state(root: Path) -> dict[str, Any]:
     }
 
 
-def disturb(number: int, seed: int, template: Path, reference: dict[str, Any], out: Path) -> dict[str, Any]:
-    """One kill, and what came of it."""
-    draw = random.Random(f"{seed}/{number}")
-    victim, part = VICTIMS[number % len(VICTIMS)], draw.uniform(0.15, 0.95)
-    root, log = out / "lines" / str(number), out / "logs" / f"{number}.log"
+class Moment:
+    """When a kill is due: so long after the command was started, or so many checkpoints after the last kill."""
+
+    def __init__(self, seconds: float | None, checkpoints: int, root: Path) -> None:
+        self._seconds, self._checkpoints, self._root = seconds, checkpoints, root
+        self._begun = time.monotonic()
+        self._old = self._seen = self._names()
+
+    def is_due(self) -> bool:
+        """Whether it has come."""
+        if self._seconds is not None:
+            return time.monotonic() - self._begun >= self._seconds
+        self._seen = self._seen | self._names()
+        return len(self._seen - self._old) >= self._checkpoints
+
+    def __str__(self) -> str:
+        return f"{self._seconds:.1f} s" if self._seconds is not None else f"{self._checkpoints} checkpoints"
+
+    def _names(self) -> set[str]:
+        return {str(path) for path in self._root.glob("updates/*/checkpoint_*")}
+
+
+def disturb(
+    numbers: Sequence[int], seed: int, template: Path, reference: dict[str, Any], out: Path
+) -> list[dict[str, Any]]:
+    """The kills of one update, and what came of it."""
+    first = numbers[0]
+    root, log = out / "lines" / str(first), out / "logs" / f"{first}.log"
     shutil.rmtree(root, ignore_errors=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     shutil.copytree(template, root)
-    begun = time.monotonic()
+    begun, rows, attempts = time.monotonic(), [], 1
     command = Command(root, log)
-    moment = part * reference["seconds"]
-    while time.monotonic() - begun < moment and command.process.poll() is None:
-        time.sleep(0.05)
-    # A worker is waited for if there is none yet.
-    killed = False
-    while not killed and command.process.poll() is None:
-        killed = command.kill(victim)
-        time.sleep(0.1)
-    lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
-    where = " ".join(lines[-1]) if lines else "before the first epoch"
-    attempts, code = 1, command.wait()
+    for number in numbers:
+        draw = random.Random(f"{seed}/{number}")
+        # The later ones need something left to kill.
+        part, checkpoints = draw.uniform(0.15, 0.95 if len(numbers) == 1 else 0.6), draw.randint(*_CHECKPOINTS)
+        moment = Moment(part * reference["seconds"] if number == first else None, checkpoints, root)
+        victim = VICTIMS[number % len(VICTIMS)]
+        killed = kill_at(moment, victim, command)
+        lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
+        where = " ".join(lines[-1]) if lines else "before the first epoch"
+        rows.append({"number": number, "seed": seed, "victim": victim, "moment": str(moment), "phase": where,
+                     "killed": killed})  # fmt: skip
+        if killed and victim != "worker" and number != numbers[-1]:
+            attempts += 1
+            command.wait()
+            command.clean_up()
+            command = Command(root, log)
+    code = command.wait()
     command.clean_up()
-    while code != 0 and attempts < _ATTEMPTS:
+    while code != 0 and attempts < len(numbers) + _ATTEMPTS:
         attempts += 1
         command = Command(root, log)
         code = command.wait()
         command.clean_up()
     state = finished_state(root)
-    row = {
-        "number": number, "seed": seed, "victim": victim, "moment": round(moment, 1), "phase": where, "killed": killed,
+    result = {
         "recovered": code == 0 and state["head"] == reference["state"]["head"] and not state["in_flight"],
         "once": state["arrivals"] == reference["state"]["arrivals"],
         "identical": (state["masks"], state["weights"]) == (reference["state"]["masks"], reference["state"]["weights"]),
-        "attempts": attempts, "seconds_lost": round(time.monotonic() - begun - reference["seconds"], 1),
-    }  # fmt: skip
-    if row["recovered"] and row["once"] and row["identical"]:
+        "attempts": attempts,
+        "seconds_lost": round((time.monotonic() - begun - reference["seconds"]) / len(numbers), 1),
+    }
+    if result["recovered"] and result["once"] and result["identical"]:
         shutil.rmtree(root)
-    return row
+    return [row | result for row in rows]
 
 
-def run_matrix(n: int, seed: int, out: Path, console: Console) -> list[dict[str, Any]]:
+def kill_at(moment: Moment, victim: str, command: Command) -> bool:
+    """Wait for the moment and kill the victim; a worker is waited for if there is none yet. False: the command has
+    ended by itself."""
+    while not moment.is_due() and command.process.poll() is None:
+        time.sleep(0.05)
+    while command.process.poll() is None:
+        if command.kill(victim):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def run_matrix(n: int, seed: int, out: Path, console: Console, per_update: int = 1) -> list[dict[str, Any]]:
     """All kills, as rows; those that ``out`` has are not repeated."""
     template, file = out / "template", out / "crashes.jsonl"
     out.mkdir(parents=True, exist_ok=True)
@@ -195,13 +243,15 @@ def run_matrix(n: int, seed: int, out: Path, console: Console) -> list[dict[str,
     console.print(f"undisturbed: {reference['seconds']:.0f} s")
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["seed"], row["number"]) for row in rows}
-    for number in range(n):
-        if (seed, number) not in done:
-            row = disturb(number, seed, template, reference, out)
+    for first in range(0, n, per_update):
+        numbers = range(first, min(n, first + per_update))
+        if (seed, first) not in done:
+            found = disturb(numbers, seed, template, reference, out)
             with file.open("a") as handle:
-                handle.write(json.dumps(row) + "\n")
-            rows.append(row)
-            console.print(f"[{number + 1}/{n}] {row}", soft_wrap=True)
+                handle.writelines(json.dumps(row) + "\n" for row in found)
+            rows += found
+            for row in found:
+                console.print(f"[{row['number'] + 1}/{n}] {row}", soft_wrap=True)
     return [row for row in rows if row["seed"] == seed and row["number"] < n]
 
 
@@ -213,12 +263,12 @@ def is_loss(row: dict[str, Any]) -> bool:
 def table_of(rows: list[dict[str, Any]]) -> Table:
     """A line a kill."""
     table = Table()
-    for name in ("moment s", "victim", "phase", "killed", "recovered", "folded once", "identical", "runs", "s lost"):
+    for name in ("moment", "victim", "phase", "killed", "recovered", "folded once", "identical", "runs", "s lost"):
         table.add_column(name)
     for row in rows:
         flags = ["yes" if row[key] else "NO" for key in ("killed", "recovered", "once", "identical")]
         table.add_row(
-            f"{row['moment']}", row["victim"], row["phase"], *flags, str(row["attempts"]), f"{row['seconds_lost']}"
+            row["moment"], row["victim"], row["phase"], *flags, str(row["attempts"]), f"{row['seconds_lost']}"
         )
     return table
 
@@ -226,11 +276,12 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=50)
+    parser.add_argument("--per-update", type=int, default=1, help="kills that one update meets")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs/crashes", metavar="DIR")
     options = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else 160)
-    rows = run_matrix(options.n, options.seed, Path(options.out).resolve(), console)
+    rows = run_matrix(options.n, options.seed, Path(options.out).resolve(), console, options.per_update)
     console.print(table_of(rows))
     losses = sum(map(is_loss, rows))
     console.print(f"{len(rows)} kills, {losses} with a loss or a difference")

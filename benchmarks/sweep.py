@@ -9,16 +9,14 @@ what a plain update from the same parent gives, and its cost with the shared wor
 interrupted run goes on where it was. ``--without-sharing`` first sweeps the first arrival twice in copies of the line:
 with shared work, and with every trial computing the parent's losses and growth gradients for itself. ``--cold`` sweeps
 each arrival twice, from the same parent: as the line does, and in a copy that has forgotten the line's earlier sweeps;
-then it counts the trials after which each has a score as good as the copy's best.
+then it counts the trials after which each has one no worse than the copy's winner.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import shutil
 import sys
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ from raygp.errors import InputError
 from raygp.report.tables import percent
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import default_space, own_point, plan_of, score
+from raygp.update.sweep import default_space, own_point
 
 TASK = {"name": "lenet-300-100"}
 FIRST_SHARE = 0.4
@@ -98,46 +96,47 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
     return table
 
 
-def trials_until(card: Card, target: float, settings: RunSettings) -> int | None:
-    """After how many trials of a card's sweep a score of ``target`` is reached; None: never."""
-    best = accumulate(scores_of(card, settings), max)
-    return next((number for number, value in enumerate(best, 1) if value >= target - 1e-9), None)
-
-
-def scores_of(card: Card, settings: RunSettings) -> list[float]:
-    """Of all trials in their order; those that did not finish have none, -inf."""
-    assert card.sweep is not None
-    return [
-        score(trial["val_accuracy"], plan_of(settings.plan, trial["point"]), settings.sweep)
-        if trial["state"] == "finished"
-        else -math.inf
-        for trial in card.sweep["trials"]
-    ]
+def trials_until(card: Card, cold: Card, tolerance: float) -> int | None:
+    """After how many trials a card's sweep had one no worse than the winner of ``cold``: finished, within tolerance of
+    the best accuracy there, and with no more connections. None: never."""
+    assert card.sweep is not None and cold.sweep is not None
+    top = max(trial["val_accuracy"] for trial in cold.sweep["trials"] if trial["state"] == "finished")
+    return next(
+        (
+            number
+            for number, trial in enumerate(card.sweep["trials"], 1)
+            if trial["state"] == "finished"
+            and trial["val_accuracy"] >= top - tolerance - 1e-12
+            and trial["active_connections"] <= cold.active_connections
+        ),
+        None,
+    )
 
 
 def warm_start_table(pairs: list[tuple[Card, Card]], settings: RunSettings) -> Table:
-    """A line an arrival: scores of the plan's own point and of the winners, and trials until the cold sweep's best."""
+    """A line an arrival: winners of both sweeps, and trials until one was no worse than the cold one's winner."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arrival", no_wrap=True)
-    for name in ("default score", "cold", "warm", "trials: cold", "warm ", "examples: cold", "warm  "):
+    for name in (
+        "cold: val %", "active", "trials", "examples", "warm: val %", "active ", "trials ", "examples ",
+    ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True)
     counts = []
     for cold, warm in pairs:
-        own, target = scores_of(cold, settings)[0], max(scores_of(cold, settings))
-        needed = [trials_until(card, target, settings) for card in (cold, warm)]
+        needed = [trials_until(card, cold, settings.sweep.tolerance) for card in (cold, warm)]
         counts.append(needed)
-        table.add_row(
-            cold.arrival,
-            *(f"{100 * value:.3f}" for value in (own, target, max(scores_of(warm, settings)))),
-            *("never" if number is None else str(number) for number in needed),
-            *(f"{card.ledger['examples']:,.0f}" for card in (cold, warm)),
-        )
+        cells: list[str] = []
+        for card, number in zip((cold, warm), needed, strict=True):
+            cells += [percent(card.val_accuracy), f"{card.active_connections:,}"]
+            cells += ["never" if number is None else str(number), f"{card.ledger['examples']:,.0f}"]
+        table.add_row(cold.arrival, *cells)
     means = [
         sum(number or settings.sweep.trials + 1 for number in column) / len(counts)
         for column in zip(*counts, strict=True)
     ]
     table.add_section()
-    table.add_row("mean (never: one more than all)", "", "", "", *(f"{mean:.1f}" for mean in means))
+    table.add_row("mean", "", "", f"{means[0]:.1f}", "", "", "", f"{means[1]:.1f}")
+    table.caption = "trials: until one was no worse than the cold sweep's winner; 'never' counts as one more than all"
     return table
 
 

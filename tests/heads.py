@@ -74,7 +74,9 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "PYTHONPATH")}
     environment |= {
-        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0", **variables
+        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0",
+        # It would wait half a minute for tasks to end when it is ended itself.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0", **variables,
     }  # fmt: skip
     port, metrics = free_port(), free_port()
     address = f"http://127.0.0.1:{port}"

@@ -69,7 +69,7 @@ def last_checkpoint(location: Location) -> Checkpoint | Outcome | None:
     run, found, name, failure = _run_folder(location), None, None, None
     if ray.train.get_context().get_world_rank() == 0:
         try:
-            name, found = _youngest(location, run)
+            name, found = youngest_checkpoint(location, run)
         except RaygpError as error:
             failure = str(error)
     name, failure = ray.train.collective.broadcast_from_rank_zero((name, failure))
@@ -78,8 +78,9 @@ def last_checkpoint(location: Location) -> Checkpoint | Outcome | None:
     return found if found is not None or name is None else _read(location, f"{run}/{name}")
 
 
-def _youngest(location: Location, run: str) -> tuple[str | None, Checkpoint | Outcome | None]:
-    for name in reversed([name for name in location.list(run) if name.startswith(_PREFIX)]):
+def youngest_checkpoint(location: Location, run: str) -> tuple[str | None, Checkpoint | Outcome | None]:
+    """Name and content of the youngest checkpoint in the folder ``run`` that is whole; None twice if there is none."""
+    for name in reversed([name for name in location.list(run) if name.startswith(_PREFIX) and name != _INDEX]):
         try:
             return name, _read(location, f"{run}/{name}")
         except TrainingError:

@@ -275,9 +275,7 @@ class _Watch:
     unfinished: bool = True
     budget_spent: bool = False
 
-    def begin(
-        self, title: str, sweep: SweepSettings, expected: int, show: Callable[[str], None], stopped: Any
-    ) -> None:
+    def begin(self, title: str, sweep: SweepSettings, expected: int, show: Callable[[str], None], stopped: Any) -> None:
         """A sweep begins."""
         self.__init__(title, sweep, expected, show, stopped, time.monotonic())  # type: ignore[misc]
 

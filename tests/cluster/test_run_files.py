@@ -1,11 +1,16 @@
 """Ray's index of a run's checkpoints: used as long as it is sound."""
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
+import torch
 
-from raygp.cluster.run_files import drop_damaged_index
+from raygp.cluster.run_files import drop_damaged_index, youngest_checkpoint
 from raygp.store import Location
+from raygp.update.checkpoints import save_checkpoint
+from raygp.update.state import Checkpoint
 
 INDEX = "updates/u/checkpoint_manager_snapshot.json"
 
@@ -35,6 +40,28 @@ def test_an_index_is_dropped_if_it_is_cut_short_or_names_a_checkpoint_that_is_go
     drop_damaged_index(location, "updates/u")
     assert location.exists(INDEX) is kept
     assert location.exists("updates/u/checkpoint_1/state.json")
+
+
+def put_checkpoint(location: Location, name: str, epoch: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        tensors = {"weight": torch.tensor([float(epoch)])}
+        save_checkpoint(Path(folder), Checkpoint(state={"epoch": epoch}, tensors=tensors))
+        for file in Path(folder).iterdir():
+            location.write_bytes(f"updates/u/{name}/{file.name}", file.read_bytes())
+
+
+def test_the_youngest_checkpoint_that_is_whole_is_gone_on_from(location: Location) -> None:
+    assert youngest_checkpoint(location, "updates/u") == (None, None)
+    location.write_bytes(INDEX, sound("checkpoint_2026-01-02_00-00-00.000001"))
+    assert youngest_checkpoint(location, "updates/u") == (None, None)
+    put_checkpoint(location, "checkpoint_2026-01-02_00-00-00.000001", 1)
+    put_checkpoint(location, "checkpoint_2026-01-02_00-00-01.000001", 2)
+    put_checkpoint(location, "checkpoint_2026-01-02_00-00-02.000001", 3)
+    location.delete("updates/u/checkpoint_2026-01-02_00-00-02.000001/state.json")
+    name, found = youngest_checkpoint(location, "updates/u")
+    assert name == "checkpoint_2026-01-02_00-00-01.000001"
+    assert isinstance(found, Checkpoint) and found.state == {"epoch": 2}
+    assert torch.equal(found.tensors["weight"], torch.tensor([2.0]))
 
 
 def test_a_run_that_has_not_begun_has_none(location: Location) -> None:
