@@ -80,11 +80,14 @@ class Head:
         """
         before = {node["node_id"] for node in self.list("nodes")}
         ports = {"metrics-export-port": free_port(), "dashboard-agent-listen-port": free_port()} | _WORKER_PORTS
-        process = subprocess.Popen(
-            [str(RAY), "start", f"--address={self.gcs}", "--block", "--node-ip-address=127.0.0.1", f"--num-cpus={cpus}",
-             "--object-store-memory=300000000", *(f"--{name}={value}" for name, value in ports.items())],
-            env=dict(self.environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        log = self.session.parent / f"node-{len(before)}.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [str(RAY), "start", f"--address={self.gcs}", "--block", "--node-ip-address=127.0.0.1",
+                 f"--num-cpus={cpus}", "--object-store-memory=300000000",
+                 *(f"--{name}={value}" for name, value in ports.items())],
+                env=dict(self.environment), stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
         deadline = time.monotonic() + _START_S
         while process.poll() is None and time.monotonic() < deadline:
             for node in self.list("nodes"):
@@ -92,7 +95,7 @@ class Head:
                     return Node(process, node["node_id"])
             time.sleep(0.2)
         process.terminate()
-        raise RuntimeError(f"no node joined {self.gcs}")
+        raise RuntimeError(f"no node joined {self.gcs}: {log.read_text()}")
 
     def drain(self, node: Node, seconds: int) -> None:
         """Tell the cluster that ``node`` will be taken away in so many seconds, as the owner of a spot machine does.
