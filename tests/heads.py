@@ -91,7 +91,8 @@ class Head:
         deadline = time.monotonic() + _START_S
         while process.poll() is None and time.monotonic() < deadline:
             for node in self.list("nodes"):
-                if node["state"] == "ALIVE" and node["node_id"] not in before:
+                # The head itself may be listed only now.
+                if node["state"] == "ALIVE" and node["node_id"] not in before and not node["is_head_node"]:
                     return Node(process, node["node_id"])
             time.sleep(0.2)
         process.terminate()
