@@ -26,6 +26,29 @@ RAY = Path(sys.executable).with_name("ray")
 _START_S = 120
 
 
+_WORKER_PORTS = {"min-worker-port": 0, "max-worker-port": 0}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that has joined a head."""
+
+    process: subprocess.Popen[bytes]
+    name: str
+    """Ray's id of it."""
+
+    def kill(self) -> None:
+        """Take it away: kill -9 of all its processes."""
+        family = [self.process.pid]
+        for process in family:
+            with contextlib.suppress(OSError):
+                family += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        for process in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
+
+
 @dataclass(frozen=True)
 class Head:
     """A running head node."""
@@ -38,7 +61,6 @@ class Head:
     """Ray's folder of this session on the node."""
     environment: Mapping[str, str]
     """What a client needs, the token among it."""
-
     gcs: str
     """Where other nodes join, host and port."""
 
@@ -49,6 +71,45 @@ class Head:
     def list(self, kind: Literal["nodes", "actors", "tasks"]) -> list[dict[str, Any]]:
         """What the cluster has, and had not long ago."""
         return list(self._get(f"/api/v0/{kind}?detail=1&limit=1000")["data"]["result"]["result"])
+
+    def join(self, cpus: int = 1) -> Node:
+        """Start another node on this machine, which ends with this one at the latest.
+
+        Raises:
+            RuntimeError: it did not come up.
+        """
+        before = {node["node_id"] for node in self.list("nodes")}
+        ports = {"metrics-export-port": free_port(), "dashboard-agent-listen-port": free_port()} | _WORKER_PORTS
+        log = self.session.parent / f"node-{len(before)}.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [str(RAY), "start", f"--address={self.gcs}", "--block", "--node-ip-address=127.0.0.1",
+                 f"--num-cpus={cpus}", "--object-store-memory=300000000",
+                 *(f"--{name}={value}" for name, value in ports.items())],
+                env=dict(self.environment), stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        deadline = time.monotonic() + _START_S
+        while process.poll() is None and time.monotonic() < deadline:
+            for node in self.list("nodes"):
+                # The head itself may be listed only now.
+                if node["state"] == "ALIVE" and node["node_id"] not in before and not node["is_head_node"]:
+                    return Node(process, node["node_id"])
+            time.sleep(0.2)
+        process.terminate()
+        raise RuntimeError(f"no node joined {self.gcs}: {log.read_text()}")
+
+    def drain(self, node: Node, seconds: int) -> None:
+        """Tell the cluster that ``node`` will be taken away in so many seconds, as the owner of a spot machine does.
+
+        Raises:
+            RuntimeError: it was refused.
+        """
+        told = self.ray(
+            "drain-node", f"--address={self.gcs}", f"--node-id={node.name}", "--reason-message=spot",
+            "--reason=DRAIN_NODE_REASON_PREEMPTION", f"--deadline-remaining-seconds={seconds}",
+        )  # fmt: skip
+        if told.returncode:
+            raise RuntimeError(told.stdout)
 
     def _get(self, path: str) -> dict[str, Any]:
         token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
@@ -82,8 +143,8 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
     address = f"http://127.0.0.1:{port}"
     gcs = free_port()
     ports = {
-        "port": gcs, "dashboard-port": port, "metrics-export-port": metrics, "min-worker-port": 0,
-        "max-worker-port": 0, "dashboard-agent-listen-port": free_port(), "ray-client-server-port": free_port(),
+        "port": gcs, "dashboard-port": port, "metrics-export-port": metrics, **_WORKER_PORTS,
+        "dashboard-agent-listen-port": free_port(), "ray-client-server-port": free_port(),
     }  # fmt: skip
     # Sockets lie in it, so its name has to be short.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
@@ -103,11 +164,10 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
                 address, f"http://127.0.0.1:{metrics}", Path(folder, "session_latest"), environment, f"127.0.0.1:{gcs}"
             )
         finally:
-            if autoscaling is not None:
-                _end_other_nodes(folder)
             # Blocking, it ends all processes of its node, and nobody else's.
             node.terminate()
             node.wait(60)
+            _end_other_nodes(folder)
 
 
 def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
@@ -134,19 +194,17 @@ def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:
     empty: dict[str, Any] = {f"{name}_commands": [] for name in commands}
     return {
         **{key: value for key, value in config.items() if key not in ("docker", "provider")}, **empty,
-        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types,
-        "auth": {"ssh_user": "none"}, "docker": {},
-        "file_mounts": {}, "cluster_synced_files": [], "file_mounts_sync_continuously": False,
-        "rsync_exclude": [], "rsync_filter": [],
+        "provider": provider, "head_node_type": "ray.head.default", "available_node_types": types, "docker": {},
+        "auth": {"ssh_user": "none"}, "file_mounts": {}, "file_mounts_sync_continuously": False,
+        "cluster_synced_files": [], "rsync_exclude": [], "rsync_filter": [],
     }  # fmt: skip
 
 
 def _end_other_nodes(folder: str) -> None:
-    """End the raylets that the fake provider has started below ``folder``; what they have started ends with them."""
+    """End what other nodes of a head that has ended, with their files below ``folder``, have left."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (process / "cmdline").read_bytes()
-            if folder.encode() in command and b"/raylet/raylet" in command and b"--head" not in command:
+            if folder.encode() in (process / "cmdline").read_bytes() and int(process.name) != os.getpid():
                 os.kill(int(process.name), signal.SIGKILL)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raygp.update.engine import Progress
 
@@ -52,7 +53,9 @@ class Board:
 
     def __init__(self, show: Callable[[Progress], None]) -> None:
         self._show = show
-        self.handle: Any = _Board.remote()
+        # Beside the driver: elsewhere its node may go while the update goes on.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.handle: Any = _Board.options(scheduling_strategy=here).remote()
         self.failure: Failure | None = None
         self._stop = threading.Event()
 

@@ -47,14 +47,24 @@ def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
 
 
 def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.MaterializedDataset]:
-    """Decode every split once into the object store, in parallel over shards. Empty splits are left out."""
+    """Decode every split once into the object store, in parallel over shards. Empty splits are left out.
+
+    They end up on the driver's node: others may be taken away while the update goes on, and to decode what they had
+    again would need CPUs that its workers have.
+    """
     datasets = {}
     for split in (TRAIN, "val", "test"):
         refs = refs_of(catalog, split)
         if refs:
             pieces = [piece for number, ref in enumerate(refs) for piece in _whole(split, number, ref)]
-            datasets[split] = examples_dataset(catalog, task, pieces).materialize()
+            datasets[split] = _beside_driver(examples_dataset(catalog, task, pieces).materialize())
     return datasets
+
+
+def _beside_driver(dataset: ray.data.MaterializedDataset) -> ray.data.MaterializedDataset:
+    if sum(node["Alive"] for node in ray.nodes()) == 1:
+        return dataset
+    return ray.data.from_arrow_refs([ray.put(ray.get(ref)) for ref in dataset.to_arrow_refs()])
 
 
 def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator], ragged: bool = False) -> ResidentData:
