@@ -185,7 +185,7 @@ class ArrivalMaking:
 
     def discard(self) -> None:
         """Delete all of it, if it is not published."""
-        discard_parts(self.location, self.arrival, self.plan)
+        discard_parts(self.location, self.arrival, self.plan, self.parts.values())
 
 
 def _digest(head: list[Any], rows: Iterator[tuple[SplitName, SourceSample]]) -> str:

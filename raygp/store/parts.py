@@ -7,7 +7,7 @@ which the source was divided: another source, seed or share begins anew.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from raygp.errors import ConflictError, RaygpError
 from raygp.store.arrivals import Part, check_free, delete_shards, publish_parts
@@ -111,12 +111,13 @@ def forget_parts(location: Location, arrival: str, plan: str) -> None:
             location.local_path(_folder(arrival)).rmdir()
 
 
-def discard_parts(location: Location, arrival: str, plan: str) -> None:
-    """Delete the recorded parts of a plan, shards and all, unless they are published."""
-    parts: Sequence[Part] = list(find_parts(location, arrival, plan).values())
+def discard_parts(location: Location, arrival: str, plan: str, known: Iterable[Part]) -> None:
+    """Delete the parts of a plan, shards and all, unless they are published: the recorded ones, and those ``known``,
+    whose records somebody else may have deleted."""
+    parts = [*find_parts(location, arrival, plan).values(), *known]
     # Records first: whoever is about to publish them looks for those.
     forget_parts(location, arrival, plan)
-    delete_shards(location, arrival, (shard for part in parts for shard in part.shards))
+    delete_shards(location, arrival, {shard.file: shard for part in parts for shard in part.shards}.values())
 
 
 def _folder(arrival: str) -> str:
