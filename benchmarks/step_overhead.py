@@ -12,31 +12,27 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from rich.console import Console
 from rich.table import Table
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
-from raygp.sparse import Masks, seed_sparse, wrap_ddp
-from raygp.tasks import make_task
+from benchmarks.stepping import Case, Stepper
 
 
 @dataclass(frozen=True)
-class Case:
-    """One model at one batch."""
+class Limited(Case):
+    """A case, and the ratio that must not be exceeded."""
 
-    task: dict
-    batch: int
     limit: float
-    """The ratio that must not be exceeded."""
 
     @property
     def name(self) -> str:
@@ -45,46 +41,10 @@ class Case:
 
 
 CASES = (
-    Case({"name": "resnet18", "image_size": 64, "dense": ()}, 32, 1.03),
-    Case({"name": "lenet-300-100"}, 128, 1.25),
+    Limited({"name": "resnet18", "image_size": 64, "dense": ()}, 32, 1.03),
+    Limited({"name": "lenet-300-100"}, 128, 1.25),
 )
 DENSITY = 0.1
-
-
-class Stepper:
-    """A model under DDP with SGD, masked or plain."""
-
-    def __init__(self, case: Case, packed: bool | None) -> None:
-        torch.manual_seed(0)
-        task = make_task(case.task)
-        model = task.build_model(10)
-        self.masks: Masks | None = None
-        self.packed = packed
-        if packed is None:
-            self.network: nn.Module = DistributedDataParallel(model)
-        else:
-            self.masks = Masks(model, task.dense)
-            seed_sparse(self.masks, DENSITY, torch.Generator().manual_seed(0))
-            self.network, _ = wrap_ddp(model, self.masks, packed=packed)
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True)
-        size = case.task.get("image_size", 28)
-        self.inputs = torch.randn(case.batch, task.spec.channels, size, size)
-        self.targets = torch.randint(10, (case.batch,))
-        self.task = task
-
-    def run(self, steps: int) -> float:
-        """Seconds that ``steps`` steps take, all ranks starting together."""
-        dist.barrier()
-        started = time.perf_counter()
-        for _ in range(steps):
-            loss = self.task.losses(self.network(self.inputs), self.targets).mean()
-            self.optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            if self.masks is not None and not self.packed:
-                self.masks.mask_gradients()
-            self.optimizer.step()
-        dist.barrier()
-        return time.perf_counter() - started
 
 
 def work(rank: int, rendezvous: str, rounds: int, seconds: float, results: str) -> None:
@@ -94,9 +54,9 @@ def work(rank: int, rendezvous: str, rounds: int, seconds: float, results: str) 
     rows = []
     for case in CASES:
         variants = {
-            "plain": Stepper(case, None),
-            "masked": Stepper(case, True),
-            "masked, unpacked": Stepper(case, False),
+            "plain": Stepper(case, "plain", DENSITY),
+            "masked": Stepper(case, "packed", DENSITY),
+            "masked, unpacked": Stepper(case, "unpacked", DENSITY),
         }
         took = torch.tensor(max(stepper.run(3) / 3 for stepper in variants.values()))
         dist.all_reduce(took, op=dist.ReduceOp.MAX)
