@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 
 import yaml
 
+from tests.hosts import Host
 from tests.servers import free_port
 
 RAY = Path(sys.executable).with_name("ray")
@@ -72,8 +73,8 @@ class Head:
         """What the cluster has, and had not long ago."""
         return list(self._get(f"/api/v0/{kind}?detail=1&limit=1000")["data"]["result"]["result"])
 
-    def join(self, cpus: int = 1) -> Node:
-        """Start another node on this machine, which ends with this one at the latest.
+    def join(self, cpus: int = 1, host: Host | None = None) -> Node:
+        """Start another node, on ``host`` or on this machine, which ends with this one at the latest.
 
         Raises:
             RuntimeError: it did not come up.
@@ -83,7 +84,7 @@ class Head:
         log = self.session.parent / f"node-{len(before)}.log"
         with log.open("w") as out:
             process = subprocess.Popen(
-                [str(RAY), "start", f"--address={self.gcs}", "--block", "--node-ip-address=127.0.0.1",
+                [*_on(host), "start", f"--address={self.gcs}", "--block", f"--node-ip-address={_address(host)}",
                  f"--num-cpus={cpus}", "--object-store-memory=300000000",
                  *(f"--{name}={value}" for name, value in ports.items())],
                 env=dict(self.environment), stdout=out, stderr=subprocess.STDOUT,
@@ -125,12 +126,15 @@ class Head:
 
 
 @contextlib.contextmanager
-def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **variables: str) -> Iterator[Head]:
+def head_node(
+    cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, host: Host | None = None, **variables: str
+) -> Iterator[Head]:
     """A head node, for as long as the block runs.
 
     Args:
         cpus: that it offers.
         autoscaling: a cluster.yaml, whose nodes are then brought up on this machine when they are needed.
+        host: on which it runs; None: this machine.
         variables: of its environment, beside the ones of this process.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("RAY_ADDRESS", "PYTHONPATH")}
@@ -140,7 +144,8 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0", **variables,
     }  # fmt: skip
     port, metrics = free_port(), free_port()
-    address = f"http://127.0.0.1:{port}"
+    where = _address(host)
+    address = f"http://{where}:{port}"
     gcs = free_port()
     ports = {
         "port": gcs, "dashboard-port": port, "metrics-export-port": metrics, **_WORKER_PORTS,
@@ -151,23 +156,32 @@ def head_node(cpus: int = 2, autoscaling: Mapping[str, Any] | None = None, **var
         options = [f"--{name}={value}" for name, value in ports.items()]
         if autoscaling is not None:
             environment["RAY_FAKE_CLUSTER"] = "1"
-            Path(folder, "cluster.yaml").write_text(yaml.safe_dump(on_this_machine(autoscaling, f"127.0.0.1:{gcs}")))
+            Path(folder, "cluster.yaml").write_text(yaml.safe_dump(on_this_machine(autoscaling, f"{where}:{gcs}")))
             options.append(f"--autoscaling-config={folder}/cluster.yaml")
         node = subprocess.Popen(
-            [str(RAY), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--num-cpus={cpus}",
-             "--dashboard-host=127.0.0.1", f"--temp-dir={folder}", "--object-store-memory=300000000", *options],
+            [*_on(host), "start", "--head", "--block", f"--node-ip-address={where}", f"--num-cpus={cpus}",
+             f"--dashboard-host={where}", f"--temp-dir={folder}", "--object-store-memory=300000000", *options],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:
             _wait_for_jobs(address, environment["RAY_AUTH_TOKEN"], node)
             yield Head(
-                address, f"http://127.0.0.1:{metrics}", Path(folder, "session_latest"), environment, f"127.0.0.1:{gcs}"
+                address, f"http://{where}:{metrics}", Path(folder, "session_latest"), environment, f"{where}:{gcs}"
             )
         finally:
             # Blocking, it ends all processes of its node, and nobody else's.
             node.terminate()
             node.wait(60)
             _end_other_nodes(folder)
+
+
+def _on(host: Host | None) -> list[str]:
+    """The command ``ray`` there."""
+    return host.command(str(RAY)) if host else [str(RAY)]
+
+
+def _address(host: Host | None) -> str:
+    return host.address if host else "127.0.0.1"
 
 
 def on_this_machine(config: Mapping[str, Any], gcs: str) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def several_hosts(number: int, rate: str | None = None) -> Iterator[list[Host]]:
                 _run("tc", "-n", host.name, "qdisc", "add", "dev", LINK, *shape)
         yield hosts
     finally:
-        for host in hosts:
+        for rank, host in enumerate(hosts):
+            # The namespace lives as long as a process in it, and the link as long as that.
+            subprocess.run(["ip", "link", "delete", f"{bridge}p{rank}"], capture_output=True)
             subprocess.run(["ip", "netns", "delete", host.name], capture_output=True)
         subprocess.run(["ip", "link", "delete", bridge], capture_output=True)
 

@@ -14,6 +14,7 @@ from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, Sc
 from ray.train.torch import TorchTrainer
 
 from raygp.cluster.board import Board
+from raygp.cluster.process_group import NodesTorchConfig
 from raygp.cluster.run_files import drop_damaged_index, run_storage
 from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
@@ -95,6 +96,7 @@ def make_trainer(
     return TorchTrainer(
         loop,
         train_loop_config={"worker": worker},
+        torch_config=NodesTorchConfig(),
         scaling_config=scaling,
         datasets=datasets,
         # Each worker holds all rows and shuffles by index: nothing is split, so no row is dropped.
