@@ -51,6 +51,7 @@ _LENET_UPDATE: Space = {
     "batch_size": [64, 128],
 }  # fmt: skip
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
+_SPEECH: Recipe = {"lr": 0.003, "batch_size": 16}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
@@ -58,14 +59,24 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
-        "raygp": {
-            "epochs": [4, 6, 8], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4, 1e-3],
-            "arrival.share": [0.2, 0.4], "replay.share": [0.05, 0.1],
-        },
+        "raygp": [
+            {
+                "epochs": [4, 6, 8], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4, 1e-3],
+                "arrival.share": [0.2, 0.4], "replay.share": [0.05, 0.1],
+            },
+            # The first one's best ended at the reference itself: more of the arrival, more of the past.
+            {
+                "epochs": [6, 8, 10], "lr": [0.1], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4, 0.7, 1.0], "replay.share": [0.1, 0.2],
+            },
+        ],
     },
     "deepspeech2": {
         "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
-        "nft": {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+        "nft": [
+            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [20, 30], "lr": [0.003], "batch_size": [16], "parent": [{"epochs": 120, **_SPEECH}]},
+        ],
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
             {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
@@ -75,6 +86,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {
                 "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
                 "parent": [_SPEECH_PARENT],
+            },
+            # Half of so few utterances for as many steps as all of them.
+            {
+                "epochs": [20, 30], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [16],
+                "parent": [{**_SPEECH_PARENT, "epochs": 120}],
             },
         ],
     },

@@ -82,19 +82,21 @@ def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float,
     if any(isinstance(key, float) for key in recipe):
         recipe = recipe[min(recipe, key=lambda share: abs(share - new_share))]
 
+    # A recipe may say how its parent is trained.
+    own = {key: value for key, value in recipe.items() if key != "parent"}
+
     def plan(base: str, role: Role, *changes: dict[str, Any]) -> Plan:
         return changed(named_plan(base, role, task), *changes, {"precision": precision})
 
     if name in ("tfs", "best"):
         return Method(name, plan("default", "synthesis", DENSE, recipe))
     if name == "nft":
-        dense_parent = plan("default", "synthesis", DENSE, recipes.get("best") or {})
-        return Method(name, plan("default", "update", DENSE, recipe), dense_parent)
+        dense_parent = plan("default", "synthesis", DENSE, recipe.get("parent") or recipes.get("best") or {})
+        return Method(name, plan("default", "update", DENSE, own), dense_parent)
     if name == "gp-fs":
         return Method(name, plan("default", "synthesis", recipe))
     if name in ("raygp", "paper"):
-        own = {key: value for key, value in recipe.items() if key != "parent"}
-        # A recipe of raygp may say how its parent is synthesised; the paper's plan starts from the same parent.
+        # The paper's plan starts from the parent of raygp.
         parent = (recipes.get("raygp") or {}).get("parent") or recipes.get("parent") or {}
         update = plan("default" if name == "raygp" else "paper", "update", own)
         return Method(name, update, plan("default", "synthesis", parent))
