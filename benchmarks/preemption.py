@@ -5,9 +5,10 @@
 A cluster on this machine: a head node and two that training can lose. An update (LeNet-300-100 on scikit-learn's
 digits) is run undisturbed; then again on a line like it, where n times, after a seeded random part of ``--every`` to
 twice as many seconds of training, a node that trains is called back: it is drained as spot machines are, its
-replacement joins, and when the notice is over it is killed with -9. ``--notice 0`` kills at once. Printed for each
-loss: moment, phase, seconds until training went on, and examples that were trained on again. Examples are seen through
-the update's progress, which comes every half second: so much training is the error of a loss.
+replacement joins, and when the notice is over it is killed with -9. That is no failure: the update is allowed none.
+``--notice 0`` kills at once. Printed for each loss: moment, phase, seconds until training went on, and examples that
+were trained on again. Examples are seen through the update's progress, which comes every half second: so much training
+is the error of a loss.
 
 One line of ``DIR/runs.jsonl`` a run; what is there is not repeated. Exit status 1 if a run was not finished, or its
 model differs from the undisturbed one's: by a bit, or with a range of workers (``--workers 1..2``) by more than four
@@ -197,10 +198,10 @@ def make_line(root: Path) -> None:
     ingest(Location(str(root)), {"name": TASK}, digits, IngestSettings(["one"], [1.0], 0.2, 0.2))
 
 
-def options_of(seed: int, workers: Workers, epochs: int) -> list[str]:
-    """Settings of the update."""
+def options_of(seed: int, workers: Workers, epochs: int, notice_s: int) -> list[str]:
+    """Settings of the update. A node that is called back in time is no failure, so none is allowed."""
     plan = [f"synthesis.batch_size={BATCH}", "synthesis.lr=0.01", f"synthesis.epochs={epochs}"]
-    return [*plan, f"seed={seed}", f"workers={workers.spelled}"]
+    return [*plan, f"seed={seed}", f"workers={workers.spelled}", *(["max_failures=0"] if notice_s else [])]
 
 
 def drill(number: int, every: float, notice_s: int, root: Path, options: list[str], seed: int) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def run_drill(
     out.mkdir(parents=True, exist_ok=True)
     file = out / "runs.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    options = options_of(seed, workers, epochs)
+    options = options_of(seed, workers, epochs, notice_s)
     found: dict[int, dict[str, Any]] = {}
     for losses in (0, number):
         key = {"options": options, "removed": losses} | ({"every": every, "notice": notice_s} if losses else {})

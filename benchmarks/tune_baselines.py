@@ -64,10 +64,20 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 "epochs": [4, 6, 8], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4, 1e-3],
                 "arrival.share": [0.2, 0.4], "replay.share": [0.05, 0.1],
             },
-            # The first one's best ended at the reference itself: more of the arrival, more of the past.
+            # The first one's best ended at the reference itself: more of the arrival, more of the past ...
             {
-                "epochs": [6, 8, 10], "lr": [0.1], "optimizer.weight_decay": [5e-4],
+                "epochs": [6, 8], "lr": [0.1], "optimizer.weight_decay": [5e-4],
                 "arrival.share": [0.4, 0.7, 1.0], "replay.share": [0.1, 0.2],
+            },
+            # ... which does not help; a higher rate, and a parent that has trained for longer.
+            {
+                "epochs": [4, 6], "lr": [0.15, 0.2], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4], "replay.share": [0.05, 0.1],
+            },
+            {
+                "epochs": [6], "lr": [0.1, 0.2], "optimizer.weight_decay": [5e-4], "arrival.share": [0.4],
+                "replay.share": [0.05, 0.1],
+                "parent": [{"epochs": 12, "lr": 0.1, "seed_density": 0.4, "optimizer": {"weight_decay": 5e-4}}],
             },
         ],
     },

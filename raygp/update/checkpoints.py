@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+import safetensors.torch
 
 from raygp.errors import TrainingError
 from raygp.update.engine import Outcome
@@ -18,13 +18,13 @@ _TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write an update in flight. OSError: the disk is full, or does not let us."""
-    (folder / _TENSORS).write_bytes(save(checkpoint.tensors))
+    (folder / _TENSORS).write_bytes(safetensors.torch.save(checkpoint.tensors))
     (folder / _STATE).write_text(json.dumps(checkpoint.state))
 
 
 def save_outcome(folder: Path, outcome: Outcome) -> None:
     """Write a finished update. OSError: see :func:`save_checkpoint`."""
-    (folder / _TENSORS).write_bytes(save(outcome.tensors))
+    (folder / _TENSORS).write_bytes(safetensors.torch.save(outcome.tensors))
     fields = {**asdict(outcome), "tensors": None}
     (folder / _OUTCOME).write_text(json.dumps(fields))
 
@@ -36,7 +36,8 @@ def load(folder: Path) -> Checkpoint | Outcome:
         TrainingError: the files are damaged.
     """
     try:
-        tensors = load_file(folder / _TENSORS)
+        # Not load_file: its tensors are the file's memory map, and change when the file is written again.
+        tensors = safetensors.torch.load((folder / _TENSORS).read_bytes())
         if (folder / _OUTCOME).exists():
             fields = json.loads((folder / _OUTCOME).read_text())
             return Outcome(**{**fields, "tensors": tensors, "verdict": Verdict(**fields["verdict"])})

@@ -130,6 +130,16 @@ def test_every_step_of_every_phase_can_be_gone_on_from(parent: Outcome, tmp_path
         assert resumed.ledger["examples"] == whole.ledger["examples"]
 
 
+def test_a_checkpoint_that_was_read_stays_as_it_was_when_its_folder_is_written_again(tmp_path: Path) -> None:
+    def write(value: float) -> None:
+        save_checkpoint(tmp_path, Checkpoint(state={}, tensors={"weight": torch.full((4096,), value)}))
+
+    write(1.0)
+    read = load(tmp_path)
+    write(2.0)
+    assert torch.equal(read.tensors["weight"], torch.ones(4096))
+
+
 def test_without_a_deadline_checkpoints_come_at_the_ends_of_epochs_only(parent: Outcome) -> None:
     for seconds in (None, 3600.0):
         _, checkpoints = run(ALL_KINDS, parent, checkpoint_seconds=seconds)
