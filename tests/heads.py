@@ -67,7 +67,7 @@ class Head:
 
     def job(self, submission: str) -> dict[str, Any]:
         """What the cluster says about a job."""
-        return self._get(f"/api/jobs/{submission}")
+        return dict(self._get(f"/api/jobs/{submission}"))
 
     def list(self, kind: Literal["nodes", "actors", "tasks"]) -> list[dict[str, Any]]:
         """What the cluster has, and had not long ago."""
@@ -112,10 +112,14 @@ class Head:
         if told.returncode:
             raise RuntimeError(told.stdout)
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def jobs(self) -> list[dict[str, Any]]:
+        """What the cluster says about all jobs."""
+        return list(self._get("/api/jobs/"))
+
+    def _get(self, path: str) -> Any:
         token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
         with urlopen(Request(f"{self.address}{path}", headers=token), timeout=30) as answer:
-            return dict(json.load(answer))
+            return json.load(answer)
 
     def ray(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``ray`` against this cluster; the output is standard output and error as they came."""
