@@ -1,7 +1,7 @@
 """What a sweep for each arrival buys, and what it costs: LeNet-300-100 on MNIST, three arrivals.
 
     python benchmarks/sweep.py --source idx:DIR [--trials 16] [--arrivals 3] [--search optuna] [--out DIR]
-                               [--without-sharing] [--cold]
+                               [--without-sharing] [--cold] [KEY.PATH=VALUE ...]
 
 A line is made in ``DIR/line``: v0000 from 40 % of the training samples, then the arrivals with the rest, each folded in
 by a sweep (ASHA, default space). The plan's own point is the first trial of each sweep and runs to its end, so it shows
@@ -9,7 +9,8 @@ what a plain update from the same parent gives, and its cost with the shared wor
 interrupted run goes on where it was. ``--without-sharing`` first sweeps the first arrival twice in copies of the line:
 with shared work, and with every trial computing the parent's losses and growth gradients for itself. ``--cold`` sweeps
 each arrival but the first twice, from the same parent: as the line does, and in a copy that has forgotten the line's
-earlier sweeps; then it counts the trials after which each has one no worse than the copy's winner.
+earlier sweeps; then it counts the trials after which each has one no worse than the copy's winner. Settings that follow
+are those of the line, for a plan or a space of one's own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from raygp.errors import InputError
 from raygp.report.tables import percent
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import default_space, own_point
+from raygp.update.sweep import own_point, space_of
 
 TASK = {"name": "lenet-300-100"}
 FIRST_SHARE = 0.4
@@ -75,7 +76,7 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
         "default val %", "active", "winner val %", "active ", "test %", "finished", "cost / update", "trials/min",
     ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True)
-    own = own_point(settings.plan, default_space(settings.plan))
+    own = own_point(settings.plan, space_of(settings.plan, settings.sweep))
     for card in cards:
         if card.sweep is None:
             continue
@@ -149,20 +150,21 @@ def main() -> int:
     parser.add_argument("--out", default="runs/sweep", metavar="DIR")
     parser.add_argument("--without-sharing", action="store_true")
     parser.add_argument("--cold", action="store_true")
+    parser.add_argument("settings", nargs="*", metavar="KEY.PATH=VALUE")
     options = parser.parse_args()
     console, out = app.make_console(), Path(options.out)
 
     def command() -> None:
         chosen = {"trials": options.trials, "search": options.search}
-        settings = load_settings(TASK["name"], sweep=chosen)
+        settings = load_settings(TASK["name"], None, options.settings, sweep=chosen)
         location = Location(str(out / "line"))
         if not list_versions(location):
             bring_back(location, options.arrivals)
         make_line(console, location, options.source, options.arrivals)
         first_version(console, location, settings)
         if options.without_sharing:
-            compare_sharing(console, out, chosen)
-        cold = load_settings(TASK["name"], sweep=chosen | {"warm_start": False})
+            compare_sharing(console, out, chosen, options.settings)
+        cold = load_settings(TASK["name"], None, options.settings, sweep=chosen | {"warm_start": False})
         pairs = []
         for number in range(1, options.arrivals + 1):
             if options.cold and number > 1:
@@ -205,11 +207,11 @@ def copy_of_line(out: Path, name: str, number: int) -> Location:
     return location
 
 
-def compare_sharing(console: Console, out: Path, chosen: dict[str, Any]) -> None:
+def compare_sharing(console: Console, out: Path, chosen: dict[str, Any], overrides: list[str]) -> None:
     """The first arrival's sweep from the same parent, with and without shared work."""
     for name, shared in (("shared", True), ("unshared", False)):
         location = copy_of_line(out, name, 1)
-        settings = load_settings(TASK["name"], sweep=chosen | {"share_work": shared})
+        settings = load_settings(TASK["name"], None, overrides, sweep=chosen | {"share_work": shared})
         app.update(console, location, settings, sweep=True)
         console.print(name, results_table(list_versions(location), settings))
 
