@@ -1,0 +1,93 @@
+"""A node joins while an update trains with a range of workers: the update grows onto it and loses nothing."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.heads import Head, head_node
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
+]
+
+PROJECT = Path(__file__).resolve().parents[2]
+FINISHED = re.compile(r"^v0000 .* 2/2 \S+ +epoch (\d+)/\d+  .*validation")
+# It is stopped when all has been seen, however fast the machine is.
+ENDLESS = (
+    "--image-size", "16", "--arrivals", "1", "--val-share", "0.4", "--test-share", "0.4", "synthesis.epochs=5000",
+    "max_failures=0",
+)  # fmt: skip
+PATIENCE_LINES = 100
+"""An epoch a line, at most every five seconds."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The update."""
+
+    exit_code: int
+    output: str
+    joined: str
+    """Name of the node that joined the head."""
+    before: list[str]
+    """Nodes of the workers that trained when it did."""
+    after: list[str]
+    """Nodes of those that trained when the first line came after there were three."""
+    epochs: list[int]
+    """Whose ends were told, in this order."""
+
+
+def training(head: Head) -> list[str]:
+    actors = [actor for actor in head.list("actors") if "RayTrainWorker" in actor["class_name"]]
+    return [actor["node_id"] for actor in actors if actor["state"] == "ALIVE"]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    root = tmp_path_factory.mktemp("growing") / "root"
+    with head_node(cpus=2, PYTHONPATH=str(PROJECT)) as head:
+        job = f"{PROJECT}/jobs/imagenet_incremental.py"
+        update = subprocess.Popen(
+            [sys.executable, job, "--root", str(root), "--workers", "1..3", *ENDLESS],
+            env={**head.environment, "RAY_ADDRESS": head.gcs, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        try:
+            assert update.stdout is not None
+            read, joined, epochs, before, after = "", "", list[int](), list[str](), list[str]()
+            for line in update.stdout:
+                read += line
+                if not (found := FINISHED.match(line)):
+                    continue
+                epochs.append(int(found[1]))
+                if not before:
+                    before = training(head)
+                    joined = head.join().name
+                elif after or len(epochs) == PATIENCE_LINES:
+                    break
+                elif len(now := training(head)) > 2:
+                    after = now
+            update.send_signal(signal.SIGTERM)
+            read += update.communicate(timeout=120)[0]
+        finally:
+            update.kill()
+            update.wait()
+        yield Ran(update.returncode, read, joined, before, after, epochs)
+
+
+def test_an_update_grows_onto_a_node_that_joins(ran: Ran) -> None:
+    assert len(ran.before) == 2 and ran.joined not in ran.before, ran.output
+    assert sorted(ran.after) == sorted([*ran.before, ran.joined]), ran.output
+
+
+def test_it_goes_on_from_its_last_checkpoint_and_that_is_no_failure(ran: Ran) -> None:
+    assert ran.epochs == sorted(set(ran.epochs)), ran.output
+    assert "stopped on request" in ran.output and "Traceback" not in ran.output
+    assert ran.exit_code == 128 + signal.SIGTERM
