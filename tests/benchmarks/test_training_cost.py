@@ -138,3 +138,16 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     assert {k: resumed[k] for k in timeless} == {k: whole[k] for k in timeless}
     assert [p["val_accuracy"] for p in resumed["curve"]] == [p["val_accuracy"] for p in whole["curve"]]
     assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
+
+
+def test_the_same_plan_from_another_parent_is_another_run(digits: Workload, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    key = Key("lenet-300-100", "raygp", 0.5, 3)
+    rows = [
+        run_method(
+            digits, make_method("raygp", "lenet-300-100", {"raygp": RECIPE, "parent": parent}, 0.5), key, tmp_path
+        )
+        for parent in (RECIPE, {**RECIPE, "epochs": 4})
+    ]
+    assert rows[0]["plan"] == rows[1]["plan"]
+    assert rows[0]["parent_val_accuracy"] != rows[1]["parent_val_accuracy"]
