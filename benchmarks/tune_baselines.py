@@ -7,7 +7,7 @@ For each method, recipes are drawn from the space below (all of it if it has no 
 of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with the highest mean of best
 validation accuracies, which is the reference. Each method keeps the recipe whose mean best accuracy falls least short
 of the reference less 0.1 point, and among those that reach it the one that does so at the least mean cost in examples
-(a seed that does not counts double). Fine-tuning is tuned for each share by itself. What was tried is
+(a seed that does not counts double). Fine-tuning and raygp are tuned for each share by themselves. What was tried is
 ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen ``benchmarks/recipes/<workload>.yaml``; trials that are
 there are not repeated. Methods depend on each other in this order: tfs, gp-fs (whose most accurate recipe synthesises
 the parents of raygp), nft, raygp.
@@ -51,7 +51,6 @@ _LENET_UPDATE: Space = {
     "batch_size": [64, 128],
 }  # fmt: skip
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
-_SPEECH: Recipe = {"lr": 0.003, "batch_size": 16}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
@@ -79,14 +78,16 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 "replay.share": [0.05, 0.1],
                 "parent": [{"epochs": 12, "lr": 0.1, "seed_density": 0.4, "optimizer": {"weight_decay": 5e-4}}],
             },
+            # With little that is new, the parent is near the reference: a high rate would lose what it knows.
+            {
+                "epochs": [4, 6], "lr": [0.02, 0.05], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4, 1.0], "replay.share": [0.05, 0.1],
+            },
         ],
     },
     "deepspeech2": {
         "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
-        "nft": [
-            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
-            {"epochs": [20, 30], "lr": [0.003], "batch_size": [16], "parent": [{"epochs": 120, **_SPEECH}]},
-        ],
+        "nft": {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
             {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
@@ -96,11 +97,6 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {
                 "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
                 "parent": [_SPEECH_PARENT],
-            },
-            # Half of so few utterances for as many steps as all of them.
-            {
-                "epochs": [20, 30], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [16],
-                "parent": [{**_SPEECH_PARENT, "epochs": 120}],
             },
         ],
     },
@@ -200,10 +196,13 @@ class Search:
         self.recipes |= recipes
         header = "# Chosen by benchmarks/tune_baselines.py, which says how.\n"
         plain = json.loads(json.dumps(self.recipes))  # No YAML aliases where two methods share a recipe.
-        plain["nft"] = self.recipes.get("nft", {})  # Its keys are shares, which JSON would turn into text.
+        for name in _BY_SHARE:
+            plain[name] = self.recipes.get(name, {})  # Their keys may be shares, which JSON would turn into text.
         self.yaml.write_text(header + yaml.safe_dump(plain, sort_keys=False))
 
 
+_BY_SHARE = ("nft", "raygp")
+"""Methods with a recipe for each share of new data."""
 _KEPT_OF_ROW = (
     "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",
     "active_connections", "total_connections",
@@ -227,11 +226,10 @@ def tune(search: Search, names: list[str], trials: int, shares: list[float]) -> 
             best, reference = search.most_accurate("tfs")
             search.keep(precision=search.precision, reference=round(reference, 5), best=best)
         reference = search.recipes["reference"]
-        if name == "nft":
-            search.keep(nft={share: search.cheapest("nft", share, reference) for share in shares})
+        if name in _BY_SHARE:
+            search.keep(**{name: {share: search.cheapest(name, share, reference) for share in shares}})
         else:
-            share = shares[0] if name == "raygp" else 1.0
-            search.keep(**{name: search.cheapest(name, share, reference)})
+            search.keep(**{name: search.cheapest(name, 1.0, reference)})
         if name == "gp-fs":
             search.keep(parent=dict(search.most_accurate("gp-fs")[0]))
 

@@ -78,10 +78,7 @@ def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float,
         new_share: the share.
         precision: of all passes.
     """
-    recipe = recipes.get(name) or {}
-    if any(isinstance(key, float) for key in recipe):
-        recipe = recipe[min(recipe, key=lambda share: abs(share - new_share))]
-
+    recipe = _recipe(recipes, name, new_share)
     # A recipe may say how its parent is trained.
     own = {key: value for key, value in recipe.items() if key != "parent"}
 
@@ -97,10 +94,17 @@ def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float,
         return Method(name, plan("default", "synthesis", recipe))
     if name in ("raygp", "paper"):
         # The paper's plan starts from the parent of raygp.
-        parent = (recipes.get("raygp") or {}).get("parent") or recipes.get("parent") or {}
+        parent = _recipe(recipes, "raygp", new_share).get("parent") or recipes.get("parent") or {}
         update = plan("default" if name == "raygp" else "paper", "update", own)
         return Method(name, update, plan("default", "synthesis", parent))
     raise InputError(f"unknown method '{name}'; known are {', '.join(METHODS)}")
+
+
+def _recipe(recipes: dict[str, Any], name: str, new_share: float) -> dict[str, Any]:
+    recipe = recipes.get(name) or {}
+    if any(isinstance(key, float) for key in recipe):
+        recipe = recipe[min(recipe, key=lambda share: abs(share - new_share))]
+    return recipe
 
 
 def changed(plan: Plan, *changes: dict[str, Any]) -> Plan:
