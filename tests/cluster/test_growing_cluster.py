@@ -39,7 +39,7 @@ class Ran:
     before: list[str]
     """Nodes of the workers that trained when it did."""
     after: list[str]
-    """Nodes of those that trained when the first line came after there were three."""
+    """Nodes of those that trained when the first line came after one was on it."""
     epochs: list[int]
     """Whose ends were told, in this order."""
 
@@ -72,7 +72,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
                     joined = head.join().name
                 elif after or len(epochs) == PATIENCE_LINES:
                     break
-                elif len(now := training(head)) > 2:
+                elif joined in (now := training(head)):
                     after = now
             update.send_signal(signal.SIGTERM)
             read += update.communicate(timeout=120)[0]
@@ -83,8 +83,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 
 def test_an_update_grows_onto_a_node_that_joins(ran: Ran) -> None:
-    assert len(ran.before) == 2 and ran.joined not in ran.before, ran.output
-    assert sorted(ran.after) == sorted([*ran.before, ran.joined]), ran.output
+    assert ran.before and ran.joined not in ran.before, ran.output
+    assert ran.joined in ran.after and len(ran.after) > len(ran.before), ran.output
 
 
 def test_it_goes_on_from_its_last_checkpoint_and_that_is_no_failure(ran: Ran) -> None:
