@@ -14,6 +14,7 @@ import ray.train
 from ray import tune
 from ray._raylet import PlacementGroupID
 from ray.train import ScalingConfig
+from ray.tune.execution import class_cache
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import ConcurrencyLimiter
@@ -136,6 +137,7 @@ def run_sweep(
     trials = _Trials(job, settings, datasets, job.folder, placed, stopped)
     _watch.begin(job.version, sweep, samples * grid_size(space), show, stopped)
     searcher = _searcher(sweep, points, known, _seed(job))
+    _keep_credentials()
     grid = _tuner(trials, domains, searcher, samples).fit()
     tried = [result for result in map(_result, grid) if result is not None]
     if _watch.interrupted:
@@ -182,6 +184,12 @@ def _shared_work(job: UpdateJob, settings: RunSettings, datasets: dict[str, Any]
     if found is None:
         raise RaygpError(f"{job.location.url(folder)}: the shared work of the sweep was not stored; run again")
     return found
+
+
+def _keep_credentials() -> None:
+    """Tune would give each trial the keys in this process's environment, as a runtime environment, which Ray logs and
+    shows in its dashboard. Trials find theirs as the workers of any update do."""
+    class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 
 def _tuner(trials: _Trials, domains: dict[str, Any], searcher: Any, samples: int) -> tune.Tuner:

@@ -63,30 +63,27 @@ def test_a_line_grows_behind_a_bad_network(
             return done.stdout + done.stderr
 
         said = ""
-        for name, start, stop in (("mon", 0, 300), ("tue", 300, 450)):
+        for name, start, stop, how in (("mon", 0, 300, ()), ("tue", 300, 450, ("--sweep", "--max-trials", "2"))):
             tar = write_digits(tmp_path / f"{name}.tar", start, stop)
             said += raygp("ingest", "--arrival", name, "--source", f"webdataset:{tar}", "--task", "lenet-300-100")
-        said += raygp("update", *QUICK, "gate_tolerance=1.0")
-        tar = write_digits(tmp_path / "wed.tar", 450, 600)
-        said += raygp("ingest", "--arrival", "wed", "--source", f"webdataset:{tar}")
-        said += raygp("update", "--sweep", "--max-trials", "2", *QUICK, "gate_tolerance=1.0")
+            said += raygp("update", *how, *QUICK, "gate_tolerance=1.0")
         said += raygp("ingest", "--verify")
     assert min(proxy.done[kind] for kind in ("refused", "cut", "slow")) > 0
     assert any("PUT" in request and "checkpoint" in request for request in proxy.requests)
-    assert all(f"v000{number}: promoted" in said for number in range(3))
+    assert "v0000: promoted" in said and "v0001: promoted" in said
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
     location = Location(root)
     head = read_head(location)
-    assert head is not None and head.version == "v0002"
+    assert head is not None and head.version == "v0001"
     card = open_head(location, head)
-    assert card.arrivals == ["mon", "tue", "wed"] and read_tensors(location, card)
+    assert card.arrivals == ["mon", "tue"] and read_tensors(location, card)
     assert card.sweep is not None and len(card.sweep["trials"]) == 2
     for manifest in list_arrivals(location):
         assert verify_arrival(location, manifest.arrival).problems == []
     contents = {file.path: location.read_bytes(file.path) for file in location.walk()}
     assert not [path for path in contents if path.startswith(("probes/", "lease.json", "updates/"))]
-    assert contents["reports/v0002-sweep.png"].startswith(b"\x89PNG")
+    assert contents["reports/v0001-sweep.png"].startswith(b"\x89PNG")
     logs = {str(path): path.read_bytes() for path in ray_folder.rglob("*") if path.is_file() and not path.is_symlink()}
     assert any("logs/" in path for path in logs)
     for where, content in {**contents, **logs, "output": said.encode()}.items():
