@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ ENDLESS = (
 )  # fmt: skip
 PATIENCE_LINES = 100
 """An epoch a line, at most every five seconds."""
+PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             env={**head.environment, "RAY_ADDRESS": head.gcs, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
+        watchdog = threading.Timer(PATIENCE_S, update.kill)
+        watchdog.start()
         try:
             assert update.stdout is not None
             read, joined, epochs, before, after = "", "", list[int](), list[str](), list[str]()
@@ -77,6 +81,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
             update.send_signal(signal.SIGTERM)
             read += update.communicate(timeout=120)[0]
         finally:
+            watchdog.cancel()
             update.kill()
             update.wait()
         yield Ran(update.returncode, read, joined, before, after, epochs)
