@@ -42,7 +42,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {},
     # Small all the way: from a parent of this density, with more epochs to find its connections.
     **{f"small {density}": {"density": density, "epochs": 12} for density in (0.08, 0.05, 0.03, 0.015)},
+    "small 0.03 long": {"density": 0.03, "epochs": 20, "arrival": {"share": 1.0}, "replay": {"share": 0.5}},
 }
+SMALL_PARENTS: dict[str, dict[str, Any]] = {"small 0.03 long": {"epochs": 20}}
+"""What the parents of small variants change beside their density."""
 
 
 def main() -> int:
@@ -78,7 +81,8 @@ def main() -> int:
                     base = make_method(name, workload.task.name, recipes, share, recipes.get("precision", "fp32"))
                     parent = base.parent
                     if variant.startswith("small"):
-                        parent = changed(base.parent, {"density": VARIANTS[variant]["density"]})
+                        smaller = {"density": VARIANTS[variant]["density"], **SMALL_PARENTS.get(variant, {})}
+                        parent = changed(base.parent, smaller)
                     method = Method(name, changed(base.plan, VARIANTS[variant]), parent)
                     row = run_method(workload, method, Key(options.workload, name, share, seed), options.out)
                     rows.append({"variant": variant, **row})

@@ -119,8 +119,7 @@ class Drill:
 
     def training(self) -> Node | None:
         """A node that trains, and can be taken away."""
-        actors = self.head.list("actors")
-        used = {actor["node_id"] for actor in actors if "RayTrainWorker" in actor["class_name"] and alive(actor)}
+        used = set(self.head.training())
         return next((node for node in self.nodes if node.name in used), None)
 
     def take_one_away(self, notice_s: int) -> dict[str, Any] | None:
@@ -171,11 +170,6 @@ class Drill:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
-
-
-def alive(actor: dict[str, Any]) -> bool:
-    """Whether an actor runs."""
-    return str(actor["state"]) == "ALIVE"
 
 
 def finished_state(root: Path) -> dict[str, Any]:

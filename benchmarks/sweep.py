@@ -9,14 +9,17 @@ what a plain update from the same parent gives, and its cost with the shared wor
 interrupted run goes on where it was. ``--without-sharing`` first sweeps the first arrival twice in copies of the line:
 with shared work, and with every trial computing the parent's losses and growth gradients for itself. ``--cold`` sweeps
 each arrival but the first twice, from the same parent: as the line does, and in a copy that has forgotten the line's
-earlier sweeps; then it counts the trials after which each has one no worse than the copy's winner. Settings that follow
-are those of the line, for a plan or a space of one's own.
+earlier sweeps; then it counts the trials that each needs for the same score (the best that both reach), and those after
+which each has one no worse than the copy's winner. Settings that follow are those of the line, for a plan or a space of
+one's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import shutil
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,7 @@ from raygp.errors import InputError
 from raygp.report.tables import percent
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import own_point, space_of
+from raygp.update.sweep import own_point, plan_of, score, space_of
 
 TASK = {"name": "lenet-300-100"}
 FIRST_SHARE = 0.4
@@ -97,7 +100,27 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
     return table
 
 
-def trials_until(card: Card, cold: Card, tolerance: float) -> int | None:
+def scores(card: Card, settings: RunSettings) -> list[float]:
+    """Of a sweep's trials in their order, with the connections they came to; minus infinity for unfinished ones."""
+    assert card.sweep is not None
+    return [
+        score(
+            trial["val_accuracy"], plan_of(settings.plan, trial["point"]), settings.plan, settings.sweep,
+            trial["active_connections"] / card.total_connections,
+        )
+        if trial["state"] == "finished" else -math.inf
+        for trial in card.sweep["trials"]
+    ]  # fmt: skip
+
+
+def trials_until_same(cards: tuple[Card, Card], settings: RunSettings) -> list[int]:
+    """After how many trials each of two sweeps had the best score that both reach."""
+    found = [scores(card, settings) for card in cards]
+    same = min(max(values) for values in found)
+    return [next(number for number, value in enumerate(values, 1) if value >= same) for values in found]
+
+
+def trials_until_winner(card: Card, cold: Card, tolerance: float) -> int | None:
     """After how many trials a card's sweep had one no worse than the winner of ``cold``: finished, within tolerance of
     the best accuracy there, and with no more connections. None: never."""
     assert card.sweep is not None and cold.sweep is not None
@@ -115,29 +138,27 @@ def trials_until(card: Card, cold: Card, tolerance: float) -> int | None:
 
 
 def warm_start_table(pairs: list[tuple[Card, Card]], settings: RunSettings) -> Table:
-    """A line an arrival: winners of both sweeps, and trials until one was no worse than the cold one's winner."""
+    """A line an arrival: winners of both sweeps, and the trials that each needed."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arrival", no_wrap=True)
     for name in (
-        "cold: val %", "active", "trials", "examples", "warm: val %", "active ", "trials ", "examples ",
+        "cold: val %", "active", "examples", "same score", "cold's winner",
+        "warm: val %", "active ", "examples ", "same score ", "cold's winner ",
     ):  # fmt: skip
         table.add_column(name, justify="right", no_wrap=True)
     counts = []
-    for cold, warm in pairs:
-        needed = [trials_until(card, cold, settings.sweep.tolerance) for card in (cold, warm)]
-        counts.append(needed)
+    for pair in pairs:
         cells: list[str] = []
-        for card, number in zip((cold, warm), needed, strict=True):
-            cells += [percent(card.val_accuracy), f"{card.active_connections:,}"]
-            cells += ["never" if number is None else str(number), f"{card.ledger['examples']:,.0f}"]
-        table.add_row(cold.arrival, *cells)
-    means = [
-        sum(number or settings.sweep.trials + 1 for number in column) / len(counts)
-        for column in zip(*counts, strict=True)
-    ]
+        for card, same in zip(pair, trials_until_same(pair, settings), strict=True):
+            winner = trials_until_winner(card, pair[0], settings.sweep.tolerance)
+            counts.append((same, winner or settings.sweep.trials + 1))
+            cells += [percent(card.val_accuracy), f"{card.active_connections:,}", f"{card.ledger['examples']:,.0f}"]
+            cells += [str(same), "never" if winner is None else str(winner)]
+        table.add_row(pair[0].arrival, *cells)
     table.add_section()
-    table.add_row("mean", "", "", f"{means[0]:.1f}", "", "", "", f"{means[1]:.1f}")
-    table.caption = "trials: until one was no worse than the cold sweep's winner; 'never' counts as one more than all"
+    means = [[f"{statistics.mean(column):.1f}" for column in zip(*counts[of::2], strict=True)] for of in (0, 1)]
+    table.add_row("mean", "", "", "", *means[0], "", "", "", *means[1])
+    table.caption = "trials needed; 'never' counts as one more than all"
     return table
 
 

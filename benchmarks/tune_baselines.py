@@ -44,12 +44,12 @@ _LENET_TUNE: Space = {"epochs": [1, 2, 3, 4, 5], "lr": [0.02, 0.05, 0.1, 0.2], "
 _LENET_GROW: Space = {
     "epochs": [6, 8, 12, 20], "lr": [0.1, 0.2], "seed_density": [0.2, 0.4, 0.7], "optimizer.weight_decay": [5e-4, 1e-3],
 }  # fmt: skip
-_LENET_UPDATE: Space = {
-    "epochs": [4, 5, 6, 8], "lr": [0.1, 0.15, 0.2], "alpha": [0.0, 0.1, 0.3],
-    "optimizer.weight_decay": [5e-4, 1e-3, 2e-3],
-    "arrival.share": [0.3, 0.4, 0.5, 1.0], "replay.share": [0.05, 0.1, 0.15, 0.2], "replay.hard": [0.8, 1.0],
-    "batch_size": [64, 128],
-}  # fmt: skip
+_LENET_UPDATE: list[Space] = [
+    # The default plan as it is ...
+    {"epochs": [8], "lr": [0.2]},
+    # ... and shorter ones at lower rates, for little that is new.
+    {"epochs": [5, 6], "lr": [0.05, 0.1], "optimizer.weight_decay": [1e-3, 2e-3]},
+]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
 SPACES: dict[str, dict[str, Space | list[Space]]] = {

@@ -206,7 +206,7 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     sweep, plan, arrival = settings.sweep, settings.plan, state.pending[0]
     space = space_of(plan, sweep)
     past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
-    points = first_points(plan, space, past, sweep)
+    points = first_points(plan, space, past, state.card.total_connections, sweep)
     trials = draws(space, sweep) * grid_size(space)
     old = sum(manifest.rows("train") for manifest in list_arrivals(location) if manifest.arrival in state.seen)
     cost = expected_cost(plan, sweep, old, arrival.rows("train"))
@@ -214,7 +214,8 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     console.print(f"{arrival.arrival} on {state.card.version}: {trials} trials, {sweep.search} search")
     for point in points:
         console.print(f"tried first: {describe(point)}")
-    if sweep.search == "optuna" and (known := experience(plan, space, past, state.card.val_accuracy, sweep)):
+    known = experience(plan, space, past, state.card.val_accuracy, state.card.total_connections, sweep)
+    if sweep.search == "optuna" and known:
         console.print(f"learns from {len(known)} trials of earlier sweeps")
     stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
     console.print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +46,33 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
+def new_bucket(monkeypatch: pytest.MonkeyPatch, address: str) -> str:
+    """From here on ``s3://`` means the server at ``address``, as long as ``monkeypatch`` holds; a bucket there."""
+    pytest.importorskip("s3fs")
+    from raygp.store.s3_client import PatientS3
+
+    for name, value in environment(address).items():
+        monkeypatch.setenv(name, value)
+    PatientS3.clear_instance_cache()
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    PatientS3().mkdir(bucket)
+    PatientS3.clear_instance_cache()
+    return bucket
+
+
+def forget_servers() -> None:
+    """No connection to a server that tests used is taken for another's."""
+    from raygp.store.s3_client import PatientS3
+
+    PatientS3.clear_instance_cache()
+
+
 @pytest.fixture
 def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
     """For as long as the test runs, ``s3://`` means the server whose address it is given."""
     pytest.importorskip("s3fs")
-    from raygp.store.s3_client import PatientS3
-
-    def use(address: str) -> str:
-        for name, value in environment(address).items():
-            monkeypatch.setenv(name, value)
-        PatientS3.clear_instance_cache()
-        bucket = f"bucket-{uuid.uuid4().hex[:12]}"
-        PatientS3().mkdir(bucket)
-        PatientS3.clear_instance_cache()
-        return bucket
-
-    yield use
-    PatientS3.clear_instance_cache()
+    yield partial(new_bucket, monkeypatch)
+    forget_servers()
 
 
 @pytest.fixture

@@ -73,8 +73,14 @@ class Head:
         """What the cluster has, and had not long ago."""
         return list(self._get(f"/api/v0/{kind}?detail=1&limit=1000")["data"]["result"]["result"])
 
-    def join(self, cpus: int = 1, host: Host | None = None) -> Node:
-        """Start another node, on ``host`` or on this machine, which ends with this one at the latest.
+    def training(self) -> list[str]:
+        """Nodes that training workers are on now, one for each worker."""
+        actors = [actor for actor in self.list("actors") if "RayTrainWorker" in actor["class_name"]]
+        return [actor["node_id"] for actor in actors if actor["state"] == "ALIVE"]
+
+    def join(self, cpus: int = 1, host: Host | None = None, gpus: int = 0) -> Node:
+        """Start another node, on ``host`` or on this machine, which ends with this one at the latest. It offers as many
+        ``cpus`` and ``gpus`` as it is told, whether there are any or not.
 
         Raises:
             RuntimeError: it did not come up.
@@ -85,7 +91,7 @@ class Head:
         with log.open("w") as out:
             process = subprocess.Popen(
                 [*_on(host), "start", f"--address={self.gcs}", "--block", f"--node-ip-address={_address(host)}",
-                 f"--num-cpus={cpus}", "--object-store-memory=300000000",
+                 f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--object-store-memory=300000000",
                  *(f"--{name}={value}" for name, value in ports.items())],
                 env=dict(self.environment), stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip

@@ -111,11 +111,22 @@ def run_storage(location: Location, folder: str) -> dict[str, Any]:
 
 
 class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
-    """The root's file system for Ray, but that the index is written whole or not at all."""
+    """The root's file system for Ray, but that the index is written whole or not at all, and that what a listing said
+    earlier is not relied on: workers write checkpoints that this process is to find."""
 
     def __init__(self, location: Location) -> None:
         super().__init__(LocalFileSystem() if location.is_local else location.filesystem()[0])
         self._location = location
+
+    def get_file_info(self, paths: list[str]) -> Any:
+        """Called by pyarrow."""
+        self.fs.invalidate_cache()
+        return super().get_file_info(paths)
+
+    def get_file_info_selector(self, selector: Any) -> Any:
+        """Called by pyarrow."""
+        self.fs.invalidate_cache()
+        return super().get_file_info_selector(selector)
 
     def open_output_stream(self, path: str, metadata: Any) -> Any:
         """Called by pyarrow."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raygp.cluster.board import Board
 from raygp.cluster.run_files import run_storage
-from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, scaling
+from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, scaling, wait_for_room
 from raygp.cluster.worker import WorkerConfig, run_shared_work, run_worker
 from raygp.errors import InputError, RaygpError
 from raygp.settings import RunSettings
@@ -119,10 +120,14 @@ def run_sweep(
     """
     sweep = settings.sweep
     space = space_of(job.plan, sweep)
-    points = first_points(job.plan, space, past, sweep)
-    known = experience(job.plan, space, past, job.parent.val_accuracy, sweep) if job.parent else []
+    parent = job.parent
+    assert parent is not None  # The first version's plan is not searched for.
+    points = first_points(job.plan, space, past, parent.total_connections, sweep)
+    known = experience(job.plan, space, past, parent.val_accuracy, parent.total_connections, sweep)
     samples, domains = draws(space, sweep), {path: _domain(distribution) for path, distribution in space.items()}
     datasets = decode(job, settings)
+    placed = scaling(settings.workers, sweep.concurrent, settings.gpus)
+    wait_for_room(placed, lambda line: show(f"{job.version}: {line}"))
     spent = CostLedger()
     if sweep.share_work:
         spent = CostLedger(**_shared_work(job, settings, datasets).ledger)
@@ -133,12 +138,11 @@ def run_sweep(
         )
     shared = spent.to_dict()
     stopped = _Stopped.remote()
-    placed = scaling(settings.workers, sweep.concurrent, settings.gpus)
     trials = _Trials(job, settings, datasets, job.folder, placed, stopped)
     _watch.begin(job.version, sweep, samples * grid_size(space), show, stopped)
     searcher = _searcher(sweep, points, known, _seed(job))
     _keep_credentials()
-    grid = _tuner(trials, domains, searcher, samples).fit()
+    grid = _tuner(trials, domains, searcher, samples, points).fit()
     tried = [result for result in map(_result, grid) if result is not None]
     if _watch.interrupted:
         if not any(result.state == "finished" for result in tried):
@@ -192,7 +196,9 @@ def _keep_credentials() -> None:
     class_cache.ENV_VARS_TO_PROPAGATE -= {name for name in class_cache.ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 
-def _tuner(trials: _Trials, domains: dict[str, Any], searcher: Any, samples: int) -> tune.Tuner:
+def _tuner(
+    trials: _Trials, domains: dict[str, Any], searcher: Any, samples: int, points: Sequence[Point]
+) -> tune.Tuner:
     """A new sweep, or the one that is there."""
     job, sweep = trials.job, trials.settings.sweep
     trainable = tune.with_resources(
@@ -212,7 +218,7 @@ def _tuner(trials: _Trials, domains: dict[str, Any], searcher: Any, samples: int
             mode="max",
             num_samples=samples,
             search_alg=searcher,
-            scheduler=_scheduler(sweep, own_point(job.plan, space_of(job.plan, sweep))),
+            scheduler=_scheduler(sweep, [*points, own_point(job.plan, space_of(job.plan, sweep))]),
         ),
         run_config=tune.RunConfig(
             name=_TUNE,
@@ -235,7 +241,7 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     worker = WorkerConfig(
         job, board.handle, tuple(trials.datasets), settings.packed_gradients, settings.checkpoint_minutes, shared
     )
-    report = _Report(job, settings.sweep, name, trials.stopped)
+    report = _Report(job, trials.job, settings.sweep, name, trials.stopped)
     run = make_run(job.location, f"{trials.folder}/{_TRIALS}", name, settings.max_failures, [report])
     try:
         fit(make_trainer(run_worker, worker, trials.datasets, trials.scaling, run), board, name)
@@ -248,13 +254,14 @@ class _Report(TuneReportCallback):
     """Passes rank 0's metrics on to Tune, with the score that trials are compared by; ends the run of a trial that was
     stopped. Train calls it in the run's controller."""
 
-    def __init__(self, job: UpdateJob, sweep: SweepSettings, trial: str, stopped: Any) -> None:
+    def __init__(self, job: UpdateJob, around: UpdateJob, sweep: SweepSettings, trial: str, stopped: Any) -> None:
         super().__init__()
-        self._job, self._sweep, self._trial, self._stopped = job, sweep, trial, stopped
+        self._job, self._around, self._sweep, self._trial, self._stopped = job, around, sweep, trial, stopped
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Called by Ray Train after each report."""
-        value = score(metrics[0]["val_accuracy"], self._job.plan, self._sweep)
+        density = metrics[0]["active_connections"] / metrics[0]["total_connections"] if metrics[0]["finished"] else None
+        value = score(metrics[0]["val_accuracy"], self._job.plan, self._around.plan, self._sweep, density)
         super().after_report(run_context, [{**metrics[0], _SCORE: value}], checkpoint)
 
     def after_exception(self, run_context: Any, worker_exceptions: dict[int, Exception]) -> None:
@@ -410,6 +417,8 @@ def _searcher(sweep: SweepSettings, points: list[Point], known: list[tuple[Point
         search = _ExperiencedSearch(known, metric=_SCORE, mode="max", points_to_evaluate=points, seed=seed)
     except (ImportError, AssertionError) as error:
         raise InputError("sweep.search=optuna needs package optuna: pip install 'raygp[optuna]'") from error
+    # It would announce its studies on standard error.
+    logging.getLogger("optuna").setLevel(logging.WARNING)
     return ConcurrencyLimiter(search, max_concurrent=sweep.concurrent)
 
 
@@ -428,7 +437,7 @@ class _ExperiencedSearch(OptunaSearch):
         return bool(found)
 
 
-def _scheduler(sweep: SweepSettings, own: Point | None) -> ASHAScheduler | None:
+def _scheduler(sweep: SweepSettings, kept: Sequence[Point | None]) -> ASHAScheduler | None:
     if sweep.scheduler == "none":
         return None
     return _Scheduler(
@@ -436,18 +445,19 @@ def _scheduler(sweep: SweepSettings, own: Point | None) -> ASHAScheduler | None:
         max_t=_PERCENT_BEYOND_THE_END,
         grace_period=100.0 * sweep.grace,
         reduction_factor=sweep.reduction,
-        own=own,
+        kept=kept,
     )
 
 
 class _Scheduler(ASHAScheduler):
-    """ASHA that lets the plan's own point run to its end: a sweep is to be no worse than the plan."""
+    """ASHA that lets some points run to their end: the plan's own, as a sweep is to be no worse than the plan, and
+    those that did well in earlier sweeps, as the line knows more about them than an early comparison."""
 
-    def __init__(self, *, own: Point | None, **settings: Any) -> None:
+    def __init__(self, *, kept: Sequence[Point | None], **settings: Any) -> None:
         super().__init__(**settings)
-        self._own = own
+        self._kept = kept
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Called by Tune."""
         action = super().on_trial_result(tune_controller, trial, result)
-        return self.CONTINUE if trial.config == self._own else action
+        return self.CONTINUE if trial.config in self._kept else action

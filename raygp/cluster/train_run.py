@@ -12,6 +12,7 @@ import ray._private.state
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.util.placement_group import placement_group, remove_placement_group
 
 from raygp.cluster.board import Board
 from raygp.cluster.process_group import NodesTorchConfig
@@ -31,6 +32,8 @@ from raygp.update.job import UpdateJob
 RESIZE_S = 30.0
 """How often a run with a range of workers looks whether it can have more: what it has done since its last checkpoint is
 done again then."""
+_PATIENCE_S = 2.0
+"""How long room is waited for before that is said, and between two looks at signals."""
 
 
 def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress], None]) -> Outcome:
@@ -50,6 +53,7 @@ def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress],
     worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes)
     run = make_run(job.location, "updates", job.update_id, settings.max_failures)
     placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
+    wait_for_room(placed, lambda line: show(Progress(0, len(job.plan.phases), "", 0, 0, 0.0, notice=line)))
     result = fit(make_trainer(run_worker, worker, datasets, placed, run), board, job.update_id)
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
@@ -74,6 +78,20 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     return {}
 
 
+class _Trainer(TorchTrainer):
+    """Ray's, but that Ctrl-C ends the run at once: Ray's own handler waits for the controller, which does not answer as
+    long as it waits for nodes."""
+
+    def _register_sigint_handler(self, controller: Any) -> None:
+        """Called by Ray in the main thread. The run's workers end with its controller."""
+
+        def abort(*_: Any) -> None:
+            ray.kill(controller)
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, abort)
+
+
 def make_run(
     location: Location, folder: str, name: str, max_failures: int, callbacks: list[Any] | None = None
 ) -> RunConfig:
@@ -93,7 +111,7 @@ def make_trainer(
     loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], scaling: ScalingConfig, run: RunConfig
 ) -> TorchTrainer:
     """A trainer whose workers run ``loop``."""
-    return TorchTrainer(
+    return _Trainer(
         loop,
         train_loop_config={"worker": worker},
         torch_config=NodesTorchConfig(),
@@ -117,9 +135,6 @@ def fit(trainer: TorchTrainer, board: Board, name: str) -> ray.train.Result:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"{name}: {_cause(error)}") from error
-        except SystemExit as error:
-            # Train's own handler of Ctrl-C aborts the run, then leaves with exit code 0.
-            raise KeyboardInterrupt from error
     if board.failure:
         failed = RaygpError(f"{name}: {board.failure.message}")
         failed.exit_code = board.failure.exit_code
@@ -165,6 +180,32 @@ def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, str
     cpus = max(resources.get("CPU", 0.0), _most_cpus())
     share = 1.0 if cpus > needed else max(0.01, int(50 * (cpus or 1.0) / needed) / 100)
     return ScalingConfig(resources_per_worker={"CPU": share}, **elastic)
+
+
+def wait_for_room(placed: ScalingConfig, tell: Callable[[str], None]) -> None:
+    """Until the cluster has room for a run's least number of workers, whose nodes its autoscaler is asked for.
+
+    The run's own controller would wait as well, but for minutes at a time without a word, and deaf to signals.
+
+    Args:
+        placed: what the run asks for.
+        tell: called with a line if there is no room yet.
+    """
+    each = placed.resources_per_worker or {}
+    group = placement_group([each] * placed.min_workers, strategy=placed.placement_strategy)
+    try:
+        if group.wait(timeout_seconds=_PATIENCE_S):
+            return
+        there = ray.cluster_resources()
+        wants = [
+            f"{some * placed.min_workers:g} {kind} (the cluster has {there.get(kind, 0):g})"
+            for kind, some in each.items()
+        ]
+        tell(f"waiting for room: training asks for {', '.join(wants)}")
+        while not group.wait(timeout_seconds=_PATIENCE_S):
+            pass
+    finally:
+        remove_placement_group(group)
 
 
 def _most_cpus() -> float:

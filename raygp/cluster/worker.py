@@ -116,6 +116,7 @@ def _run(worker: WorkerConfig) -> None:
         "epochs": sum(phase["epochs"] for phase in outcome.phases),
         "percent_done": 100.0,
         "active_connections": outcome.active_connections,
+        "total_connections": outcome.total_connections,
         "ledger": outcome.ledger,
         "finished": True,
     }

@@ -15,6 +15,8 @@ from raygp.update.plan import GrowPhase, Plan, PrunePhase, Settings, Share
 Point = dict[str, Any]
 """Values by dotted path of a plan's field, such as {"alpha": 0.3, "phases.1.end": 0.6}."""
 
+_KNOWN_POINTS = 2
+"""So many of earlier sweeps are tried again. They run to their end, which is paid for."""
 _ARGUMENTS = {"uniform": 2, "loguniform": 2, "quniform": 3, "randint": 2, "lograndint": 2}
 
 
@@ -89,7 +91,7 @@ class SweepSettings(Settings):
     space: dict[str, Distribution] = Field(default_factory=dict)
     """By dotted path of a plan's field. Empty: :func:`default_space` of the plan."""
     trials: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """How many points are tried. The plan's own point is the first, those that won earlier sweeps follow. With
+    """How many points are tried. The plan's own point is the first, those that did best in earlier sweeps follow. With
     ``grid_search``: the grid's points, as often as they fit, and nothing else."""
     concurrent: Annotated[int, Field(ge=1)] = 2
     """Trials that run at the same time."""
@@ -108,8 +110,8 @@ class SweepSettings(Settings):
     tolerance: Share = 0.001
     """Validation accuracies that differ by no more than this count as equal, as a fraction."""
     warm_start: bool = True
-    """Try the winners of the line's earlier sweeps first, and let optuna learn from all their trials; false: begin as
-    if there were none."""
+    """Try first what did best in the line's earlier sweeps, and let optuna learn from all their finished trials; false:
+    begin as if there were none."""
     share_work: bool = True
     """Compute the parent's losses and the growth gradients once for all trials; false: each computes its own."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
@@ -241,21 +243,34 @@ class TrialResult:
         return asdict(self) | {"ledger": {key: float(value) for key, value in self.ledger.items()}}
 
 
-def score(val_accuracy: float, plan: Plan, settings: SweepSettings) -> float:
-    """What the scheduler and the searcher compare trials by before any has finished: higher is better.
+def score(
+    val_accuracy: float, plan: Plan, around: Plan, settings: SweepSettings, density: float | None = None
+) -> float:
+    """What the scheduler compares running trials by, and what a searcher learns: higher is better.
 
-    Validation accuracy in steps of ``tolerance``, and within a step the plan's final density or, for objective cost,
-    how often its epochs go over the data.
+    Validation accuracy, less ``tolerance`` times a price: for objective connections the density over that of the plan
+    that the sweep lies around, for cost how often the epochs go over the data, over the same of that plan. So whatever
+    is saved makes up for ``tolerance`` of accuracy at most, as it does for :func:`best_trial`.
+
+    Args:
+        val_accuracy: of the trial, 0 to 1.
+        plan: of the trial.
+        around: the plan that the sweep lies around.
+        settings: of the sweep.
+        density: that the trial came to; None: it has not finished, the plan's final density stands for it.
     """
-    step = settings.tolerance
-    if settings.objective == "accuracy" or step == 0.0:
+    if settings.objective == "accuracy":
         return val_accuracy
     if settings.objective == "connections":
-        price = plan.density
+        price = (plan.density if density is None else density) / around.density
     else:
-        work = plan.most_epochs * (plan.arrival.share + plan.replay.share)
-        price = work / (1.0 + work)
-    return math.floor(val_accuracy / step + 1e-9) * step - 0.99 * step * price
+        price = _work(plan) / max(_work(around), 1e-9)
+    return val_accuracy - settings.tolerance * price
+
+
+def _work(plan: Plan) -> float:
+    """Examples of a plan's epochs, in passes over old and new data alike."""
+    return plan.most_epochs * (plan.arrival.share + plan.replay.share)
 
 
 def best_trial(results: Sequence[TrialResult], settings: SweepSettings) -> tuple[TrialResult, str]:
@@ -297,16 +312,21 @@ def pareto_front(results: Sequence[TrialResult]) -> set[str]:
 
 
 def first_points(
-    plan: Plan, space: Mapping[str, Distribution], past: Sequence[Mapping[str, Any]], settings: SweepSettings
+    plan: Plan,
+    space: Mapping[str, Distribution],
+    past: Sequence[Mapping[str, Any]],
+    total_connections: int,
+    settings: SweepSettings,
 ) -> list[Point]:
-    """Points that are tried before any that are drawn: the plan's own, then the winners of earlier sweeps. At most as
-    many as there are trials; none beside a grid.
+    """Points that are tried before any that are drawn: the plan's own, then the two that did best in earlier sweeps. At
+    most as many as there are trials; none beside a grid.
 
     Args:
         plan: around which the space lies.
         space: what may change.
-        past: the ``sweep`` part of the cards of the line, newest first. Winners that lie outside the space are left
+        past: the ``sweep`` part of the cards of the line, newest first. Points that lie outside the space are left
             out; so are repetitions.
+        total_connections: of the model, active or not.
         settings: of this sweep.
 
     Raises:
@@ -314,15 +334,13 @@ def first_points(
     """
     if grid_size(space) > 1:
         return []
-    candidates = [own_point(plan, space)]
-    for sweep in past if settings.warm_start else []:
-        point = next((trial["point"] for trial in sweep["trials"] if trial["name"] == sweep["winner"]), {})
-        candidates.append(point if _lies_in(space, point) else None)
-    found: list[Point] = []
-    for candidate in candidates:
-        if candidate is not None and candidate not in found:
-            found.append(dict(candidate))
-    return found[: settings.trials]
+    own = own_point(plan, space)
+    known = sorted(experience(plan, space, past, 0.0, total_connections, settings), key=lambda found: -found[1])
+    best: list[Point] = []
+    for point, _ in known:
+        if point != own and point not in best:
+            best.append(point)
+    return [*([] if own is None else [own]), *best[:_KNOWN_POINTS]][: settings.trials]
 
 
 def experience(
@@ -330,33 +348,33 @@ def experience(
     space: Mapping[str, Distribution],
     past: Sequence[Mapping[str, Any]],
     parent_accuracy: float,
+    total_connections: int,
     settings: SweepSettings,
 ) -> list[tuple[Point, float]]:
-    """Points that earlier sweeps of the line tried, with the scores a searcher is to learn from; none without
-    ``warm_start``.
+    """Points whose trials earlier sweeps of the line ran to their end, with the scores a searcher is to learn from;
+    none without ``warm_start``.
 
     Sweeps differ in data, so their accuracies are not comparable as they are. Each sweep's winner was promoted, and the
     parent of this one descends from it: a past trial counts as being as far from the parent's accuracy as it was from
-    its own winner's.
+    its own winner's. Trials that were stopped early say nothing about the end, and are left out.
 
     Args:
         plan: around which the space lies.
-        space: what may change; trials whose points lie outside are left out, and so are failed ones.
+        space: what may change; trials whose points lie outside are left out.
         past: the ``sweep`` part of the cards of the line, newest first.
         parent_accuracy: validation accuracy of the version that is updated, 0 to 1.
+        total_connections: of the model, active or not.
         settings: of this sweep; scores are as :func:`score` gives them.
     """
     found = []
     for sweep in past if settings.warm_start else []:
         won = next((trial["val_accuracy"] for trial in sweep["trials"] if trial["name"] == sweep["winner"]), None)
-        if won is None:
-            continue
-        for trial in sweep["trials"]:
+        for trial in sweep["trials"] if won is not None else []:
             point = dict(trial["point"])
-            if trial["state"] == "failed" or not _lies_in(space, point):
-                continue
-            accuracy = parent_accuracy + trial["val_accuracy"] - won
-            found.append((point, score(accuracy, plan_of(plan, point), settings)))
+            if trial["state"] == "finished" and _lies_in(space, point):
+                accuracy = parent_accuracy + trial["val_accuracy"] - won
+                density = trial["active_connections"] / total_connections
+                found.append((point, score(accuracy, plan_of(plan, point), plan, settings, density)))
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.heads import Head, head_node
+from tests.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,
@@ -46,11 +46,6 @@ class Ran:
     """Whose ends were told, in this order."""
 
 
-def training(head: Head) -> list[str]:
-    actors = [actor for actor in head.list("actors") if "RayTrainWorker" in actor["class_name"]]
-    return [actor["node_id"] for actor in actors if actor["state"] == "ALIVE"]
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     root = tmp_path_factory.mktemp("growing") / "root"
@@ -72,11 +67,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
                     continue
                 epochs.append(int(found[1]))
                 if not before:
-                    before = training(head)
+                    before = head.training()
                     joined = head.join().name
                 elif after or len(epochs) == PATIENCE_LINES:
                     break
-                elif joined in (now := training(head)):
+                elif joined in (now := head.training()):
                     after = now
             update.send_signal(signal.SIGTERM)
             read += update.communicate(timeout=120)[0]

@@ -4,13 +4,15 @@ import json
 import tempfile
 from pathlib import Path
 
+import pyarrow.fs
 import pytest
 import torch
 
-from raygp.cluster.run_files import drop_damaged_index, youngest_checkpoint
+from raygp.cluster.run_files import drop_damaged_index, run_storage, youngest_checkpoint
 from raygp.store import Location
 from raygp.update.checkpoints import save_checkpoint
 from raygp.update.state import Checkpoint
+from tests.conftest import UseServer
 
 INDEX = "updates/u/checkpoint_manager_snapshot.json"
 
@@ -67,3 +69,19 @@ def test_the_youngest_checkpoint_that_is_whole_is_gone_on_from(location: Locatio
 def test_a_run_that_has_not_begun_has_none(location: Location) -> None:
     drop_damaged_index(location, "updates/u")
     assert not location.exists("updates")
+
+
+def test_checkpoints_that_other_processes_write_are_found_on_s3(moto: str, use_server: UseServer) -> None:
+    from raygp.store.s3_client import PatientS3
+
+    root = f"s3://{use_server(moto)}/line"
+    location = Location(root)
+    location.write_bytes("updates/u/checkpoint_1/state.json", b"{}")
+    storage = run_storage(location, "updates")
+    files, run = storage["storage_filesystem"], f"{storage['storage_path']}/u"
+    assert location.list("updates/u") == ["checkpoint_1"]
+    PatientS3(skip_instance_cache=True).pipe_file(f"{root}/updates/u/checkpoint_2/state.json", b"{}")
+    assert files.get_file_info(f"{run}/checkpoint_2").type == pyarrow.fs.FileType.Directory
+    PatientS3(skip_instance_cache=True).pipe_file(f"{root}/updates/u/checkpoint_3/state.json", b"{}")
+    found = files.get_file_info(pyarrow.fs.FileSelector(run))
+    assert sorted(info.base_name for info in found) == ["checkpoint_1", "checkpoint_2", "checkpoint_3"]

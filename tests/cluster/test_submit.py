@@ -1,4 +1,4 @@
-"""Jobs submitted to a running cluster as a person submits them: ``ray start``, ``ray job submit``, ``ray job stop``."""
+"""Jobs for a line on S3, submitted to a running cluster: ``ray start``, ``ray job submit``, ``ray job stop``."""
 
 import re
 import shutil
@@ -15,7 +15,9 @@ import pytest
 
 from raygp.cluster.metrics import METRICS
 from raygp.store import Location, list_versions
+from tests.conftest import forget_servers, new_bucket
 from tests.heads import RAY, Head, head_node
+from tests.servers import environment
 
 pytestmark = [
     pytest.mark.cluster,
@@ -52,8 +54,10 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    with head_node(RAY_JOB_STOP_WAIT_TIME_S=str(STOP_WAIT_S), RAY_metrics_report_interval_ms="500") as head:
+def head(moto: str) -> Iterator[Head]:
+    """A head whose machine has what it takes to reach the bucket: jobs bring no keys along."""
+    settings = {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT_S), "RAY_metrics_report_interval_ms": "500"}
+    with head_node(**settings, **environment(moto)) as head:
         yield head
 
 
@@ -103,8 +107,10 @@ def scrape(head: Head) -> str:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Location:
-    return Location(str(tmp_path_factory.mktemp("submitted") / "root"))
+def root(moto: str) -> Iterator[Location]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield Location(f"s3://{new_bucket(patch, moto)}/line")
+    forget_servers()
 
 
 @pytest.fixture(scope="module")

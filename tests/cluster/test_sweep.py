@@ -109,7 +109,7 @@ def test_nothing_of_a_sweep_is_left_but_what_it_reports(swept: tuple[Location, C
 
 
 def test_asha_with_optuna_starts_from_the_last_winner(
-    swept: tuple[Location, Card, str], capsys: pytest.CaptureFixture[str]
+    swept: tuple[Location, Card, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("optuna")
     location, first, _ = swept
@@ -122,12 +122,13 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     ]  # fmt: skip
     before = sorted(file.path for file in location.walk(""))
     assert main(dry) == 0
-    output = capsys.readouterr().out
+    output = capfd.readouterr().out
     assert "three on v0001: 3 trials, optuna search" in output and "tried first: lr=0.05" in output
     assert "learns from 4 trials of earlier sweeps" in output
     assert "expected cost in examples" in output
     assert sorted(file.path for file in location.walk("")) == before
     card, _ = update(location, settings, sweep=True)
+    assert "study" not in capfd.readouterr().err
     assert card.sweep is not None and first.sweep is not None
     trials = card.sweep["trials"]
     assert len(trials) == 3
@@ -136,5 +137,5 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     assert own["state"] == "finished"
     assert [version.version for version in list_versions(location)] == ["v0000", "v0001", "v0002"]
     assert main(["show", "v0002", "--root", location.root]) == 0
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     assert card.sweep["why"] in shown

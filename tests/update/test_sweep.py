@@ -67,14 +67,28 @@ def test_the_pareto_front_has_what_no_other_beats_in_everything() -> None:
     assert pareto_front([trial("a", 0.9, 10, 5.0), trial("b", 0.9, 10, 6.0)]) == {"a"}
 
 
-def test_a_score_puts_accuracy_first_then_connections_or_cost() -> None:
-    sparse, dense = plan_of(PLAN, {"density": 0.05}), plan_of(PLAN, {"density": 0.9})
-    assert score(0.9805, sparse, settings()) > score(0.9809, dense, settings())
-    assert score(0.9811, dense, settings()) > score(0.9809, sparse, settings())
-    short, long = plan_of(PLAN, {"epochs": 1}), plan_of(PLAN, {"epochs": 30})
-    assert score(0.9805, short, settings(objective="cost")) > score(0.9809, long, settings(objective="cost"))
-    assert score(0.9811, long, settings(objective="cost")) > score(0.9809, short, settings(objective="cost"))
-    assert score(0.9809, dense, settings(objective="accuracy")) == 0.9809
+def test_a_score_is_accuracy_less_what_connections_or_work_cost_in_units_of_the_tolerance() -> None:
+    sparse, dense = plan_of(PLAN, {"density": PLAN.density / 2}), plan_of(PLAN, {"density": 2 * PLAN.density})
+
+    def of(accuracy: float, plan: Plan, density: float | None = None, **changes: object) -> float:
+        return score(accuracy, plan, PLAN, settings(tolerance=0.002, **changes), density)
+
+    assert of(0.98, PLAN) == pytest.approx(0.978)
+    assert of(0.98, sparse) == pytest.approx(0.979)
+    assert of(0.98, dense) == pytest.approx(0.976)
+    # A trial that has finished is judged by what it came to, not by what it aimed at.
+    assert of(0.98, dense, density=PLAN.density / 2) == of(0.98, sparse)
+    short = plan_of(PLAN, {"epochs": max(1, PLAN.epochs // 2)})
+    work = short.most_epochs / PLAN.most_epochs
+    assert of(0.98, short, objective="cost") == pytest.approx(0.98 - 0.002 * work)
+    assert of(0.98, short, 0.9, objective="cost") == of(0.98, short, objective="cost")
+    assert of(0.98, dense, objective="accuracy") == 0.98
+
+
+def test_nothing_saved_makes_up_for_more_than_the_tolerance() -> None:
+    empty = plan_of(PLAN, {"density": 1e-6})
+    assert score(0.9799, empty, PLAN, settings(tolerance=0.001)) > score(0.98, PLAN, PLAN, settings(tolerance=0.001))
+    assert score(0.9789, empty, PLAN, settings(tolerance=0.001)) < score(0.98, PLAN, PLAN, settings(tolerance=0.001))
 
 
 def test_a_point_changes_the_fields_it_names() -> None:
@@ -124,34 +138,57 @@ def test_every_default_plan_lies_in_its_default_space(task: str) -> None:
     assert set(space) >= {"alpha", "density"}
 
 
-def test_winners_of_earlier_sweeps_are_tried_after_the_plans_own_point() -> None:
-    space = {"alpha": Distribution(uniform=(0.0, 0.5))}
+TOTAL = 1000
+"""Connections of the model that past trials are of."""
 
-    def past(alpha: float) -> dict[str, object]:
-        trials = [{"name": "a", "point": {"alpha": 0.4}}, {"name": "b", "point": {"alpha": alpha}}]
-        return {"winner": "b", "trials": trials}
 
-    points = first_points(PLAN, space, [past(0.2), past(0.9), past(0.2), past(0.1)], settings())
-    assert points == [{"alpha": PLAN.alpha}, {"alpha": 0.2}, {"alpha": 0.1}]
-    assert first_points(PLAN, space, [past(0.2), past(0.1)], settings(trials=2)) == points[:2]
-    assert first_points(PLAN, space, [past(0.2)], settings(warm_start=False)) == points[:1]
+def past_trial(
+    name: str, alpha: float, accuracy: float, active: int = 100, state: str = "finished"
+) -> dict[str, object]:
+    active_connections = active if state == "finished" else None
+    point = {"alpha": alpha}
+    return {
+        "name": name, "point": point, "val_accuracy": accuracy, "active_connections": active_connections,
+        "state": state,
+    }  # fmt: skip
+
+
+ALPHAS = {"alpha": Distribution(uniform=(0.0, 0.5))}
+
+
+def test_what_did_best_in_earlier_sweeps_is_tried_after_the_plans_own_point() -> None:
+    # Within a sweep as accurate and sparse as possible, between sweeps as seen from their winners.
+    new = {
+        "winner": "a",
+        "trials": [past_trial("a", 0.2, 0.97), past_trial("b", 0.4, 0.96), past_trial("c", 0.9, 0.99)],
+    }
+    old = {"winner": "a", "trials": [past_trial("a", 0.1, 0.90, 50), past_trial("b", 0.2, 0.80)]}
+    own = {"alpha": PLAN.alpha}
+    points = first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(trials=9))
+    assert points == [own, {"alpha": 0.1}, {"alpha": 0.2}]
+    assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(trials=2)) == points[:2]
+    assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(warm_start=False)) == [own]
 
 
 def test_trials_of_earlier_sweeps_are_as_far_from_the_parent_as_they_were_from_their_winner() -> None:
-    space = {"alpha": Distribution(uniform=(0.0, 0.5))}
-
-    def trial(name: str, alpha: float, accuracy: float, state: str = "finished") -> dict[str, object]:
-        return {"name": name, "point": {"alpha": alpha}, "val_accuracy": accuracy, "state": state}
-
-    old = {"winner": "a", "trials": [trial("a", 0.1, 0.90), trial("b", 0.2, 0.85, "stopped"), trial("c", 0.9, 0.9)]}
-    new = {"winner": "a", "trials": [trial("a", 0.3, 0.97), trial("b", 0.4, 0.98), trial("c", 0.2, 0.5, "failed")]}
-    accurate = settings(objective="accuracy")
-    known = experience(PLAN, space, [new, old], 0.96, accurate)
+    old = {"winner": "a", "trials": [past_trial("a", 0.1, 0.90), past_trial("b", 0.2, 0.85), past_trial("c", 0.9, 0.9)]}
+    new = {
+        "winner": "a",
+        "trials": [
+            past_trial("a", 0.3, 0.97), past_trial("b", 0.4, 0.98, 200), past_trial("c", 0.2, 0.5, state="failed"),
+            past_trial("d", 0.2, 0.96, state="stopped"),
+        ],
+    }  # fmt: skip
+    known = experience(PLAN, ALPHAS, [new, old], 0.96, TOTAL, settings(objective="accuracy"))
     assert [point["alpha"] for point, _ in known] == [0.3, 0.4, 0.1, 0.2]
     assert [value for _, value in known] == pytest.approx([0.96, 0.97, 0.96, 0.91])
-    by_connections = dict((point["alpha"], value) for point, value in experience(PLAN, space, [new], 0.96, settings()))
-    assert by_connections[0.4] == score(0.97, PLAN, settings())
-    assert experience(PLAN, space, [new], 0.96, settings(warm_start=False)) == []
+    by_connections = {
+        point["alpha"]: value for point, value in experience(PLAN, ALPHAS, [new], 0.96, TOTAL, settings())
+    }
+    assert by_connections == {
+        0.3: score(0.96, PLAN, PLAN, settings(), 0.1), 0.4: pytest.approx(score(0.97, PLAN, PLAN, settings(), 0.2))
+    }  # fmt: skip
+    assert experience(PLAN, ALPHAS, [new], 0.96, TOTAL, settings(warm_start=False)) == []
 
 
 def test_the_expected_cost_is_what_the_ledger_counts() -> None:
