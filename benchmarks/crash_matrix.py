@@ -6,11 +6,12 @@ A line on scikit-learn's digits has one version and an arrival that waits. Its u
 step per checkpoint, so that epochs are cut in two) is first run undisturbed. Then, n times on a copy of the line, it is
 started and after a seeded random part of the undisturbed time a victim is killed with -9: a training worker, the
 driver, or the cluster (raylet and GCS). The same command is run until it says that it is done. With ``--per-update 5``,
-an update meets five of the kills before it may end, all but the first a seeded number of checkpoints after it has gone
-on; what it came to counts for all five. Counted as losses: an
-arrival that is not folded in exactly once, a head that is not the version, masks or weights that differ by a bit from
-the undisturbed run's, anything left in flight. One line of ``DIR/crashes.jsonl`` a kill; what is there is not repeated.
-Exit status 1 on any loss. Linux only: it looks for Ray's processes in /proc, by their environment.
+an update meets five of the kills before it may end: the first at its random moment or after a seeded number of
+checkpoints, whichever comes first, the others a seeded number of checkpoints after it has gone on; what it came to
+counts for all five. Counted as losses: an arrival that is not folded in exactly once, a head that is not the version,
+masks or weights that differ by a bit from the undisturbed run's, anything left in flight. One line of
+``DIR/crashes.jsonl`` a kill; what is there is not repeated. Exit status 1 on any loss. Linux only: it looks for Ray's
+processes in /proc, by their environment.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import random
 import re
@@ -47,6 +49,8 @@ _PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.s
 _OPTIONS = [*_PLAN, "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
 _ATTEMPTS = 5
 _PATIENCE_S = 300.0
+_FIRST_CHECKPOINTS = (2, 16)
+"""Before the first of several kills: it leaves the others something to kill, however fast the machine."""
 _CHECKPOINTS = (1, 4)
 """Between two kills of one update."""
 
@@ -142,22 +146,23 @@ def finished_state(root: Path) -> dict[str, Any]:
 
 
 class Moment:
-    """When a kill is due: so long after the command was started, or so many checkpoints after the last kill."""
+    """When a kill is due: after so many seconds, or so many new checkpoints, whichever comes first."""
 
-    def __init__(self, seconds: float | None, checkpoints: int, root: Path) -> None:
-        self._seconds, self._checkpoints, self._root = seconds, checkpoints, root
+    def __init__(self, root: Path, seconds: float = math.inf, checkpoints: float = math.inf) -> None:
+        self._root, self._seconds, self._checkpoints = root, seconds, checkpoints
         self._begun = time.monotonic()
         self._old = self._seen = self._names()
 
     def is_due(self) -> bool:
         """Whether it has come."""
-        if self._seconds is not None:
-            return time.monotonic() - self._begun >= self._seconds
         self._seen = self._seen | self._names()
-        return len(self._seen - self._old) >= self._checkpoints
+        waited = time.monotonic() - self._begun
+        return waited >= self._seconds or len(self._seen - self._old) >= self._checkpoints
 
     def __str__(self) -> str:
-        return f"{self._seconds:.1f} s" if self._seconds is not None else f"{self._checkpoints} checkpoints"
+        limits = [f"{self._seconds:.1f} s"] * math.isfinite(self._seconds)
+        limits += [f"{self._checkpoints} checkpoints"] * math.isfinite(self._checkpoints)
+        return " or ".join(limits)
 
     def _names(self) -> set[str]:
         return {str(path) for path in self._root.glob("updates/*/checkpoint_*")}
@@ -177,9 +182,13 @@ def disturb(
     command = Command(root, log)
     for number in numbers:
         draw = random.Random(f"{seed}/{number}")
-        # The later ones need something left to kill.
-        part, checkpoints = draw.uniform(0.15, 0.95 if len(numbers) == 1 else 0.6), draw.randint(*_CHECKPOINTS)
-        moment = Moment(part * reference["seconds"] if number == first else None, checkpoints, root)
+        if number != first:
+            moment = Moment(root, checkpoints=draw.randint(*_CHECKPOINTS))
+        elif len(numbers) == 1:
+            moment = Moment(root, draw.uniform(0.15, 0.95) * reference["seconds"])
+        else:
+            seconds = draw.uniform(0.15, 0.6) * reference["seconds"]
+            moment = Moment(root, seconds, draw.randint(*_FIRST_CHECKPOINTS))
         victim = VICTIMS[number % len(VICTIMS)]
         killed = kill_at(moment, victim, command)
         lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
