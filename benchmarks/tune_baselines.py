@@ -52,6 +52,8 @@ _LENET_UPDATE: list[Space] = [
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
+_SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
+"""A parent that has taken as many steps on half of the data as the reference on all of them."""
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
     "lenet-5": {
@@ -87,7 +89,10 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
     },
     "deepspeech2": {
         "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
-        "nft": {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+        "nft": [
+            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
+        ],
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
             {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
@@ -97,6 +102,10 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {
                 "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
                 "parent": [_SPEECH_PARENT],
+            },
+            {
+                "epochs": [14, 20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [16],
+                "parent": [_SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}],
             },
         ],
     },

@@ -35,7 +35,16 @@ from raygp.store import (
     require_conditional_writes,
 )
 from raygp.update.job import UpdateJob
-from raygp.update.sweep import describe, draws, expected_cost, experience, first_points, grid_size, space_of
+from raygp.update.sweep import (
+    describe,
+    draws,
+    expected_cost,
+    experience,
+    first_points,
+    grid_size,
+    kept_points,
+    space_of,
+)
 
 
 def make_console() -> Console:
@@ -209,11 +218,13 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     points = first_points(plan, space, past, state.card.total_connections, sweep)
     trials = draws(space, sweep) * grid_size(space)
     old = sum(manifest.rows("train") for manifest in list_arrivals(location) if manifest.arrival in state.seen)
-    cost = expected_cost(plan, sweep, old, arrival.rows("train"))
+    kept = kept_points(plan, space, points)
+    cost = expected_cost(plan, sweep, old, arrival.rows("train"), len(kept))
     console.print(space_table(plan, space))
     console.print(f"{arrival.arrival} on {state.card.version}: {trials} trials, {sweep.search} search")
     for point in points:
-        console.print(f"tried first: {describe(point)}")
+        end = ", to its end" if sweep.scheduler != "none" and point in kept else ""
+        console.print(f"tried first{end}: {describe(point)}")
     known = experience(plan, space, past, state.card.val_accuracy, state.card.total_connections, sweep)
     if sweep.search == "optuna" and known:
         console.print(f"learns from {len(known)} trials of earlier sweeps")

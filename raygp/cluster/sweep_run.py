@@ -46,7 +46,7 @@ from raygp.update.sweep import (
     experience,
     first_points,
     grid_size,
-    own_point,
+    kept_points,
     pareto_front,
     plan_of,
     score,
@@ -218,7 +218,7 @@ def _tuner(
             mode="max",
             num_samples=samples,
             search_alg=searcher,
-            scheduler=_scheduler(sweep, [*points, own_point(job.plan, space_of(job.plan, sweep))]),
+            scheduler=_scheduler(sweep, kept_points(job.plan, space_of(job.plan, sweep), points)),
         ),
         run_config=tune.RunConfig(
             name=_TUNE,
@@ -437,7 +437,7 @@ class _ExperiencedSearch(OptunaSearch):
         return bool(found)
 
 
-def _scheduler(sweep: SweepSettings, kept: Sequence[Point | None]) -> ASHAScheduler | None:
+def _scheduler(sweep: SweepSettings, kept: Sequence[Point]) -> ASHAScheduler | None:
     if sweep.scheduler == "none":
         return None
     return _Scheduler(
@@ -450,10 +450,9 @@ def _scheduler(sweep: SweepSettings, kept: Sequence[Point | None]) -> ASHASchedu
 
 
 class _Scheduler(ASHAScheduler):
-    """ASHA that lets some points run to their end: the plan's own, as a sweep is to be no worse than the plan, and
-    those that did well in earlier sweeps, as the line knows more about them than an early comparison."""
+    """ASHA that lets some points run to their end."""
 
-    def __init__(self, *, kept: Sequence[Point | None], **settings: Any) -> None:
+    def __init__(self, *, kept: Sequence[Point], **settings: Any) -> None:
         super().__init__(**settings)
         self._kept = kept
 

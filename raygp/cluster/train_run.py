@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import ray._private.state
 import ray.train
 from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.execution.controller.state import TrainControllerStateType
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from raygp.cluster.board import Board
@@ -34,6 +37,12 @@ RESIZE_S = 30.0
 done again then."""
 _PATIENCE_S = 2.0
 """How long room is waited for before that is said, and between two looks at signals."""
+_ANSWER_S = 15.0
+"""A controller that trains answers within so long, however busy the machine; one that waits for nodes does not."""
+_WAITING = (
+    TrainControllerStateType.SCHEDULING, TrainControllerStateType.RESCHEDULING, TrainControllerStateType.RESTARTING,
+    TrainControllerStateType.RESIZING,
+)  # fmt: skip
 
 
 def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress], None]) -> Outcome:
@@ -79,17 +88,36 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
 
 
 class _Trainer(TorchTrainer):
-    """Ray's, but that Ctrl-C ends the run at once: Ray's own handler waits for the controller, which does not answer as
-    long as it waits for nodes."""
+    """Ray's, but that it can be ended while its controller waits for nodes and answers nobody: by Ctrl-C, for which
+    Ray's own handler would wait, and by :meth:`end`. The run's workers end with its controller."""
+
+    _controller: Any = None
 
     def _register_sigint_handler(self, controller: Any) -> None:
-        """Called by Ray in the main thread. The run's workers end with its controller."""
+        """Called by Ray in the main thread."""
+        self._controller = controller
 
         def abort(*_: Any) -> None:
-            ray.kill(controller)
+            self.end()
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGINT, abort)
+
+    def waits(self) -> bool:
+        """Whether it waits for workers, or starts them; False where that is not known."""
+        if self._controller is None:
+            return False
+        try:
+            state = ray.get(self._controller.get_state.remote(), timeout=_ANSWER_S)
+        except ray.exceptions.GetTimeoutError:
+            return True
+        except ray.exceptions.RayError:
+            return False
+        return state._state_type in _WAITING
+
+    def end(self) -> None:
+        """End the run at once; :meth:`fit` then raises RayActorError."""
+        ray.kill(self._controller)
 
 
 def make_run(
@@ -109,7 +137,7 @@ def make_run(
 
 def make_trainer(
     loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], scaling: ScalingConfig, run: RunConfig
-) -> TorchTrainer:
+) -> _Trainer:
     """A trainer whose workers run ``loop``."""
     return _Trainer(
         loop,
@@ -123,25 +151,47 @@ def make_trainer(
     )
 
 
-def fit(trainer: TorchTrainer, board: Board, name: str) -> ray.train.Result:
+def fit(trainer: _Trainer, board: Board, name: str) -> ray.train.Result:
     """Run it; what goes wrong becomes a RaygpError that begins with ``name``.
 
     Raises:
         StoppedError: SIGTERM came; the run's last checkpoint is kept.
         KeyboardInterrupt: Ctrl-C came; so is it then.
     """
-    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT):
+    result = None
+    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT), _not_waiting(trainer, board):
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"{name}: {_cause(error)}") from error
+        except ray.exceptions.RayActorError:
+            if not board.stopping:
+                raise
     if board.failure:
         failed = RaygpError(f"{name}: {board.failure.message}")
         failed.exit_code = board.failure.exit_code
         raise failed
-    if board.stopping:
+    if board.stopping or result is None:
         raise StoppedError(f"{name}: stopped on request; run the same command again to go on")
     return result
+
+
+@contextlib.contextmanager
+def _not_waiting(trainer: _Trainer, board: Board) -> Iterator[None]:
+    """A run that is to stop for the time of the block and has no workers to make a checkpoint is ended."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_PATIENCE_S):
+            if board.stopping and trainer.waits() and not over.is_set():
+                return trainer.end()
+
+    thread = threading.Thread(target=watch, name="raygp-stop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def outcome_in(checkpoint: ray.train.Checkpoint, name: str) -> Outcome:

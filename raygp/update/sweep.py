@@ -16,7 +16,7 @@ Point = dict[str, Any]
 """Values by dotted path of a plan's field, such as {"alpha": 0.3, "phases.1.end": 0.6}."""
 
 _KNOWN_POINTS = 2
-"""So many of earlier sweeps are tried again. They run to their end, which is paid for."""
+"""So many of earlier sweeps are tried again."""
 _ARGUMENTS = {"uniform": 2, "loguniform": 2, "quniform": 3, "randint": 2, "lograndint": 2}
 
 
@@ -102,7 +102,7 @@ class SweepSettings(Settings):
     """asha: stop trials early that are behind (asynchronous successive halving); none: run all to their end."""
     grace: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.125
     """asha: part of its epochs that every trial may run before it is compared with others as far on their way."""
-    reduction: Annotated[float, Field(gt=1.0)] = 3.0
+    reduction: Annotated[float, Field(gt=1.0)] = 4.0
     """asha: one in so many goes on from each comparison, and the next is that much later."""
     objective: Literal["connections", "cost", "accuracy"] = "connections"
     """What decides between the trials whose validation accuracy is within ``tolerance`` of the best one's: connections:
@@ -343,6 +343,15 @@ def first_points(
     return [*([] if own is None else [own]), *best[:_KNOWN_POINTS]][: settings.trials]
 
 
+def kept_points(plan: Plan, space: Mapping[str, Distribution], points: Sequence[Point]) -> list[Point]:
+    """Of :func:`first_points`, those that no scheduler may stop: the plan's own, as a sweep is to be no worse than the
+    plan, and the best of earlier sweeps, about which more is known than an early comparison says. Each runs to its end,
+    which is paid for."""
+    own = own_point(plan, space)
+    others = [point for point in points if point != own]
+    return [*([] if own is None else [own]), *others[:1]]
+
+
 def experience(
     plan: Plan,
     space: Mapping[str, Distribution],
@@ -415,8 +424,16 @@ class ExpectedCost:
     """One update with the plan itself, without a sweep."""
 
 
-def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: int) -> ExpectedCost:
-    """Estimate the cost of a sweep around ``plan`` from the numbers of training examples."""
+def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: int, kept: int = 1) -> ExpectedCost:
+    """Estimate the cost of a sweep around ``plan`` from the numbers of training examples.
+
+    Args:
+        plan: what a trial costs is taken from it.
+        settings: of the sweep.
+        old_rows: training examples that the parent has seen.
+        new_rows: those of the arrival.
+        kept: trials that are not stopped early.
+    """
     parts = ((plan.replay, old_rows), (plan.arrival, new_rows))
     scanned = sum(
         max(part.share * part.hard, part.scan) * rows / 3
@@ -432,8 +449,10 @@ def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: 
         if isinstance(phase, GrowPhase):
             scanned += phase.sample * rows
     share = 1.0 if settings.scheduler == "none" else _share_that_runs(settings)
+    kept = min(kept, settings.trials)
+    low = scanned + (kept + (settings.trials - kept) * share) * trained
     high = scanned + settings.trials * trained
-    return ExpectedCost(scanned, trained, scanned + settings.trials * share * trained, high, scanned + trained)
+    return ExpectedCost(scanned, trained, low, high, scanned + trained)
 
 
 def _share_that_runs(settings: SweepSettings) -> float:

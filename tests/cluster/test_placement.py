@@ -77,6 +77,14 @@ def read_until(update: subprocess.Popen[str], mark: str) -> str:
     raise AssertionError(read)
 
 
+def wait_until_idle(head: Head) -> None:
+    """Until no training worker is left."""
+    deadline = time.monotonic() + GONE_S
+    while time.monotonic() < deadline and head.training():
+        time.sleep(0.2)
+    assert head.training() == []
+
+
 @pytest.mark.parametrize("resident_mib", [512, 0], ids=["resident", "streamed"])
 def test_decoding_runs_on_cpu_nodes_and_training_on_gpu_nodes(
     nodes: Cluster, location: Location, resident_mib: int
@@ -105,6 +113,22 @@ def test_an_update_that_waits_for_nodes_says_so_and_ends_when_told(
     assert update.returncode == 128 + how and "Traceback" not in output, output
 
 
+def test_an_update_that_waits_for_a_lost_node_ends_when_told_with_a_checkpoint(
+    nodes: Cluster, location: Location
+) -> None:
+    lost = nodes.head.join(cpus=0, gpus=1)
+    update = start(nodes, location, 2, "synthesis.epochs=5000")
+    output = read_until(update, "2/2 prune-permanent") + read_until(update, "2/2 prune-permanent")
+    assert lost.name in nodes.head.training()
+    lost.kill()
+    wait_until_idle(nodes.head)
+    update.send_signal(signal.SIGTERM)
+    output += update.communicate(timeout=90)[0]
+    assert "stopped on request; run the same command again to go on" in output, output
+    assert update.returncode == 128 + signal.SIGTERM and "Traceback" not in output, output
+    assert list(Path(location.root).glob("updates/*/checkpoint_*"))
+
+
 def test_ctrl_c_ends_training_and_leaves_no_worker(nodes: Cluster, location: Location) -> None:
     update = start(nodes, location, 1, "synthesis.epochs=5000")
     output = read_until(update, "2/2 prune-permanent")
@@ -112,7 +136,4 @@ def test_ctrl_c_ends_training_and_leaves_no_worker(nodes: Cluster, location: Loc
     update.send_signal(signal.SIGINT)
     output += update.communicate(timeout=60)[0]
     assert update.returncode == 128 + signal.SIGINT and "Traceback" not in output, output
-    deadline = time.monotonic() + GONE_S
-    while time.monotonic() < deadline and nodes.head.training():
-        time.sleep(0.2)
-    assert nodes.head.training() == []
+    wait_until_idle(nodes.head)

@@ -14,6 +14,7 @@ from raygp.update.sweep import (
     expected_cost,
     experience,
     first_points,
+    kept_points,
     own_point,
     pareto_front,
     plan_of,
@@ -168,6 +169,9 @@ def test_what_did_best_in_earlier_sweeps_is_tried_after_the_plans_own_point() ->
     assert points == [own, {"alpha": 0.1}, {"alpha": 0.2}]
     assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(trials=2)) == points[:2]
     assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(warm_start=False)) == [own]
+    assert kept_points(PLAN, ALPHAS, points) == points[:2] and kept_points(PLAN, ALPHAS, [own]) == [own]
+    elsewhere = {"alpha": Distribution(uniform=(0.0, 0.2))}
+    assert kept_points(PLAN, elsewhere, points[1:]) == points[1:2]
 
 
 def test_trials_of_earlier_sweeps_are_as_far_from_the_parent_as_they_were_from_their_winner() -> None:
@@ -198,8 +202,11 @@ def test_the_expected_cost_is_what_the_ledger_counts() -> None:
     assert cost.trial == pytest.approx(2 * (1500 + 1000))
     assert cost.high == cost.low == pytest.approx(cost.shared + 4 * cost.trial)
     early = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), old_rows=3000, new_rows=1000)
-    # A quarter of the way all, half of them to the middle, a quarter to the end.
-    assert early.low == pytest.approx(cost.shared + 4 * cost.trial * (0.25 + 0.125 + 0.125))
+    # The plan itself to its end; of the others, all a quarter of the way, half to the middle, a quarter to the end.
+    assert early.low == pytest.approx(cost.shared + cost.trial + 3 * cost.trial * (0.25 + 0.125 + 0.125))
+    assert early.high == cost.high
+    all_kept = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), 3000, 1000, kept=9)
+    assert all_kept.low == pytest.approx(cost.high)
 
 
 def test_the_default_space_changes_what_a_small_or_shifted_arrival_needs() -> None:
