@@ -123,7 +123,7 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     before = sorted(file.path for file in location.walk(""))
     assert main(dry) == 0
     output = capfd.readouterr().out
-    assert "three on v0001: 3 trials, optuna search" in output and "tried first: lr=0.05" in output
+    assert "three on v0001: 3 trials, optuna search" in output and "tried first, to its end: lr=0.05" in output
     assert "learns from 4 trials of earlier sweeps" in output
     assert "expected cost in examples" in output
     assert sorted(file.path for file in location.walk("")) == before
