@@ -49,6 +49,9 @@ _LENET_UPDATE: list[Space] = [
     {"epochs": [8], "lr": [0.2]},
     # ... and shorter ones at lower rates, for little that is new.
     {"epochs": [5, 6], "lr": [0.05, 0.1], "optimizer.weight_decay": [1e-3, 2e-3]},
+    # With much that is new the default plan ends at the threshold itself: a little longer.
+    {"epochs": [9, 10], "lr": [0.2], "optimizer.weight_decay": [5e-4, 1e-3]},
+    {"epochs": [8], "lr": [0.2], "arrival.share": [0.4]},
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument(
         "--source",
         metavar="KIND:PATH",
-        help="imagefolder, parquet, webdataset or idx:PATH, or digits",
+        help="imagefolder, parquet, webdataset, idx, an4 or audio:PATH, or digits or tones",
     )
     ingest.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     ingest.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
