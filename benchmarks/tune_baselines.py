@@ -239,8 +239,8 @@ def tune(search: Search, names: list[str], trials: int, shares: list[float]) -> 
             search.keep(precision=search.precision, reference=round(reference, 5), best=best)
         reference = search.recipes["reference"]
         if name in _BY_SHARE:
-            others = {share: recipe for share, recipe in search.recipes.get(name, {}).items() if isinstance(share, float)}
-            search.keep(**{name: others | {share: search.cheapest(name, share, reference) for share in shares}})
+            known = {key: value for key, value in search.recipes.get(name, {}).items() if isinstance(key, float)}
+            search.keep(**{name: known | {share: search.cheapest(name, share, reference) for share in shares}})
         else:
             search.keep(**{name: search.cheapest(name, 1.0, reference)})
         if name == "gp-fs":

@@ -129,9 +129,13 @@ class SweepSettings(Settings):
 
 
 def default_space(plan: Plan) -> dict[str, Distribution]:
-    """Growth ratio, final density, and how much of the data is seen: around what ``plan`` says."""
+    """Growth ratio, final density, and how much of the data is seen: around what ``plan`` says.
+
+    Most densities lie below the plan's: more connections win only where they are worth more than ``tolerance``, as on a
+    shifted arrival.
+    """
     space = {"alpha": Distribution(choice=(0.0, 0.1, 0.3, 0.6))}
-    low, high = 0.6 * plan.density, min(1.0, 1.4 * plan.density)
+    low, high = 0.5 * plan.density, min(1.0, 1.2 * plan.density)
     space["density"] = Distribution(uniform=(round(low, 4), round(high, 4)))
     if plan.epochs > 2:
         space["epochs"] = Distribution(randint=(max(2, plan.epochs // 2), plan.epochs + 1))

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
+from rich.console import Console
 
+from benchmarks import tune_baselines
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, make_method, read_recipes
 from benchmarks.cost.protocol import cost_until_reached, cut, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
-from benchmarks.tune_baselines import SPACES, recipes_of
+from benchmarks.tune_baselines import SPACES, Search, recipes_of, tune
 from raygp.errors import InputError
 from raygp.update.engine import Progress
 
@@ -151,3 +154,26 @@ def test_the_same_plan_from_another_parent_is_another_run(digits: Workload, tmp_
     ]
     assert rows[0]["plan"] == rows[1]["plan"]
     assert rows[0]["parent_val_accuracy"] != rows[1]["parent_val_accuracy"]
+
+
+def test_tuning_one_share_keeps_what_was_chosen_for_others(
+    digits: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(tune_baselines, "RECIPES", tmp_path)
+    one = {"epochs": [1], "lr": [0.1]}
+    monkeypatch.setitem(SPACES, "lenet-300-100", {"tfs": one, "nft": {"epochs": [1], "lr": [0.01, 0.1]}})
+
+    def searched(names: list[str], shares: list[float]) -> dict[str, Any]:
+        search = Search(digits, "fp32", 1, tmp_path / "runs", Console(quiet=True))
+        tune(search, names, trials=2, shares=shares)
+        return yaml.safe_load((tmp_path / "lenet-300-100.yaml").read_text())
+
+    before = searched(["tfs", "nft"], [0.5])
+    assert list(before["nft"]) == [0.5] and before["best"] == {"epochs": 1, "lr": 0.1}
+    after = searched(["nft"], [0.1])
+    assert set(after["nft"]) == {0.5, 0.1} and after["nft"][0.5] == before["nft"][0.5]
+    assert {k: v for k, v in after.items() if k != "nft"} == {k: v for k, v in before.items() if k != "nft"}
+    lines = (tmp_path / "lenet-300-100.search.jsonl").read_text().splitlines()
+    searched(["tfs", "nft"], [0.5, 0.1])
+    assert (tmp_path / "lenet-300-100.search.jsonl").read_text().splitlines() == lines  # Trials are not repeated.
