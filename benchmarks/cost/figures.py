@@ -35,7 +35,9 @@ def draw_curves(rows: Sequence[dict[str, Any]], workload: str, folder: Path) -> 
                 passes = [point["examples"] / row["train_rows"] for point in row["curve"]]
                 accuracy = [100 * point["val_accuracy"] for point in row["curve"]]
                 colour, label = _COLOURS[method], method if number == 0 else None
-                axis.plot(passes, accuracy, color=colour, alpha=0.75, linewidth=1.2, label=label)
+                # Where a method's recipe is the best dense one's, one line would hide the other.
+                style, order = ("--", 3) if method == "best" else ("-", 2)
+                axis.plot(passes, accuracy, style, color=colour, alpha=0.75, linewidth=1.2, label=label, zorder=order)
                 axis.plot(passes[-1:], accuracy[-1:], "o", color=colour, markersize=4)
         if reference is not None:
             axis.axhline(100 * (reference - MARGIN), color="black", linewidth=0.8, linestyle=":")
