@@ -36,6 +36,7 @@ from raygp.store import (
 )
 from raygp.update.job import UpdateJob
 from raygp.update.sweep import (
+    cost_limit,
     describe,
     draws,
     expected_cost,
@@ -236,7 +237,7 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     console.print(
         f"expected cost in examples: {cost.low:,.0f} ({cost.low / cost.update:.1f} plain updates), at most "
         f"{cost.high:,.0f}; of that once for all trials {cost.shared:,.0f}; budgets: "
-        f"{_budget(sweep.max_hours, 'hours')}, {_budget(sweep.max_cost, 'examples')}"
+        f"{_budget(sweep.max_hours, 'hours')}, {_budget(cost_limit(sweep, cost.update), 'examples')}"
     )
 
 

@@ -73,7 +73,9 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("sweep")
     group.add_argument("--max-trials", type=int, metavar="N", help="plans to try (default 8)")
     group.add_argument("--max-hours", type=float, metavar="H", help="stop after so long, with the best so far")
-    group.add_argument("--max-cost", type=float, metavar="N", help="stop when so many examples are spent")
+    group.add_argument(
+        "--max-cost", metavar="N", help="stop when so many examples are spent, or Nx: so many times one plain update"
+    )
     group.add_argument(
         "--objective",
         choices=["connections", "cost", "accuracy"],

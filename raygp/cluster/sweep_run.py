@@ -41,8 +41,10 @@ from raygp.update.sweep import (
     SweepSettings,
     TrialResult,
     best_trial,
+    cost_limit,
     describe,
     draws,
+    expected_cost,
     experience,
     first_points,
     grid_size,
@@ -139,7 +141,9 @@ def run_sweep(
     shared = spent.to_dict()
     stopped = _Stopped.remote()
     trials = _Trials(job, settings, datasets, job.folder, placed, stopped)
-    _watch.begin(job.version, sweep, samples * grid_size(space), show, stopped)
+    old = sum(manifest.rows("train") for manifest in job.seen)
+    limit = cost_limit(sweep, expected_cost(job.plan, sweep, old, job.arrival.rows("train")).update)
+    _watch.begin(job.version, sweep, samples * grid_size(space), show, stopped, {_SHARED: spent.examples}, limit)
     searcher = _searcher(sweep, points, known, _seed(job))
     _keep_credentials()
     grid = _tuner(trials, domains, searcher, samples, points).fit()
@@ -286,13 +290,24 @@ class _Watch:
     stopped: Any = None
     started: float = 0.0
     spent: dict[str, float] = field(default_factory=dict)
-    """Examples by trial."""
+    """Examples by trial, and of shared work."""
+    limit: float | None = None
+    """Examples that may be spent."""
     unfinished: bool = True
     budget_spent: bool = False
 
-    def begin(self, title: str, sweep: SweepSettings, expected: int, show: Callable[[str], None], stopped: Any) -> None:
+    def begin(
+        self,
+        title: str,
+        sweep: SweepSettings,
+        expected: int,
+        show: Callable[[str], None],
+        stopped: Any,
+        spent: dict[str, float],
+        limit: float | None,
+    ) -> None:
         """A sweep begins."""
-        self.__init__(title, sweep, expected, show, stopped, time.monotonic())  # type: ignore[misc]
+        self.__init__(title, sweep, expected, show, stopped, time.monotonic(), spent, limit)  # type: ignore[misc]
 
     @property
     def interrupted(self) -> bool:
@@ -304,8 +319,8 @@ class _Watch:
         hours = (time.monotonic() - self.started) / 3600.0
         if self.sweep.max_hours is not None and hours >= self.sweep.max_hours:
             return f"{self.sweep.max_hours:g} hours"
-        if self.sweep.max_cost is not None and sum(self.spent.values()) >= self.sweep.max_cost:
-            return f"{self.sweep.max_cost:,.0f} examples"
+        if self.limit is not None and sum(self.spent.values()) >= self.limit:
+            return f"{self.limit:,.0f} examples"
         return ""
 
 
@@ -352,6 +367,8 @@ class _Lines(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Called by Tune."""
         _watch.unfinished = len(trials) < _watch.expected or not all(trial.is_finished() for trial in trials)
+        for trial in trials:  # Those that ended before a sweep was gone on with report no more.
+            _watch.spent.setdefault(trial.trial_id, _spent(trial.last_result or {}))
 
     def _line(self, trials: list[Any], trial: Any, state: str) -> None:
         ended = sum(other.is_finished() or other is trial for other in trials)

@@ -49,7 +49,6 @@ from raygp.update.seeds import numpy_generator
 from raygp.update.shared import SharedWork, growth_key
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
 
-_GROWTH_EXAMPLES = 512
 _CLOCK_S, _CLOCK_STEPS = 0.5, 20
 """Ranks ask rank 0's clock so often whether a checkpoint is due, and after so many steps at most: a broadcast of a few
 bytes."""
@@ -255,9 +254,8 @@ class Update:
 
     def _growth_sample(self, phase: GrowPhase) -> np.ndarray:
         ids = self._ids(phase)
-        wanted = max(_GROWTH_EXAMPLES, math.ceil(phase.sample * len(ids)))
         generator = numpy_generator(self.seed, "growth-sample", self.state.cursor.phase)
-        return np.sort(generator.permutation(ids)[:wanted])
+        return np.sort(generator.permutation(ids)[: phase.sampled(len(ids))])
 
     def _prune(self, phase: PrunePhase, density: float) -> None:
         removed = prune(self.masks, density, self.plan.distribution, self.learner.optimizer, self._bounds)

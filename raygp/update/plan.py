@@ -6,6 +6,7 @@ changes every growth phase that does not say otherwise, ``plan.phases.0.alpha=0.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 import yaml
@@ -15,6 +16,7 @@ from raygp.sparse import Distribution
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+_GROWTH_EXAMPLES = 512
 
 
 class Settings(BaseModel):
@@ -75,6 +77,10 @@ class GrowPhase(_Phase):
     eta: Positive | None = None
     """Step size of a grown connection's first value. None: a fiftieth of the phase's learning rate. Many connections
     step at once, so a whole learning rate can throw a trained network off."""
+
+    def sampled(self, rows: int) -> int:
+        """How many of ``rows`` examples the growth pass sums gradients over."""
+        return min(rows, max(_GROWTH_EXAMPLES, math.ceil(self.sample * rows)))
 
 
 class PrunePhase(_Phase):

@@ -116,8 +116,9 @@ class SweepSettings(Settings):
     """Compute the parent's losses and the growth gradients once for all trials; false: each computes its own."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
     """Stop after so long; the best trial that has finished wins. What it may cost, over the cluster's price by hour."""
-    max_cost: Annotated[float, Field(gt=0.0)] | None = None
-    """Stop when all trials together have cost so many examples."""
+    max_cost: Annotated[float, Field(gt=0.0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")] | None = None
+    """Stop when shared work and all trials together have cost so many examples; 5x: five times what one update with the
+    plan itself is expected to cost."""
 
     @field_validator("space", mode="after")
     @classmethod
@@ -451,12 +452,23 @@ def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: 
         rows = new_rows if phase.kind == "grow-new" else chosen
         trained += rounds * plan.epochs_of(phase) * rows
         if isinstance(phase, GrowPhase):
-            scanned += phase.sample * rows
+            scanned += phase.sampled(math.ceil(rows))
     share = 1.0 if settings.scheduler == "none" else _share_that_runs(settings)
     kept = min(kept, settings.trials)
     low = scanned + (kept + (settings.trials - kept) * share) * trained
     high = scanned + settings.trials * trained
     return ExpectedCost(scanned, trained, low, high, scanned + trained)
+
+
+def cost_limit(settings: SweepSettings, update: float) -> float | None:
+    """``max_cost`` in examples.
+
+    Args:
+        settings: of the sweep.
+        update: examples that one update with the plan itself is expected to cost.
+    """
+    limit = settings.max_cost
+    return float(limit.removesuffix("x")) * update if isinstance(limit, str) else limit
 
 
 def _share_that_runs(settings: SweepSettings) -> float:

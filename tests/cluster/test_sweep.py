@@ -108,6 +108,24 @@ def test_nothing_of_a_sweep_is_left_but_what_it_reports(swept: tuple[Location, C
     assert len(events) == 4
 
 
+def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(root: Path) -> None:
+    shutil.copytree(root, root.parent / "bounded")
+    location = Location(str(root.parent / "bounded"))
+    space = {"lr": {"choice": [0.05]}}
+    card, output = update(location, settings_of(trials=9, scheduler="none", space=space, max_cost="2.2x"), sweep=True)
+    assert card.sweep is not None
+    trials = card.sweep["trials"]
+    finished = [trial for trial in trials if trial["state"] == "finished"]
+    trained = finished[0]["ledger"]["examples"]
+    limit = 2.2 * (card.sweep["shared"]["examples"] + trained)
+    # Two at a time: two finish, the budget is spent while the next two are on their way; each of them reports once an
+    # epoch, of which there are four.
+    assert len(finished) == 2 and len(trials) == 4
+    assert limit * 0.97 <= card.ledger["examples"] <= limit + 2 * trained / 4
+    assert "v0001: the sweep's budget of " in output and card.sweep["winner"] in {trial["name"] for trial in finished}
+    assert not held_resources()
+
+
 def test_asha_with_optuna_starts_from_the_last_winner(
     swept: tuple[Location, Card, str], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 """Spaces, points and the choice among trials, without Ray."""
 
 import pytest
+from pydantic import ValidationError
 
 from raygp.errors import InputError
 from raygp.update.plan import Plan
@@ -10,6 +11,7 @@ from raygp.update.sweep import (
     SweepSettings,
     TrialResult,
     best_trial,
+    cost_limit,
     default_space,
     expected_cost,
     experience,
@@ -198,7 +200,7 @@ def test_trials_of_earlier_sweeps_are_as_far_from_the_parent_as_they_were_from_t
 def test_the_expected_cost_is_what_the_ledger_counts() -> None:
     plan = Plan.model_validate(PLAN.model_dump() | {"epochs": 2, "replay": {"share": 0.5}, "arrival": {"share": 1.0}})
     cost = expected_cost(plan, settings(trials=4, scheduler="none"), old_rows=3000, new_rows=1000)
-    assert cost.shared == pytest.approx(3000 / 3 + 0.02 * 1000)
+    assert cost.shared == pytest.approx(3000 / 3 + 512)
     assert cost.trial == pytest.approx(2 * (1500 + 1000))
     assert cost.high == cost.low == pytest.approx(cost.shared + 4 * cost.trial)
     early = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), old_rows=3000, new_rows=1000)
@@ -207,6 +209,15 @@ def test_the_expected_cost_is_what_the_ledger_counts() -> None:
     assert early.high == cost.high
     all_kept = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), 3000, 1000, kept=9)
     assert all_kept.low == pytest.approx(cost.high)
+
+
+def test_a_cost_limit_is_in_examples_or_in_plain_updates() -> None:
+    assert cost_limit(settings(), 1000.0) is None
+    assert cost_limit(settings(max_cost=300), 1000.0) == cost_limit(settings(max_cost="300"), 1000.0) == 300.0
+    assert cost_limit(settings(max_cost="4.5x"), 1000.0) == 4500.0
+    for wrong in ("x", "5 x", "-1x", "many", 0, -3):
+        with pytest.raises(ValidationError):
+            settings(max_cost=wrong)
 
 
 def test_the_default_space_changes_what_a_small_or_shifted_arrival_needs() -> None:
