@@ -116,7 +116,7 @@ class SweepSettings(Settings):
     """Compute the parent's losses and the growth gradients once for all trials; false: each computes its own."""
     max_hours: Annotated[float, Field(gt=0.0)] | None = None
     """Stop after so long; the best trial that has finished wins. What it may cost, over the cluster's price by hour."""
-    max_cost: Annotated[float, Field(gt=0.0)] | Annotated[str, Field(pattern=r"^\d+(\.\d+)?x$")] | None = None
+    max_cost: float | str | None = None
     """Stop when shared work and all trials together have cost so many examples; 5x: five times what one update with the
     plan itself is expected to cost."""
 
@@ -127,6 +127,19 @@ class SweepSettings(Settings):
             if not all(path.split(".")):
                 raise ValueError(f"'{path}' is no path of a setting")
         return space
+
+    @field_validator("max_cost", mode="before")
+    @classmethod
+    def _examples_or_updates(cls, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            number = float(str(value).removesuffix("x"))
+        except ValueError:
+            number = 0.0
+        if not 0.0 < number < math.inf:
+            raise ValueError("has to be a number of examples or, as in 5x, of plain updates")
+        return value if isinstance(value, str) and value.endswith("x") else number
 
 
 def default_space(plan: Plan) -> dict[str, Distribution]:

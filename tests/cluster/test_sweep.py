@@ -135,15 +135,15 @@ def test_asha_with_optuna_starts_from_the_last_winner(
     space = {"lr": {"loguniform": [0.01, 0.1]}}
     settings = settings_of(trials=3, search="optuna", space=space)
     dry = [
-        "sweep", "--dry-run", "--root", location.root, "--max-trials", "3", "--search", "optuna", *PLAN,
-        f"sweep.space={json.dumps(space)}",
+        "sweep", "--dry-run", "--root", location.root, "--max-trials", "3", "--search", "optuna", "--max-cost", "5x",
+        *PLAN, f"sweep.space={json.dumps(space)}",
     ]  # fmt: skip
     before = sorted(file.path for file in location.walk(""))
     assert main(dry) == 0
     output = capfd.readouterr().out
     assert "three on v0001: 3 trials, optuna search" in output and "tried first, to its end: lr=0.05" in output
     assert "learns from 4 trials of earlier sweeps" in output
-    assert "expected cost in examples" in output
+    assert "expected cost in examples" in output and "budgets: no limit in hours, at most " in output
     assert sorted(file.path for file in location.walk("")) == before
     card, _ = update(location, settings, sweep=True)
     assert "study" not in capfd.readouterr().err

@@ -215,8 +215,8 @@ def test_a_cost_limit_is_in_examples_or_in_plain_updates() -> None:
     assert cost_limit(settings(), 1000.0) is None
     assert cost_limit(settings(max_cost=300), 1000.0) == cost_limit(settings(max_cost="300"), 1000.0) == 300.0
     assert cost_limit(settings(max_cost="4.5x"), 1000.0) == 4500.0
-    for wrong in ("x", "5 x", "-1x", "many", 0, -3):
-        with pytest.raises(ValidationError):
+    for wrong in ("x", "-1x", "infx", "nan", "many", 0, -3):
+        with pytest.raises(ValidationError, match="a number of examples or, as in 5x, of plain updates"):
             settings(max_cost=wrong)
 
 
