@@ -58,7 +58,7 @@ _CHECKPOINTS = (1, 4)
 class Command:
     """``raygp update`` of a line as a process, with a Ray cluster of its own."""
 
-    def __init__(self, root: Path, log: Path) -> None:
+    def __init__(self, root: Path, log: Path, options: Sequence[str] = tuple(_OPTIONS)) -> None:
         # Ray's sockets want a short path.
         self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
         self.log, self.started = log, time.monotonic()
@@ -68,7 +68,7 @@ class Command:
         environment.pop("RAY_ADDRESS", None)
         with log.open("a") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "raygp", "update", "--root", str(root), *_OPTIONS],
+                [sys.executable, "-m", "raygp", "update", "--root", str(root), *options],
                 env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
