@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Sequence
 
 import ray
@@ -24,7 +25,7 @@ def as_tasks(tasks: int) -> RunParts:
     def run(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # The number of tasks is the limit: a head node may offer no CPUs.
-        write = ray.remote(write_part).options(num_cpus=0, max_retries=3, scheduling_strategy=here)
+        write = ray.remote(_write).options(num_cpus=0, max_retries=3, scheduling_strategy=here)
         waiting, running = list(enumerate(jobs))[::-1], {}
         try:
             while waiting or running:
@@ -40,6 +41,15 @@ def as_tasks(tasks: int) -> RunParts:
             _end(list(running))
 
     return run
+
+
+def _write(job: PartJob) -> Part:
+    """:func:`write_part` in a process that, once interrupted, is not used again: an import that is interrupted half way
+    (pyarrow imports pandas when it first needs it) fails from then on, and with it every later task there."""
+    try:
+        return write_part(job)
+    except KeyboardInterrupt:
+        os._exit(1)
 
 
 def _result(task: ray.ObjectRef) -> Part:
