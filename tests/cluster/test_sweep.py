@@ -112,15 +112,15 @@ def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(root: Path)
     shutil.copytree(root, root.parent / "bounded")
     location = Location(str(root.parent / "bounded"))
     space = {"lr": {"choice": [0.05]}}
-    card, output = update(location, settings_of(trials=9, scheduler="none", space=space, max_cost="2.2x"), sweep=True)
+    card, output = update(location, settings_of(trials=9, scheduler="none", space=space, max_cost="1.8x"), sweep=True)
     assert card.sweep is not None
     trials = card.sweep["trials"]
     finished = [trial for trial in trials if trial["state"] == "finished"]
     trained = finished[0]["ledger"]["examples"]
-    limit = 2.2 * (card.sweep["shared"]["examples"] + trained)
-    # Two at a time: two finish, the budget is spent while the next two are on their way; each of them reports once an
-    # epoch, of which there are four.
-    assert len(finished) == 2 and len(trials) == 4
+    limit = 1.8 * (card.sweep["shared"]["examples"] + trained)
+    # Two at a time: two finish, the budget is spent while the next two are on their way: each reports after each of its
+    # four epochs, and two reports spend what is left.
+    assert len(finished) == 2 and len(trials) in (3, 4)
     assert limit * 0.97 <= card.ledger["examples"] <= limit + 2 * trained / 4
     assert "v0001: the sweep's budget of " in output and card.sweep["winner"] in {trial["name"] for trial in finished}
     assert not held_resources()
