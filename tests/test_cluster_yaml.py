@@ -135,14 +135,15 @@ def test_ray_up_launches_the_head_that_the_file_asks_for(ec2: Any, config: dict[
             command, env=dict(os.environ) | {"HOME": str(tmp_path)}, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT
         )
         try:
-            deadline, found = time.monotonic() + LAUNCH_S, []
-            while not found and up.poll() is None and time.monotonic() < deadline:
+            deadline = time.monotonic() + LAUNCH_S
+            # An instance can be seen before all that was asked for is part of it.
+            while "Launched instance" not in log.read_text() and up.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.5)
-                found = ec2.describe_instances()["Reservations"]
         finally:
             # It goes on to wait for SSH, which a simulated machine does not answer.
             up.terminate()
             up.wait(30)
+    found = ec2.describe_instances()["Reservations"]
     assert found, log.read_text()
     (instance,) = found[0]["Instances"]
     wanted = config["available_node_types"]["head"]["node_config"]
