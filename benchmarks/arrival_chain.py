@@ -31,7 +31,7 @@ from benchmarks.cost.runs import Curve, train
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from raygp.errors import RaygpError
 from raygp.update.checkpoints import load, save_outcome
-from raygp.update.engine import Outcome
+from raygp.update.outcome import Outcome
 
 _NOTHING = np.array([], dtype=np.int64)
 _SCRATCH = -1

@@ -41,7 +41,7 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source
 from raygp.settings import Workers, load_settings
 from raygp.store import Location, list_versions, read_head
-from raygp.update.engine import Progress
+from raygp.update.observer import Progress
 from tests.heads import Head, Node, head_node
 
 CHECKOUT = Path(__file__).resolve().parents[1]

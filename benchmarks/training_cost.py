@@ -31,7 +31,7 @@ from benchmarks.cost.protocol import cost_table, reference_accuracy, with_reache
 from benchmarks.cost.runs import Key, Row, run_method
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from raygp.errors import RaygpError
-from raygp.update.engine import Progress
+from raygp.update.observer import Progress
 
 _SHOW_INTERVAL_S = 10.0
 

@@ -17,7 +17,9 @@ from benchmarks.cost.workloads import Workload
 from raygp.store import Card
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint, save_outcome
-from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.engine import Update
+from raygp.update.observer import Progress
+from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint, Tensors
 

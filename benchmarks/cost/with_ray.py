@@ -14,7 +14,7 @@ from raygp.cluster.line_update import update_line
 from raygp.cluster.session import ray_session
 from raygp.settings import RunSettings
 from raygp.store import ArrivalWriter, Card, Location, create_line, list_arrivals
-from raygp.update.engine import Progress
+from raygp.update.observer import Progress
 
 
 def run_with_ray(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raygp.update.engine import Progress
+from raygp.cluster.session import beside_this_process
+from raygp.update.observer import Progress
 
 _POLL_S = 0.5
 
@@ -53,9 +53,8 @@ class Board:
 
     def __init__(self, show: Callable[[Progress], None]) -> None:
         self._show = show
-        # Beside the driver: elsewhere its node may go while the update goes on.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.handle: Any = _Board.options(scheduling_strategy=here).remote()
+        # Elsewhere its node may go while the update goes on.
+        self.handle: Any = _Board.options(scheduling_strategy=beside_this_process()).remote()
         self.failure: Failure | None = None
         self._stop = threading.Event()
 

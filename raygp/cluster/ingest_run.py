@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Generator, Sequence
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raygp.cluster.session import beside_this_process
 from raygp.data.parts import PartJob, RunParts, write_part
 from raygp.errors import RaygpError
 from raygp.store import Part
@@ -23,9 +23,8 @@ def as_tasks(tasks: int) -> RunParts:
     """
 
     def run(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # The number of tasks is the limit: a head node may offer no CPUs.
-        write = ray.remote(_write).options(num_cpus=0, max_retries=3, scheduling_strategy=here)
+        write = ray.remote(_write).options(num_cpus=0, max_retries=3, scheduling_strategy=beside_this_process())
         waiting, running = list(enumerate(jobs))[::-1], {}
         try:
             while waiting or running:

@@ -25,8 +25,8 @@ from raygp.store import (
     version_to_make,
     write_version,
 )
-from raygp.update.engine import Progress
 from raygp.update.job import UpdateJob
+from raygp.update.observer import Progress
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ray.util.metrics import Gauge
 
-from raygp.update.engine import Progress, Update
+from raygp.update.engine import Update
+from raygp.update.observer import Progress
 
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "raygp_phase": ("Phase of the plan that runs, from 1.", ()),

@@ -25,7 +25,7 @@ from fsspec.implementations.local import LocalFileSystem
 from raygp.errors import RaygpError, TrainingError
 from raygp.store import Location
 from raygp.update.checkpoints import load
-from raygp.update.engine import Outcome
+from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 
 _INDEX = "checkpoint_manager_snapshot.json"

@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from raygp.cluster.stopping import keeping_handler
 from raygp.errors import RaygpError
@@ -70,6 +71,14 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def beside_this_process() -> Any:
+    """The scheduling strategy of actors that must outlive every node but the one this process is on."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _hush() -> None:

@@ -29,8 +29,9 @@ from raygp.settings import RunSettings, Workers
 from raygp.store import Location
 from raygp.tasks import make_task
 from raygp.update.checkpoints import load
-from raygp.update.engine import Outcome, Progress
 from raygp.update.job import UpdateJob
+from raygp.update.observer import Progress
+from raygp.update.outcome import Outcome
 
 RESIZE_S = 30.0
 """How often a run with a range of workers looks whether it can have more: what it has done since its last checkpoint is

@@ -32,8 +32,10 @@ from raygp.store import Location, read_tensors
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import save_checkpoint, save_outcome
-from raygp.update.engine import Observer, Outcome, Progress, Silent, Update
+from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
+from raygp.update.observer import Observer, Progress, Silent
+from raygp.update.outcome import Outcome
 from raygp.update.shared import SharedWork
 from raygp.update.state import Checkpoint
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from raygp.update.engine import Progress
+from raygp.update.observer import Progress
 
 _PLAIN_INTERVAL_S = 5.0
 _PLAIN_STEP_INTERVAL_S = 60.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import safetensors.torch
 
 from raygp.errors import TrainingError
-from raygp.update.engine import Outcome
 from raygp.update.gate import Verdict
+from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 
 _TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"

@@ -21,9 +21,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,95 +39,17 @@ from raygp.sparse import (
     unpack_optimizer,
     verify_masks,
 )
+from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import choose_examples
 from raygp.update.gate import Verdict, collapsed, judge
 from raygp.update.learner import Learner, Step, metric_values
+from raygp.update.observer import Observer, Progress, Silent
+from raygp.update.outcome import Outcome
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
 from raygp.update.rounds import Next, after_round, round_density
 from raygp.update.seeds import numpy_generator
 from raygp.update.shared import SharedWork, growth_key
 from raygp.update.state import Checkpoint, PhaseRecord, Tensors, UpdateState
-
-_CLOCK_S, _CLOCK_STEPS = 0.5, 20
-"""Ranks ask rank 0's clock so often whether a checkpoint is due, and after so many steps at most: a broadcast of a few
-bytes."""
-_LOOK_S = 1.0
-"""How often they ask the observer whether they have to leave: a round trip of some milliseconds."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A moment of an update, for whoever watches."""
-
-    phase: int
-    phases: int
-    kind: str
-    epoch: int
-    """Epochs of the phase's round that are finished."""
-    epochs: int
-    density: float
-    step: Step | None = None
-    """Where the running epoch stands; None at its end."""
-    val_accuracy: float | None = None
-    """At the end of an epoch."""
-    ledger: dict[str, float] | None = None
-    """What the update has spent, at the end of an epoch."""
-    notice: str = ""
-    """A line for whoever watches, instead of the rest."""
-
-
-class Observer(Protocol):
-    """Watches an update; changes nothing in it."""
-
-    def progress(self, progress: Progress) -> None:
-        """Called every so many steps and at the end of each epoch, on every rank."""
-
-    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Called after every finished epoch, and inside long ones now and then, on every rank. ``make`` is cheap to
-        pass and costs a copy to call."""
-
-    def leaving(self) -> bool:
-        """Called inside epochs about every second, on every rank after the same step: whether these workers are about
-        to go. They are then offered a checkpoint at once. The same answer on every rank."""
-        ...
-
-
-class Silent:
-    """An observer that does nothing."""
-
-    def progress(self, progress: Progress) -> None:
-        """Ignore it."""
-
-    def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
-        """Ignore it."""
-
-    def leaving(self) -> bool:
-        """No."""
-        return False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an update came to."""
-
-    verdict: Verdict
-    tensors: Tensors
-    """The candidate in compact form, without optimizer state."""
-    val_accuracy: float
-    test_accuracy: float | None
-    """None if the gate refused the candidate: the test split is not looked at."""
-    parent_val_accuracy: float | None
-    accuracy_by_arrival: dict[str, float]
-    """Validation accuracy by the arrival that brought the rows."""
-    density: float
-    densities: dict[str, float]
-    active_connections: int
-    total_connections: int
-    mask_digest: str
-    ledger: dict[str, float]
-    phases: list[dict[str, Any]]
-    test_metrics: dict[str, float] = field(default_factory=dict)
-    """Every metric of the task on the test split, by name."""
 
 
 class Update:
@@ -170,9 +91,7 @@ class Update:
         self._bounds = learner.task.density_bounds
         self._snapshot: Tensors | None = None
         self._chosen: np.ndarray | None = None
-        self._checkpoint_seconds = checkpoint_seconds
-        self._checkpointed = self._asked = self._looked = time.monotonic()
-        self._ask_after, self._unasked = 1, 0
+        self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
         self._started = time.perf_counter()
@@ -300,21 +219,8 @@ class Update:
             self.state.val_accuracy = self.learner.accuracy("val")
 
     def _after_step(self, done: int, steps: int) -> None:
-        """Offer a checkpoint inside the epoch if one is due, or the workers are leaving: rank 0's clock decides."""
-        wanted = self._checkpoint_seconds
-        self._unasked += 1
-        if wanted is None or done == steps or self._unasked < self._ask_after:
-            return
-        now = time.monotonic()
-        most = _CLOCK_STEPS if wanted > 0 else 1
-        often = int(_CLOCK_S * self._unasked / max(now - self._asked, 1e-6))
-        due, look, self._ask_after = self.learner.agree(
-            now - self._checkpointed >= wanted, now - self._looked >= _LOOK_S, min(max(often, 1), most)
-        )
-        self._asked, self._unasked = now, 0
-        if look:
-            self._looked = now
-        if (look and self.observer.leaving()) or due:
+        """Offer a checkpoint inside the epoch if one is due; at its end there is one in any case."""
+        if done < steps and self._clock.due():
             self.state.cursor.step = done
             self.learner.charge_traffic()
             self._buffers = self.learner.rank_buffers()
@@ -323,8 +229,7 @@ class Update:
 
     def _offer_checkpoint(self) -> None:
         self.observer.checkpoint(self.checkpoint)
-        self._checkpointed = self._asked = time.monotonic()
-        self._unasked = 0
+        self._clock.restart()
 
     def _leave_round(self, phase: GrowPhase | PrunePhase) -> None:
         """Judge a pruning round, and move the cursor on."""

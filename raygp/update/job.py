@@ -11,7 +11,7 @@ from typing import Any
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
 from raygp.store import Card, Location, Manifest
 from raygp.tasks import make_task
-from raygp.update.engine import Outcome
+from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 
 

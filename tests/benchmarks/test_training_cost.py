@@ -17,7 +17,7 @@ from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.tune_baselines import SPACES, Search, recipes_of, tune
 from raygp.errors import InputError
-from raygp.update.engine import Progress
+from raygp.update.observer import Progress
 
 RECIPE = {"epochs": 2, "batch_size": 32}
 

@@ -10,10 +10,11 @@ from raygp.errors import TrainingError
 from raygp.sparse import state_tensors
 from raygp.tasks import make_task
 from raygp.update.candidate import add_output_rows, make_learner
-from raygp.update.engine import Outcome, Update, learning_rate
+from raygp.update.engine import Update, learning_rate
 from raygp.update.examples import choose_examples
 from raygp.update.gate import collapsed, judge
 from raygp.update.learner import Learner
+from raygp.update.outcome import Outcome
 from raygp.update.plan import GrowPhase, Plan, PrunePhase, SelectionSettings
 from raygp.update.rounds import Next, after_round
 from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run

@@ -12,7 +12,9 @@ from raygp.errors import TrainingError
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint
-from raygp.update.engine import Outcome, Progress, Update
+from raygp.update.engine import Update
+from raygp.update.observer import Progress
+from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint
 

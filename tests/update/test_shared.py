@@ -7,7 +7,8 @@ import torch
 
 from raygp.store import Location
 from raygp.update.candidate import make_learner
-from raygp.update.engine import Outcome, Update
+from raygp.update.engine import Update
+from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.shared import SharedWork
 from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run

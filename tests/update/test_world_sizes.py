@@ -92,7 +92,7 @@ def test_fewer_examples_than_workers_are_trained_on_as_by_one(tmp_path: Path) ->
 def test_workers_that_are_leaving_are_offered_a_checkpoint_inside_the_epoch(
     alone: Stretch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raygp.update.engine._LOOK_S", 0.0)
+    monkeypatch.setattr("raygp.update.checkpoint_clock._LOOK_S", 0.0)
     kept = folder(tmp_path / "kept")
     left = stretch(PLAN, None, kept, None, 3600.0, True)
     assert (left.outcome, left.checkpoints) == (None, 1)
