@@ -57,6 +57,7 @@ _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
+_SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
     "lenet-5": {
@@ -91,7 +92,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         ],
     },
     "deepspeech2": {
-        "tfs": {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
+        "tfs": [
+            {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
+            # Twice the steps of an epoch: no better.
+            {"epochs": [30], "lr": [0.003], "batch_size": [8]},
+        ],
         "nft": [
             {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
             {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
@@ -108,7 +113,20 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             },
             {
                 "epochs": [14, 20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [16],
-                "parent": [_SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}],
+                "parent": [_SPEECH_LONG_SPARSE],
+            },
+            # Neither new utterances heard more often nor twice the steps help.
+            {
+                "epochs": [24], "lr": [0.003], "replay.share": [0.25], "density": [0.3], "batch_size": [16],
+                "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [14], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [8],
+                "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [20], "lr": [0.003], "replay.share": [0.4], "density": [0.3], "batch_size": [8],
+                "parent": [_SPEECH_LONG_SPARSE],
             },
         ],
     },
