@@ -25,7 +25,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cost.methods import Method, make_method, read_recipes
+from benchmarks.cost.methods import Method, default_updates, make_method, read_recipes
 from benchmarks.cost.protocol import mean_and_spread
 from benchmarks.cost.runs import Curve, train
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
@@ -122,7 +122,7 @@ def main() -> int:
         console.print(f"seed {row['seed']} version {row['number']}: val {row['val_accuracy']:.2%}")
 
     try:
-        recipes = read_recipes(options.workload)
+        recipes = default_updates(read_recipes(options.workload))
         workload = load_workload(options.workload, options.source)
         precision = recipes.get("precision", "fp32")
         made = {n: make_method(n, workload.task.name, recipes, 0.1, precision) for n in ("tfs", "gp-fs", "raygp")}

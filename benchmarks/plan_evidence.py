@@ -1,10 +1,12 @@
 """Why the default plan is what it is: what becomes of an update when one of its parts is left out or changed.
 
     python benchmarks/plan_evidence.py --source idx:DIR [--workload lenet-300-100] [--seeds 3] [--new-share 0.5,0.1]
+        [--recipe]
 
-Every row is the default update with one change, from the same parents, on the same splits. Passes are examples over the
-number of all training rows, to the end of the plan; growth pass and loss scan count. Rows are compared on validation;
-the test column is shown, not used. Runs that are in ``DIR/evidence-<workload>.jsonl`` already are not repeated.
+Every row is the default update (with --recipe: the one recorded in ``benchmarks/recipes``) with one change, from the
+same parents, on the same splits. Passes are examples over the number of all training rows, to the end of the plan;
+growth pass and loss scan count. Rows are compared on validation; the test column is shown, not used. Runs that are in
+``DIR/evidence-<workload>.jsonl`` already are not repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cost.methods import Method, changed, make_method, read_recipes
+from benchmarks.cost.methods import Method, changed, default_updates, make_method, read_recipes
 from benchmarks.cost.protocol import mean_and_spread
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.workloads import TASKS, load_workload
@@ -55,6 +57,7 @@ def main() -> int:
     parser.add_argument("--source", required=True)
     parser.add_argument("--new-share", default="0.5,0.1", help="shares, comma-separated")
     parser.add_argument("--variant", default=",".join(VARIANTS), help="rows, comma-separated; default: all")
+    parser.add_argument("--recipe", action="store_true", help="change the recorded recipe, not the default plan")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("training-cost"))
@@ -62,7 +65,7 @@ def main() -> int:
     torch.set_num_threads(options.threads)
     console = Console(highlight=False, width=120)
     options.out.mkdir(parents=True, exist_ok=True)
-    file = options.out / f"evidence-{options.workload}.jsonl"
+    file = options.out / f"evidence-{options.workload}{'-recipe' if options.recipe else ''}.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     done = {(row["variant"], row["new_share"], row["seed"]) for row in rows}
     shares = [float(share) for share in options.new_share.split(",")]
@@ -71,6 +74,8 @@ def main() -> int:
         parser.error(f"unknown variant {', '.join(sorted(unknown))}; known are {', '.join(VARIANTS)}")
     try:
         recipes = read_recipes(options.workload)
+        if not options.recipe:
+            recipes = default_updates(recipes)
         workload = load_workload(options.workload, options.source)
         for seed in range(options.seeds):
             for share in shares:

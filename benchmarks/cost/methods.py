@@ -68,6 +68,11 @@ def read_recipes(workload: str) -> dict[str, Any]:
     return yaml.safe_load(file.read_text())
 
 
+def default_updates(recipes: dict[str, Any]) -> dict[str, Any]:
+    """Recipes without raygp's own: its updates then follow the task's default plan, from the recorded ``parent``."""
+    return {**recipes, "raygp": {}}
+
+
 def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float, precision: str = "fp32") -> Method:
     """A method with the recipe recorded for it.
 

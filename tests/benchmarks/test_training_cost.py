@@ -11,13 +11,14 @@ import yaml
 from rich.console import Console
 
 from benchmarks import tune_baselines
-from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, make_method, read_recipes
+from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, default_updates, make_method, read_recipes
 from benchmarks.cost.protocol import cost_until_reached, cut, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.tune_baselines import SPACES, Search, recipes_of, tune
 from raygp.errors import InputError
 from raygp.update.observer import Progress
+from raygp.update.plans import named_plan
 
 RECIPE = {"epochs": 2, "batch_size": 32}
 
@@ -89,6 +90,15 @@ def test_every_recipe_that_is_recorded_or_searched_makes_a_plan(workload: str) -
         assert made.incremental == (method not in FROM_SCRATCH)
         if method in ("best", "tfs", "nft"):
             assert made.plan.density == 1.0 and made.plan.replay.share == made.plan.arrival.share == 1.0
+
+
+@pytest.mark.parametrize("workload", list(TASKS))
+def test_the_default_plan_can_be_measured_whatever_was_tuned(workload: str) -> None:
+    task, recipes = TASKS[workload]["name"], read_recipes(workload)
+    method = make_method("raygp", task, default_updates(recipes), 0.1)
+    assert method.plan == named_plan("default", "update", task)
+    assert method.parent == make_method("gp-fs", task, {"gp-fs": recipes["parent"]}, 1.0).plan
+    assert method.plan != make_method("raygp", task, recipes, 0.1).plan
 
 
 def test_a_workload_without_recipes_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
