@@ -73,22 +73,29 @@ class _Trials:
     datasets: dict[str, Any]
     folder: str
     scaling: ScalingConfig
-    stopped: Any
-    """Handle of the actor that knows which trials were stopped."""
+    register: Any
+    """Handle of the sweep's register."""
 
 
 @ray.remote(num_cpus=0)
-class _Stopped:
-    """Trials that were stopped early, by name."""
+class _Register:
+    """What has to be known of trials, by name, on every node: which were stopped early, and what their runs hold."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._stopped: set[str] = set()
+        self._held: dict[str, set[str]] = {}
 
-    def add(self, name: str) -> None:
-        self._names.add(name)
+    def stop(self, name: str) -> None:
+        self._stopped.add(name)
 
-    def has(self, name: str) -> bool:
-        return name in self._names
+    def stopped(self, name: str) -> bool:
+        return name in self._stopped
+
+    def hold(self, name: str, group: str) -> None:
+        self._held.setdefault(name, set()).add(group)
+
+    def held(self, name: str) -> set[str]:
+        return self._held.get(name, set())
 
 
 def run_sweep(
@@ -128,12 +135,12 @@ def run_sweep(
         )
     shared = spent.to_dict()
     # Its node must not go while the sweep goes on.
-    stopped = _Stopped.options(scheduling_strategy=beside_this_process()).remote()
-    trials = _Trials(job, settings, datasets, job.folder, placed, stopped)
+    register = _Register.options(scheduling_strategy=beside_this_process()).remote()
+    trials = _Trials(job, settings, datasets, job.folder, placed, register)
     old = sum(manifest.rows("train") for manifest in job.seen)
     limit = cost_limit(sweep, expected_cost(job.plan, sweep, old, job.arrival.rows("train")).update)
     expected, first = samples * grid_size(space), {_SHARED: spent.examples}
-    watch = begin_watch(Watch(job.version, expected, show, stopped, first, limit, sweep.max_hours))
+    watch = begin_watch(Watch(job.version, expected, show, register, first, limit, sweep.max_hours))
     choice = tune.TuneConfig(
         metric=SCORE,
         mode="max",
@@ -231,9 +238,10 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     board = Board(lambda progress: None)
     shared = f"{trials.folder}/{_SHARED}" if settings.sweep.share_work else None
     worker = WorkerConfig(
-        job, board.handle, tuple(trials.datasets), settings.packed_gradients, settings.checkpoint_minutes, shared
-    )
-    report = _Report(job, trials.job, settings.sweep, name, trials.stopped)
+        job, board.handle, tuple(trials.datasets), settings.packed_gradients, settings.checkpoint_minutes, shared,
+        (trials.register, name),
+    )  # fmt: skip
+    report = _Report(job, trials.job, settings.sweep, name, trials.register)
     run = make_run(job.location, f"{trials.folder}/{_TRIALS}", name, settings.max_failures, [report])
     try:
         fit(make_trainer(run_worker, worker, trials.datasets, trials.scaling, run), board, name)
@@ -246,9 +254,9 @@ class _Report(TuneReportCallback):
     """Passes rank 0's metrics on to Tune, with the score that trials are compared by; ends the run of a trial that was
     stopped. Train calls it in the run's controller."""
 
-    def __init__(self, job: UpdateJob, around: UpdateJob, sweep: SweepSettings, trial: str, stopped: Any) -> None:
+    def __init__(self, job: UpdateJob, around: UpdateJob, sweep: SweepSettings, trial: str, register: Any) -> None:
         super().__init__()
-        self._job, self._around, self._sweep, self._trial, self._stopped = job, around, sweep, trial, stopped
+        self._job, self._around, self._sweep, self._trial, self._register = job, around, sweep, trial, register
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
         """Called by Ray Train after each report."""
@@ -260,7 +268,7 @@ class _Report(TuneReportCallback):
         """Called when workers are lost: with the resources that :func:`_free` took back, the controller would only
         start others on new ones, which nobody would give back."""
         try:
-            stopped = ray.get(self._stopped.has.remote(self._trial))
+            stopped = ray.get(self._register.stopped.remote(self._trial))
         except ray.exceptions.RayError:
             stopped = True  # The sweep itself is gone.
         if stopped:

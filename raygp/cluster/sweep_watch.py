@@ -30,8 +30,8 @@ class Watch:
     expected: int = 0
     """Trials there will be."""
     show: Callable[[str], None] = lambda line: None
-    stopped: Any = None
-    """Handle of the actor that knows which trials were stopped."""
+    register: Any = None
+    """Handle of the sweep's register (:mod:`raygp.cluster.sweep_run`)."""
     spent: dict[str, float] = field(default_factory=dict)
     """Examples by trial, and of shared work."""
     max_examples: float | None = None
@@ -100,7 +100,7 @@ class Lines(tune.Callback):
         else:
             state = f"stopped after {result.get('epochs', 0)} epochs at {result.get('val_accuracy', 0.0):.2%}"
             with contextlib.suppress(ray.exceptions.RayError):
-                ray.get(_watch.stopped.add.remote(trial.trial_id))
+                ray.get(_watch.register.stop.remote(trial.trial_id))
                 _free(trial)
         self._line(trials, trial, state)
 
@@ -131,8 +131,8 @@ def _free(trial: Any) -> None:
     Ray Train's own cleaner asks the state API, which needs a dashboard and does not know which of several clusters on a
     machine is meant: then it never does, and later trials wait for room that is not there.
     """
-    if group := (trial.last_result or {}).get("placement_group"):
-        with contextlib.suppress(ray.exceptions.RayError, ValueError):
+    with contextlib.suppress(ray.exceptions.RayError):
+        for group in ray.get(_watch.register.held.remote(trial.trial_id)):
             remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
 
 

@@ -55,6 +55,8 @@ class WorkerConfig:
     checkpoint_minutes: float = 10.0
     shared: str | None = None
     """Folder, relative to the root, of work that this update shares with others (:mod:`raygp.update.shared`)."""
+    trial: tuple[Any, str] | None = None
+    """Of a sweep: handle of its register, which is told what this run holds, and the trial's name."""
 
 
 class Leaving(ray.exceptions.RayActorError):
@@ -75,6 +77,10 @@ def run_worker(config: dict[str, WorkerConfig]) -> None:
     would only meet them again. Anything else is raised, and Ray Train restarts the group from the last checkpoint.
     """
     worker = config["worker"]
+    group = ray.util.get_current_placement_group()
+    if worker.trial and group:
+        register, name = worker.trial
+        ray.get(register.hold.remote(name, group.id.hex()))
     with _failing_on(worker.board):
         _run(worker)
 
@@ -240,10 +246,5 @@ def _report(rank: int, location: Location, save: Callable[[Path], None], metrics
             checkpoint = store_checkpoint(location, save)
         except RaygpError as error:
             failure = error
-    group = ray.util.get_current_placement_group()
-    ray.train.report(
-        {**metrics, "placement_group": group.id.hex() if group else ""},
-        checkpoint=checkpoint,
-        checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
-    )
+    ray.train.report(metrics, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
     return failure
