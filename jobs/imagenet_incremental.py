@@ -13,8 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a checkout that is not installed, too.
 
-from raygp.data.sources import open_source
-from raygp.jobs import add_common_options, parse_options, run_job
+from raygp.loading import ending_on_ctrl_c
+
+with ending_on_ctrl_c():
+    from raygp.data.sources import open_source
+    from raygp.jobs import add_common_options, parse_options, run_job
 
 
 def main() -> int:

@@ -2,14 +2,13 @@
 
 import sys
 
+from raygp.loading import ending_on_ctrl_c
+
 
 def main() -> int:
-    """Run the command line; returns its exit code. Ctrl-C while torch loads, which takes seconds, ends it quietly."""
-    try:
+    """Run the command line; returns its exit code."""
+    with ending_on_ctrl_c():
         from raygp.cli import main as run
-    except KeyboardInterrupt:
-        print("raygp: interrupted", file=sys.stderr)
-        return 130
     return run()
 
 

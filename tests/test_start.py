@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+PROJECT = Path(__file__).resolve().parents[1]
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is looked up in /proc")
-def test_ctrl_c_while_it_loads_shows_no_traceback() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "raygp", "--help"], stderr=subprocess.PIPE, text=True)
-    while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+@pytest.mark.parametrize("command", [["-m", "raygp"], ["jobs/imagenet_incremental.py"]], ids=["command", "job"])
+@pytest.mark.parametrize("library", ["libtorch_global_deps", "libtorch_python", "libarrow_python"])
+def test_ctrl_c_while_it_loads_shows_no_traceback(command: list[str], library: str) -> None:
+    process = subprocess.Popen([sys.executable, *command, "--help"], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+    while library not in Path(f"/proc/{process.pid}/maps").read_text():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
