@@ -22,3 +22,13 @@ def test_ctrl_c_while_it_loads_shows_no_traceback(command: list[str], library: s
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "raygp: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [("raygp.cli", "torchvision"), ("raygp.cluster.worker", "torchvision"), ("raygp.cluster.board", "torch")],
+)
+def test_what_takes_seconds_to_load_is_loaded_by_those_who_use_it(module: str, heavy: str) -> None:
+    code = f"import sys, {module}; print('{heavy}' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -8,8 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import ImageReadMode, decode_image
-from torchvision.transforms.functional import pil_to_tensor
 
 _MIN_SIDE = 2
 _MAX_PIXELS = 1 << 27
@@ -70,6 +68,10 @@ def check(sample: bytes) -> None:
 
 
 def _read(sample: bytes, channels: int) -> Tensor:
+    # Here, because torchvision takes a second to load, which processes that decode nothing need not spend.
+    from torchvision.io import ImageReadMode, decode_image
+    from torchvision.transforms.functional import pil_to_tensor
+
     if not sample:
         raise ValueError("empty file")
     try:

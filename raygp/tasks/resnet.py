@@ -1,11 +1,9 @@
-"""ResNet-18 on images of any size, whole and narrow."""
+"""ResNet-18 on images of any size, whole and narrow. torchvision, a second to load, is loaded when one is built."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
-from torchvision.models.resnet import BasicBlock
 
 from raygp.tasks.images import ImageTask
 from raygp.tasks.spec import ImageSpec
@@ -15,6 +13,8 @@ _SMALL_WIDTH = 32
 
 def build_resnet18(channels: int, num_classes: int) -> nn.Module:
     """torchvision's ResNet-18, untrained: N x channels x H x W to N x num_classes."""
+    from torchvision.models import resnet18
+
     model = resnet18(weights=None, num_classes=num_classes)
     if channels != 3:
         model.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -51,6 +51,8 @@ class NarrowResNet18(nn.Module):
 
 
 def _stage(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    from torchvision.models.resnet import BasicBlock
+
     shortcut = None
     if stride != 1:
         projection = nn.Conv2d(channels_in, channels, kernel_size=1, stride=stride, bias=False)

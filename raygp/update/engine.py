@@ -42,8 +42,8 @@ from raygp.sparse import (
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import choose_examples
 from raygp.update.gate import Verdict, collapsed, judge
-from raygp.update.learner import Learner, Step, metric_values
-from raygp.update.observer import Observer, Progress, Silent
+from raygp.update.learner import Learner, metric_values
+from raygp.update.observer import Observer, Progress, Silent, Step
 from raygp.update.outcome import Outcome
 from raygp.update.plan import GrowPhase, Plan, PrunePhase
 from raygp.update.rounds import Next, after_round, round_density

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -32,21 +31,12 @@ from raygp.sparse import (
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Task
 from raygp.update.ledger import CostLedger
+from raygp.update.observer import Step
 from raygp.update.plan import OptimizerSettings
 from raygp.update.seeds import derive_seed, torch_generator
 
 _SCAN_BATCH = 512
 _LOSS_CHECK_STEPS = 50
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where an epoch stands, for whoever watches."""
-
-    step: int
-    steps: int
-    loss: float
-    examples_per_s: float
 
 
 def make_optimizer(model: nn.Module, settings: OptimizerSettings, lr: float) -> Optimizer:

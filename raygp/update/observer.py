@@ -1,13 +1,23 @@
-"""Who watches an update: told of progress, offered checkpoints."""
+"""Who watches an update: told of progress, offered checkpoints. Without torch, so that a mere listener starts fast."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from raygp.update.learner import Step
-from raygp.update.state import Checkpoint
+if TYPE_CHECKING:
+    from raygp.update.state import Checkpoint
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where an epoch stands."""
+
+    step: int
+    steps: int
+    loss: float
+    examples_per_s: float
 
 
 @dataclass(frozen=True)
