@@ -58,6 +58,7 @@ _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
+_SPEECH_LONG_HALF: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.5}
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
     "lenet-5": {
@@ -127,6 +128,19 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {
                 "epochs": [20], "lr": [0.003], "replay.share": [0.4], "density": [0.3], "batch_size": [8],
                 "parent": [_SPEECH_LONG_SPARSE],
+            },
+            # Nor do more connections, or higher rates.
+            {
+                "epochs": [14], "lr": [0.003, 0.006, 0.01], "replay.share": [1.0], "density": [0.5], "batch_size": [16],
+                "parent": [_SPEECH_LONG_HALF],
+            },
+            {
+                "epochs": [14], "lr": [0.002], "replay.share": [1.0], "density": [0.5], "alpha": [0.5],
+                "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
+            },
+            {
+                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "batch_size": [16],
+                "parent": [_SPEECH_LONG_HALF],
             },
         ],
     },
