@@ -192,6 +192,8 @@ class Update:
 
     def _train(self, phase: GrowPhase | PrunePhase) -> None:
         cursor, epochs = self.state.cursor, self.plan.epochs_of(phase)
+        if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):
+            self.learner.shrink(self.plan.shrink)
         while cursor.epoch < epochs:
             self.learner.train_epoch(
                 self._ids(phase),

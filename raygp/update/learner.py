@@ -265,6 +265,12 @@ class Learner:
         counts = self._sum(counts)
         return float(counts.max() / counts.sum().clamp(min=1.0))
 
+    @torch.no_grad()
+    def shrink(self, factor: float) -> None:
+        """Multiply all parameters by ``factor``. What is dormant stays zero, as do the relations between weights."""
+        for parameter in self.model.parameters():
+            parameter.mul_(factor)
+
     def set_lr(self, lr: float) -> None:
         """Give every parameter the learning rate ``lr``."""
         for group in self.optimizer.param_groups:

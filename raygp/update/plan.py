@@ -141,6 +141,10 @@ class Plan(Settings):
     """How a density is shared out over layers."""
     seed_density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     """Density of the random network that an initial synthesis starts from; updates do not use it."""
+    shrink: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """What an update multiplies the parent's parameters by before its first training step; 1.0 leaves them. A network
+    that fits its data closely learns further data worse than a fresh one would; smaller weights let go (Ash and Adams,
+    arXiv 1910.08475, without the noise that they add). An initial synthesis does not use it."""
     optimizer: OptimizerSettings = OptimizerSettings()
     replay: SelectionSettings = SelectionSettings(share=0.1, hard=0.7)
     """Which of the earlier arrivals' examples are seen again."""

@@ -107,6 +107,28 @@ def test_a_recoverable_round_that_loses_too_much_is_undone_bit_for_bit(
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_an_update_shrinks_the_parent_once_before_it_trains_and_after_it_has_grown(parent: Outcome) -> None:
+    phases = [{"kind": "grow-new", "epochs": 0}, {"kind": "grow-all", "alpha": 0.0, "epochs": 2}]
+    seen: list[dict[str, torch.Tensor]] = []
+    masks = []
+    for shrink in (1.0, 0.5):
+        # A rate of next to nothing: only the shrinking changes weights.
+        plan = Plan.model_validate({"phases": phases, "batch_size": 16, "lr": 1e-12, "shrink": shrink})
+        learner = learner_of(plan, parent)
+        Update(plan, learner, DATA, seed=1, has_parent=True, gate_tolerance=1.0).run()
+        seen.append({name: weight.detach().clone() for name, weight in learner.model.named_parameters()})
+        masks.append(learner.masks.digest())
+    # Which connections grow is the parent's as it was to say.
+    assert masks[0] == masks[1]
+    for name, whole in seen[0].items():
+        assert whole.any() and torch.allclose(seen[1][name], 0.5 * whole, atol=1e-7), name
+
+
+def test_an_initial_synthesis_does_not_shrink() -> None:
+    whole, shrunk = (run(SYNTHESIS.model_copy(update={"shrink": shrink}), None)[0] for shrink in (1.0, 0.5))
+    assert all(torch.equal(whole.tensors[name], shrunk.tensors[name]) for name in whole.tensors)
+
+
 def test_the_ledger_charges_growth_training_and_a_third_for_a_scan(parent: Outcome) -> None:
     plan = Plan.model_validate(
         {"phases": [{"kind": "grow-new", "epochs": 0, "alpha": 0.0}, {"kind": "grow-all", "alpha": 0.0, "epochs": 2}],

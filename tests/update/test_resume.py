@@ -32,6 +32,7 @@ ALL_KINDS = Plan.model_validate(
         ],
         "batch_size": 16,
         "lr": 0.02,
+        "shrink": 0.9,
         "replay": {"share": 0.5, "hard": 0.7},
     }
 )
