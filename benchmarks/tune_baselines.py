@@ -52,6 +52,10 @@ _LENET_UPDATE: list[Space] = [
     # With much that is new the default plan ends at the threshold itself: a little longer.
     {"epochs": [9, 10], "lr": [0.2], "optimizer.weight_decay": [5e-4, 1e-3]},
     {"epochs": [8], "lr": [0.2], "arrival.share": [0.4]},
+    # From a smaller parent.
+    {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85, 1.0], "arrival.share": [0.4]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85, 1.0], "optimizer.weight_decay": [2e-3]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.7, 1.0], "optimizer.weight_decay": [1e-3]},
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
@@ -59,6 +63,16 @@ _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
 _SPEECH_LONG_HALF: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.5}
+
+
+def _wake(alpha: float, start: float, end: float) -> list[dict[str, Any]]:
+    """Phases that grow by ``alpha`` and prune between two parts of the training steps."""
+    return [
+        {"kind": "grow-new", "epochs": 0, "alpha": alpha},
+        {"kind": "prune-permanent", "gradual": True, "start": start, "end": end},
+    ]
+
+
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
     "lenet-5": {
@@ -101,6 +115,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "nft": [
             {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
             {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
+            {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "parent": [_SPEECH_LONG]},
         ],
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
@@ -141,6 +156,41 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {
                 "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "batch_size": [16],
                 "parent": [_SPEECH_LONG_HALF],
+            },
+            # A smaller parent does: the better, the longer the update ...
+            {
+                "epochs": [14, 20, 30], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
+                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [14, 20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "shrink": [0.5],
+                "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
+            },
+            {
+                "epochs": [14], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.3],
+                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.7],
+                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [30], "lr": [0.003], "replay.share": [0.5], "density": [0.3], "shrink": [0.5],
+                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
+            },
+            # ... and the more connections wake up, if they are given time before they are pruned.
+            {
+                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
+                "phases": [_wake(0.5, 0.3, 0.8), _wake(1.0, 0.3, 0.8)], "batch_size": [16],
+                "parent": [_SPEECH_LONG_SPARSE],
+            },
+            {
+                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "shrink": [0.5],
+                "phases": [_wake(1.0, 0.3, 0.8)], "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
+            },
+            {
+                "epochs": [20, 24], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
+                "phases": [_wake(1.0, 0.4, 0.9)], "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
             },
         ],
     },
