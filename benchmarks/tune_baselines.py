@@ -3,22 +3,20 @@
     python benchmarks/tune_baselines.py --workload lenet-300-100 --source idx:DIR [--method tfs,nft,gp-fs,raygp]
         [--trials 24] [--seeds 2] [--new-share 0.5] [--out DIR] [--precision bf16]
 
-For each method, recipes are drawn from the space below (all of it if it has no more than --trials) and trained on seeds
-of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with the highest mean of best
-validation accuracies, which is the reference. Each method keeps the recipe whose mean best accuracy falls least short
-of the reference less 0.1 point, and among those that reach it the one that does so at the least mean cost in examples
-(a seed that does not counts double). Fine-tuning and raygp are tuned for each share by themselves. What was tried is
-``benchmarks/recipes/<workload>.search.jsonl``, what was chosen ``benchmarks/recipes/<workload>.yaml``; trials that are
-there are not repeated. Methods depend on each other in this order: tfs, gp-fs (whose most accurate recipe synthesises
-the parents of raygp), nft, raygp.
+For each method, recipes are drawn from its space in ``benchmarks/cost/spaces.py`` (all of it if it has no more than
+--trials) and trained on seeds of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with
+the highest mean of best validation accuracies, which is the reference. Each method keeps the recipe whose mean best
+accuracy falls least short of the reference less 0.1 point, and among those that reach it the one that does so at the
+least mean cost in examples (a seed that does not counts double). Fine-tuning and raygp are tuned for each share by
+themselves. What was tried is ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen
+``benchmarks/recipes/<workload>.yaml``; trials that are there are not repeated. Methods depend on each other in this
+order: tfs, gp-fs (whose most accurate recipe synthesises the parents of raygp), nft, raygp.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import random
 import statistics
 import sys
 from pathlib import Path
@@ -33,198 +31,11 @@ from rich.console import Console
 from benchmarks.cost.methods import FROM_SCRATCH, RECIPES, make_method
 from benchmarks.cost.protocol import cost_until_reached
 from benchmarks.cost.runs import Key, run_method
+from benchmarks.cost.spaces import SPACES, Recipe, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from raygp.errors import RaygpError
 
 FIRST_SEED = 100
-Recipe = dict[str, Any]
-Space = dict[str, list[Any]]
-_LENET_DENSE: Space = {"epochs": [4, 5, 6, 8, 12, 20], "lr": [0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
-_LENET_TUNE: Space = {"epochs": [1, 2, 3, 4, 5], "lr": [0.02, 0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
-_LENET_GROW: Space = {
-    "epochs": [6, 8, 12, 20], "lr": [0.1, 0.2], "seed_density": [0.2, 0.4, 0.7], "optimizer.weight_decay": [5e-4, 1e-3],
-}  # fmt: skip
-_LENET_UPDATE: list[Space] = [
-    # The default plan as it is ...
-    {"epochs": [8], "lr": [0.2]},
-    # ... and shorter ones at lower rates, for little that is new.
-    {"epochs": [5, 6], "lr": [0.05, 0.1], "optimizer.weight_decay": [1e-3, 2e-3]},
-    # With much that is new the default plan ends at the threshold itself: a little longer.
-    {"epochs": [9, 10], "lr": [0.2], "optimizer.weight_decay": [5e-4, 1e-3]},
-    {"epochs": [8], "lr": [0.2], "arrival.share": [0.4]},
-    # From a smaller parent.
-    {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85, 1.0], "arrival.share": [0.4]},
-    {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85, 1.0], "optimizer.weight_decay": [2e-3]},
-    {"epochs": [6], "lr": [0.1], "shrink": [0.7, 1.0], "optimizer.weight_decay": [1e-3]},
-]
-_RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
-_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
-_SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
-"""A parent that has taken as many steps on half of the data as the reference on all of them."""
-_SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
-_SPEECH_LONG_HALF: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.5}
-
-
-def _wake(alpha: float, start: float, end: float) -> list[dict[str, Any]]:
-    """Phases that grow by ``alpha`` and prune between two parts of the training steps."""
-    return [
-        {"kind": "grow-new", "epochs": 0, "alpha": alpha},
-        {"kind": "prune-permanent", "gradual": True, "start": start, "end": end},
-    ]
-
-
-SPACES: dict[str, dict[str, Space | list[Space]]] = {
-    "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
-    "lenet-5": {
-        "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
-        "raygp": [
-            {
-                "epochs": [4, 6, 8], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4, 1e-3],
-                "arrival.share": [0.2, 0.4], "replay.share": [0.05, 0.1],
-            },
-            # The first one's best ended at the reference itself: more of the arrival, more of the past ...
-            {
-                "epochs": [6, 8], "lr": [0.1], "optimizer.weight_decay": [5e-4],
-                "arrival.share": [0.4, 0.7, 1.0], "replay.share": [0.1, 0.2],
-            },
-            # ... which does not help; a higher rate, and a parent that has trained for longer.
-            {
-                "epochs": [4, 6], "lr": [0.15, 0.2], "optimizer.weight_decay": [5e-4],
-                "arrival.share": [0.4], "replay.share": [0.05, 0.1],
-            },
-            {
-                "epochs": [6], "lr": [0.1, 0.2], "optimizer.weight_decay": [5e-4], "arrival.share": [0.4],
-                "replay.share": [0.05, 0.1],
-                "parent": [{"epochs": 12, "lr": 0.1, "seed_density": 0.4, "optimizer": {"weight_decay": 5e-4}}],
-            },
-            # With little that is new, the parent is near the reference: a high rate would lose what it knows.
-            {
-                "epochs": [4, 6], "lr": [0.02, 0.05], "optimizer.weight_decay": [5e-4],
-                "arrival.share": [0.4, 1.0], "replay.share": [0.05, 0.1],
-            },
-        ],
-    },
-    "deepspeech2": {
-        "tfs": [
-            {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
-            # Twice the steps of an epoch: no better.
-            {"epochs": [30], "lr": [0.003], "batch_size": [8]},
-        ],
-        "nft": [
-            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
-            {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
-            {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "parent": [_SPEECH_LONG]},
-        ],
-        "gp-fs": [
-            {"epochs": [30], "lr": [0.003], "batch_size": [16]},
-            {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
-        ],
-        "raygp": [
-            {"epochs": [8, 12], "lr": [0.003], "replay.share": [0.3], "batch_size": [16]},
-            {
-                "epochs": [8, 14], "lr": [0.003], "replay.share": [0.5, 1.0], "density": [0.3], "batch_size": [16],
-                "parent": [_SPEECH_PARENT],
-            },
-            {
-                "epochs": [14, 20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [16],
-                "parent": [_SPEECH_LONG_SPARSE],
-            },
-            # Neither new utterances heard more often nor twice the steps help.
-            {
-                "epochs": [24], "lr": [0.003], "replay.share": [0.25], "density": [0.3], "batch_size": [16],
-                "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [14], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "batch_size": [8],
-                "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [20], "lr": [0.003], "replay.share": [0.4], "density": [0.3], "batch_size": [8],
-                "parent": [_SPEECH_LONG_SPARSE],
-            },
-            # Nor do more connections, or higher rates.
-            {
-                "epochs": [14], "lr": [0.003, 0.006, 0.01], "replay.share": [1.0], "density": [0.5], "batch_size": [16],
-                "parent": [_SPEECH_LONG_HALF],
-            },
-            {
-                "epochs": [14], "lr": [0.002], "replay.share": [1.0], "density": [0.5], "alpha": [0.5],
-                "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
-            },
-            {
-                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "batch_size": [16],
-                "parent": [_SPEECH_LONG_HALF],
-            },
-            # A smaller parent does: the better, the longer the update ...
-            {
-                "epochs": [14, 20, 30], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
-                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [14, 20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "shrink": [0.5],
-                "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
-            },
-            {
-                "epochs": [14], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.3],
-                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.7],
-                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [30], "lr": [0.003], "replay.share": [0.5], "density": [0.3], "shrink": [0.5],
-                "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
-            },
-            # ... and the more connections wake up, if they are given time before they are pruned.
-            {
-                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
-                "phases": [_wake(0.5, 0.3, 0.8), _wake(1.0, 0.3, 0.8)], "batch_size": [16],
-                "parent": [_SPEECH_LONG_SPARSE],
-            },
-            {
-                "epochs": [20], "lr": [0.003], "replay.share": [1.0], "density": [0.5], "shrink": [0.5],
-                "phases": [_wake(1.0, 0.3, 0.8)], "batch_size": [16], "parent": [_SPEECH_LONG_HALF],
-            },
-            {
-                "epochs": [20, 24], "lr": [0.003], "replay.share": [1.0], "density": [0.3], "shrink": [0.5],
-                "phases": [_wake(1.0, 0.4, 0.9)], "batch_size": [16], "parent": [_SPEECH_LONG_SPARSE],
-            },
-        ],
-    },
-    "resnet18": {
-        "tfs": {"epochs": [9, 14, 24], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
-        "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "raygp": [
-            {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
-            {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
-            {"epochs": [10], "lr": [0.1, 0.2], "density": [0.3], "replay.share": [1.0], "parent": [_RESNET_PARENT]},
-        ],
-    },
-}  # fmt: skip
-
-
-def recipes_of(space: Space | list[Space], trials: int, seed: int) -> list[Recipe]:
-    """All recipes of a space, or a seeded draw of ``trials`` of them; of several spaces, so many of each."""
-    if isinstance(space, list):
-        return [recipe for part in space for recipe in recipes_of(part, trials, seed)]
-    every = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
-    chosen = every if len(every) <= trials else random.Random(seed).sample(every, trials)
-    return [_nested(recipe) for recipe in chosen]
-
-
-def _nested(recipe: Recipe) -> Recipe:
-    tree: Recipe = {}
-    for key, value in recipe.items():
-        head, _, tail = key.partition(".")
-        if tail:
-            tree.setdefault(head, {})[tail] = value
-        else:
-            tree[head] = value
-    return tree
 
 
 class Search:

@@ -63,6 +63,14 @@ _RESNET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.5, "hard": 
 _RESNET_SYNTHESIS: dict[str, Any] = {"epochs": 16}
 _SPEECH_UPDATE: dict[str, Any] = {"epochs": 12, "replay": {"share": 0.5}}
 _SPEECH_SYNTHESIS: dict[str, Any] = {"epochs": 40}
+_SPEECH_SMALL_UPDATE: dict[str, Any] = {
+    # So few utterances are fitted closely: the parent lets go of them, and all connections get their chance again.
+    "phases": [_GROW_NEW, {**_GRADUAL, "start": 0.4, "end": 0.9}],
+    "epochs": 20,
+    "replay": {"share": 1.0},
+    "shrink": 0.5,
+    "alpha": 1.0,
+}
 _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("lenet-300-100", "update"): _LENET_UPDATE,
     ("lenet-300-100", "synthesis"): _LENET_SYNTHESIS,
@@ -74,7 +82,7 @@ _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("resnet18-small", "synthesis"): _RESNET_SYNTHESIS,
     ("deepspeech2", "update"): _SPEECH_UPDATE,
     ("deepspeech2", "synthesis"): _SPEECH_SYNTHESIS,
-    ("deepspeech2-small", "update"): {"epochs": 14, "replay": {"share": 1.0}},
+    ("deepspeech2-small", "update"): _SPEECH_SMALL_UPDATE,
     ("deepspeech2-small", "synthesis"): {"epochs": 60},
 }
 """What suits a task in the plan ``default``."""

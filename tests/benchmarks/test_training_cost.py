@@ -14,8 +14,9 @@ from benchmarks import tune_baselines
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, default_updates, make_method, read_recipes
 from benchmarks.cost.protocol import cost_until_reached, cut, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, run_method
+from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
-from benchmarks.tune_baselines import SPACES, Search, recipes_of, tune
+from benchmarks.tune_baselines import Search, tune
 from raygp.errors import InputError
 from raygp.update.observer import Progress
 from raygp.update.plans import named_plan

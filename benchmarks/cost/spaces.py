@@ -1,0 +1,169 @@
+"""The recipes that ``benchmarks/tune_baselines.py`` tries, by workload and method.
+
+A space maps dotted fields of a plan to the values they may take; a method's are tried one after the other. A recipe is
+what it changes in the method's own plan (:mod:`benchmarks.cost.methods`); ``parent`` is that of what it starts from.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from typing import Any
+
+Recipe = dict[str, Any]
+Space = dict[str, list[Any]]
+_LENET_DENSE: Space = {"epochs": [4, 5, 6, 8, 12, 20], "lr": [0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
+_LENET_TUNE: Space = {"epochs": [1, 2, 3, 4, 5], "lr": [0.02, 0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
+_LENET_GROW: Space = {
+    "epochs": [6, 8, 12, 20], "lr": [0.1, 0.2], "seed_density": [0.2, 0.4, 0.7], "optimizer.weight_decay": [5e-4, 1e-3],
+}  # fmt: skip
+_LENET_UPDATE: list[Space] = [
+    # The default plan as it is ...
+    {"epochs": [8], "lr": [0.2]},
+    # ... and shorter ones at lower rates, for little that is new.
+    {"epochs": [5, 6], "lr": [0.05, 0.1], "optimizer.weight_decay": [1e-3, 2e-3]},
+    # With much that is new the default plan ends at the threshold itself: a little longer.
+    {"epochs": [9, 10], "lr": [0.2], "optimizer.weight_decay": [5e-4, 1e-3]},
+    {"epochs": [8], "lr": [0.2], "arrival.share": [0.4]},
+    # From a smaller parent: no better.
+    {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85, 1.0], "arrival.share": [0.4]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85, 1.0], "optimizer.weight_decay": [2e-3]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.7, 1.0], "optimizer.weight_decay": [1e-3]},
+]
+_RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
+_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
+_SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
+"""A parent that has taken as many steps on half of the data as the reference on all of them."""
+_SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
+_SPEECH_LONG_HALF: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.5}
+
+
+def _speech(
+    epochs: list[int],
+    parent: Recipe,
+    *,
+    density: float = 0.3,
+    replay: Sequence[float] = (1.0,),
+    lr: Sequence[float] = (0.003,),
+    alpha: Sequence[float] = (0.1,),
+    shrink: float = 1.0,
+    start: float = 0.1,
+    end: float = 0.7,
+    batch_size: int = 16,
+) -> Space:
+    """Updates of speech; ``start`` and ``end`` are the parts of the steps that pruning lies between."""
+    phases = [
+        {"kind": "grow-new", "epochs": 0},
+        {"kind": "prune-permanent", "gradual": True, "start": start, "end": end},
+    ]
+    return {
+        "epochs": epochs, "lr": list(lr), "replay.share": list(replay), "density": [density], "shrink": [shrink],
+        "alpha": list(alpha), "phases": [phases], "batch_size": [batch_size], "parent": [parent],
+    }  # fmt: skip
+
+
+SPACES: dict[str, dict[str, Space | list[Space]]] = {
+    "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
+    "lenet-5": {
+        "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
+        "raygp": [
+            {
+                "epochs": [4, 6, 8], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4, 1e-3],
+                "arrival.share": [0.2, 0.4], "replay.share": [0.05, 0.1],
+            },
+            # The first one's best ended at the reference itself: more of the arrival, more of the past ...
+            {
+                "epochs": [6, 8], "lr": [0.1], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4, 0.7, 1.0], "replay.share": [0.1, 0.2],
+            },
+            # ... which does not help; a higher rate, and a parent that has trained for longer.
+            {
+                "epochs": [4, 6], "lr": [0.15, 0.2], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4], "replay.share": [0.05, 0.1],
+            },
+            {
+                "epochs": [6], "lr": [0.1, 0.2], "optimizer.weight_decay": [5e-4], "arrival.share": [0.4],
+                "replay.share": [0.05, 0.1],
+                "parent": [{"epochs": 12, "lr": 0.1, "seed_density": 0.4, "optimizer": {"weight_decay": 5e-4}}],
+            },
+            # With little that is new, the parent is near the reference: a high rate would lose what it knows.
+            {
+                "epochs": [4, 6], "lr": [0.02, 0.05], "optimizer.weight_decay": [5e-4],
+                "arrival.share": [0.4, 1.0], "replay.share": [0.05, 0.1],
+            },
+        ],
+    },
+    "deepspeech2": {
+        "tfs": [
+            {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
+            # Twice the steps of an epoch: no better.
+            {"epochs": [30], "lr": [0.003], "batch_size": [8]},
+        ],
+        "nft": [
+            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
+            {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "parent": [_SPEECH_LONG]},
+        ],
+        "gp-fs": [
+            {"epochs": [30], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
+        ],
+        # Complete, since the default plan of this task has changed with what was found here.
+        "raygp": [
+            _speech([8, 12], {"epochs": 30, "lr": 0.003, "batch_size": 16}, density=0.2, replay=[0.3]),
+            _speech([8, 14], _SPEECH_PARENT, replay=[0.5, 1.0]),
+            _speech([14, 20], _SPEECH_LONG_SPARSE),
+            # Neither new utterances heard more often nor twice the steps help.
+            _speech([24], _SPEECH_LONG_SPARSE, replay=[0.25]),
+            _speech([14], _SPEECH_LONG_SPARSE, batch_size=8),
+            _speech([20], _SPEECH_LONG_SPARSE, replay=[0.4], batch_size=8),
+            # Nor do more connections, or higher rates.
+            _speech([14], _SPEECH_LONG_HALF, density=0.5, lr=[0.003, 0.006, 0.01]),
+            _speech([14], _SPEECH_LONG_HALF, density=0.5, lr=[0.002], alpha=[0.5]),
+            _speech([20], _SPEECH_LONG_HALF, density=0.5),
+            # A smaller parent does: the better, the longer the update ...
+            _speech([14, 20, 30], _SPEECH_LONG_SPARSE, shrink=0.5),
+            _speech([14, 20], _SPEECH_LONG_HALF, density=0.5, shrink=0.5),
+            _speech([14], _SPEECH_LONG_SPARSE, shrink=0.3),
+            _speech([20], _SPEECH_LONG_SPARSE, shrink=0.7),
+            _speech([30], _SPEECH_LONG_SPARSE, shrink=0.5, replay=[0.5]),
+            # ... and the more connections wake up, if they are given time before they are pruned.
+            _speech([20], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[0.5, 1.0], start=0.3, end=0.8),
+            _speech([20], _SPEECH_LONG_HALF, density=0.5, shrink=0.5, alpha=[1.0], start=0.3, end=0.8),
+            _speech([20, 24], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
+        ],
+    },
+    "resnet18": {
+        "tfs": {"epochs": [9, 14, 24], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
+        "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "raygp": [
+            {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
+            {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
+            {"epochs": [10], "lr": [0.1, 0.2], "density": [0.3], "replay.share": [1.0], "parent": [_RESNET_PARENT]},
+        ],
+    },
+}  # fmt: skip
+
+
+def recipes_of(space: Space | list[Space], trials: int, seed: int) -> list[Recipe]:
+    """All recipes of a space, or a seeded draw of ``trials`` of them; of several spaces, so many of each."""
+    if isinstance(space, list):
+        return [recipe for part in space for recipe in recipes_of(part, trials, seed)]
+    every = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    chosen = every if len(every) <= trials else random.Random(seed).sample(every, trials)
+    return [_nested(recipe) for recipe in chosen]
+
+
+def _nested(recipe: Recipe) -> Recipe:
+    tree: Recipe = {}
+    for key, value in recipe.items():
+        head, _, tail = key.partition(".")
+        if tail:
+            tree.setdefault(head, {})[tail] = value
+        else:
+            tree[head] = value
+    return tree
