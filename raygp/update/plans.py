@@ -66,7 +66,7 @@ _SPEECH_SYNTHESIS: dict[str, Any] = {"epochs": 40}
 _SPEECH_SMALL_UPDATE: dict[str, Any] = {
     # So few utterances are fitted closely: the parent lets go of them, and all connections get their chance again.
     "phases": [_GROW_NEW, {**_GRADUAL, "start": 0.4, "end": 0.9}],
-    "epochs": 20,
+    "epochs": 24,
     "replay": {"share": 1.0},
     "shrink": 0.5,
     "alpha": 1.0,

@@ -148,7 +148,7 @@ def default_space(plan: Plan) -> dict[str, Distribution]:
     Most densities lie below the plan's: more connections win only where they are worth more than ``tolerance``, as on a
     shifted arrival.
     """
-    space = {"alpha": Distribution(choice=(0.0, 0.1, 0.3, 0.6))}
+    space = {"alpha": Distribution(choice=tuple(sorted({0.0, 0.1, 0.3, 0.6, plan.alpha})))}
     low, high = 0.5 * plan.density, min(1.0, 1.2 * plan.density)
     space["density"] = Distribution(uniform=(round(low, 4), round(high, 4)))
     if plan.epochs > 2:
