@@ -138,12 +138,19 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
     },
     "resnet18": {
         "tfs": {"epochs": [9, 14, 24], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
+        "nft": [
+            {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
+            {"epochs": [6, 10], "lr": [0.05], "shrink": [0.5], "optimizer.weight_decay": [5e-4]},
+        ],
         "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "raygp": [
             {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
             {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
             {"epochs": [10], "lr": [0.1, 0.2], "density": [0.3], "replay.share": [1.0], "parent": [_RESNET_PARENT]},
+            {
+                "epochs": [10], "lr": [0.2], "density": [0.3], "replay.share": [1.0], "shrink": [0.5, 0.7],
+                "parent": [_RESNET_PARENT],
+            },
         ],
     },
 }  # fmt: skip
