@@ -276,10 +276,12 @@ class Update:
         if not collapsed(record.val_accuracy, best, lambda: self.learner.guessing("val")):
             return None
         where = f"phase {cursor.phase} of {len(self.plan.phases)} ({record.kind})"
+        advice = "try a lower plan.lr, or plan.clip_norm=1"
+        if self.has_parent and self.plan.shrink < 1.0:
+            advice += f"; the parent was shrunk to {self.plan.shrink:g}: more plan.epochs, or plan.shrink=1"
         return Verdict(
             False,
-            f"rejected: {where} diverged, validation {record.val_accuracy:.2%} after {best:.2%}: try a lower plan.lr, "
-            "or plan.clip_norm=1",
+            f"rejected: {where} diverged, validation {record.val_accuracy:.2%} after {best:.2%}: {advice}",
         )
 
     def _before_step(self, phase: GrowPhase | PrunePhase, done: float) -> None:

@@ -150,16 +150,20 @@ def test_a_loss_that_is_not_finite_names_the_epoch(parent: Outcome) -> None:
         run(plan, parent)
 
 
-def test_a_phase_that_ruins_the_model_ends_the_update(good_parent: Outcome) -> None:
+@pytest.mark.parametrize(
+    ("shrink", "advice"), [(1.0, ""), (0.9, "; the parent was shrunk to 0.9: more plan.epochs, or plan.shrink=1")]
+)
+def test_a_phase_that_ruins_the_model_ends_the_update(good_parent: Outcome, shrink: float, advice: str) -> None:
     phases = [
         {"kind": "grow-all", "lr": 20.0, "epochs": 2, "schedule": "constant"},
         {"kind": "prune-permanent", "gradual": True, "epochs": 1},
     ]
-    plan = Plan.model_validate({"phases": phases, "lr": 0.02, "batch_size": 16, "clip_norm": 1.0})
+    plan = Plan.model_validate({"phases": phases, "lr": 0.02, "batch_size": 16, "clip_norm": 1.0, "shrink": shrink})
     outcome = learnt(plan, good_parent)
     assert not outcome.verdict.promoted and outcome.test_accuracy is None
-    assert re.match(
-        r"rejected: phase 1 of 2 \(grow-all\) diverged, validation \d+\.\d+% after \d+\.\d+%: try a lower plan.lr, or",
+    assert re.fullmatch(
+        r"rejected: phase 1 of 2 \(grow-all\) diverged, validation \d+\.\d+% after \d+\.\d+%: "
+        rf"try a lower plan\.lr, or plan\.clip_norm=1{re.escape(advice)}",
         outcome.verdict.reason,
     )
     assert [phase["kind"] for phase in outcome.phases] == ["grow-all"]
