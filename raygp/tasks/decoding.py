@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+from types import ModuleType
 
 import torch
 from PIL import Image
@@ -67,19 +69,26 @@ def check(sample: bytes) -> None:
         raise ValueError(f"damaged image: {_reason(error)}") from error
 
 
-def _read(sample: bytes, channels: int) -> Tensor:
-    # Here, because torchvision takes a second to load, which processes that decode nothing need not spend.
-    from torchvision.io import ImageReadMode, decode_image
-    from torchvision.transforms.functional import pil_to_tensor
+@functools.cache
+def _torchvision_io() -> ModuleType:
+    """Loaded when the first image is decoded: it takes a second, which processes that decode nothing need not spend."""
+    import torchvision.io
 
+    return torchvision.io
+
+
+def _read(sample: bytes, channels: int) -> Tensor:
     if not sample:
         raise ValueError("empty file")
     try:
         if not sample.startswith((_JPEG, _PNG)):
+            from torchvision.transforms.functional import pil_to_tensor
+
             with Image.open(io.BytesIO(sample)) as image:
                 return pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
         encoded = torch.frombuffer(bytearray(sample), dtype=torch.uint8)
-        pixels = decode_image(encoded, mode=ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB)
+        modes = _torchvision_io().ImageReadMode
+        pixels = _torchvision_io().decode_image(encoded, mode=modes.GRAY if channels == 1 else modes.RGB)
     except Image.UnidentifiedImageError as error:
         raise ValueError("not an image in a known format") from error
     except (RuntimeError, OSError, SyntaxError, Image.DecompressionBombError) as error:
