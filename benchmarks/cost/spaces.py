@@ -27,9 +27,9 @@ _LENET_UPDATE: list[Space] = [
     {"epochs": [9, 10], "lr": [0.2], "optimizer.weight_decay": [5e-4, 1e-3]},
     {"epochs": [8], "lr": [0.2], "arrival.share": [0.4]},
     # From a smaller parent: no better.
-    {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85, 1.0], "arrival.share": [0.4]},
-    {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85, 1.0], "optimizer.weight_decay": [2e-3]},
-    {"epochs": [6], "lr": [0.1], "shrink": [0.7, 1.0], "optimizer.weight_decay": [1e-3]},
+    {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85], "arrival.share": [0.4]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85], "optimizer.weight_decay": [2e-3]},
+    {"epochs": [6], "lr": [0.1], "shrink": [0.7], "optimizer.weight_decay": [1e-3]},
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
