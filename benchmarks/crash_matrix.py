@@ -46,7 +46,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
 _PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
-_OPTIONS = [*_PLAN, "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
+_OPTIONS = [*_PLAN, "plan.distillation.weight=0.3", "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
 _ATTEMPTS = 5
 _PATIENCE_S = 300.0
 _FIRST_CHECKPOINTS = (2, 16)

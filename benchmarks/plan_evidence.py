@@ -41,6 +41,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "uniform density": {"distribution": "uniform"},
     "global magnitudes": {"distribution": "global"},
     "density 0.05": {"density": 0.05},
+    "distilled 0.2": {"distillation": {"weight": 0.2}},
+    "distilled 0.5": {"distillation": {"weight": 0.5}},
+    "distilled 0.5, no replay": {"distillation": {"weight": 0.5}, "replay": {"share": 0.0}},
+    "distilled 0.8, no replay": {"distillation": {"weight": 0.8}, "replay": {"share": 0.0}},
     "paper": {},
     # Small all the way: from a parent of this density, with more epochs to find its connections.
     **{f"small {density}": {"density": density, "epochs": 12} for density in (0.08, 0.05, 0.03, 0.015)},
@@ -59,6 +63,7 @@ def main() -> int:
     parser.add_argument("--variant", default=",".join(VARIANTS), help="rows, comma-separated; default: all")
     parser.add_argument("--recipe", action="store_true", help="change the recorded recipe, not the default plan")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--precision", default=None, choices=["fp32", "bf16"], help="default: the recipes'")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("training-cost"))
     options = parser.parse_args()
@@ -76,6 +81,7 @@ def main() -> int:
         recipes = read_recipes(options.workload)
         if not options.recipe:
             recipes = default_updates(recipes)
+        precision = options.precision or recipes.get("precision", "fp32")
         workload = load_workload(options.workload, options.source)
         for seed in range(options.seeds):
             for share in shares:
@@ -83,7 +89,7 @@ def main() -> int:
                     if (variant, share, seed) in done:
                         continue
                     name = "paper" if variant == "paper" else "raygp"
-                    base = make_method(name, workload.task.name, recipes, share, recipes.get("precision", "fp32"))
+                    base = make_method(name, workload.task.name, recipes, share, precision)
                     parent = base.parent
                     if variant.startswith("small"):
                         smaller = {"density": VARIANTS[variant]["density"], **SMALL_PARENTS.get(variant, {})}

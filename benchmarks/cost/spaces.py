@@ -15,6 +15,7 @@ Recipe = dict[str, Any]
 Space = dict[str, list[Any]]
 _LENET_DENSE: Space = {"epochs": [4, 5, 6, 8, 12, 20], "lr": [0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
 _LENET_TUNE: Space = {"epochs": [1, 2, 3, 4, 5], "lr": [0.02, 0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
+_LENET_SHRUNK: Space = {"epochs": [3, 5], "lr": [0.05, 0.1], "shrink": [0.5, 0.7], "optimizer.weight_decay": [2e-4]}
 _LENET_GROW: Space = {
     "epochs": [6, 8, 12, 20], "lr": [0.1, 0.2], "seed_density": [0.2, 0.4, 0.7], "optimizer.weight_decay": [5e-4, 1e-3],
 }  # fmt: skip
@@ -64,10 +65,15 @@ def _speech(
 
 
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
-    "lenet-300-100": {"tfs": _LENET_DENSE, "nft": _LENET_TUNE, "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE},
+    "lenet-300-100": {
+        "tfs": _LENET_DENSE, "nft": [_LENET_TUNE, _LENET_SHRUNK], "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE,
+    },
     "lenet-5": {
         "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": [
+            {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+            {"epochs": [2, 3], "lr": [0.05, 0.1], "shrink": [0.5], "optimizer.weight_decay": [5e-4]},
+        ],
         "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
         "raygp": [
             {

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.decoding import check, decode
+from raygp.tasks.divergence import divergence
 from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
@@ -96,6 +97,11 @@ class ImageTask:
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
         return F.cross_entropy(outputs, targets, reduction="none")
+
+    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of each example's softened probabilities from the teacher's, over the classes
+        that the teacher knows, shape (N,)."""
+        return divergence(outputs, taught, temperature)
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """1 or 0 points for each example, of weight 1, N x 1 x 2: whether the largest logit is the target's."""

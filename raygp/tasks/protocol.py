@@ -85,6 +85,17 @@ class Task(Protocol):
         """The loss of each example, shape (N,)."""
         ...
 
+    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
+        """How far the answer to each example is from that of a teacher, on the scale of :meth:`losses`, shape (N,).
+
+        Args:
+            outputs: of the model that learns.
+            taught: of the teacher, which may know fewer classes: the first ones.
+            targets: what the examples are.
+            temperature: divides both sides' logits.
+        """
+        ...
+
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Points and weights of each example by metric, N x M x 2. Over a split, a metric is the sum of its points over
         the sum of its weights."""

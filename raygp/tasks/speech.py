@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from raygp.tasks.audio import MASK_DRAWS, log_mel, mask_bands, require
 from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_losses, greedy
+from raygp.tasks.divergence import divergence
 from raygp.tasks.padded import Padded
 from raygp.tasks.spec import SpeechSpec
 
@@ -82,6 +83,12 @@ class SpeechTask:
     def losses(self, outputs: Padded, targets: Padded) -> Tensor:
         """CTC loss of each utterance per character, shape (N,)."""
         return ctc_losses(outputs, targets)
+
+    def divergences(self, outputs: Padded, taught: Padded, targets: Padded, temperature: float) -> Tensor:
+        """Kullback-Leibler divergence of each frame's softened probabilities from the teacher's, over the symbols that
+        the teacher knows: the sum over an utterance's frames per character, as CTC's loss is, shape (N,)."""
+        frames = divergence(outputs.values, taught.values, temperature) * outputs.valid()
+        return frames.sum(dim=1) / targets.lengths.clamp(min=1).to(frames.device)
 
     def score(self, outputs: Padded, targets: Padded) -> Tensor:
         """Words less word errors and words, characters less character errors and characters: N x 2 x 2.

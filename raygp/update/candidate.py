@@ -14,6 +14,7 @@ from raygp.tasks.protocol import Task
 from raygp.update.learner import Learner, make_optimizer
 from raygp.update.plan import Plan
 from raygp.update.seeds import derive_seed, torch_generator
+from raygp.update.teacher import Teacher
 
 
 def make_learner(
@@ -33,7 +34,7 @@ def make_learner(
     Args:
         task: what is learnt.
         data: the update's data.
-        plan: whose optimizer, batch size and seed density are used.
+        plan: whose optimizer, batch size, seed density and distillation are used.
         num_classes: classes of the candidate.
         seed: of the update; every rank must give the same.
         parent: the parent's compact form.
@@ -47,16 +48,19 @@ def make_learner(
     torch.manual_seed(derive_seed(seed, "initial-weights"))
     model = task.build_model(num_classes).to(device)
     masks = Masks(model, task.dense)
+    teacher = None
     if parent is None:
         generator = torch_generator(seed, "initial-masks")
         seed_sparse(masks, plan.seed_density, generator, plan.distribution, task.density_bounds)
     else:
-        if parent_classes is not None and parent_classes < num_classes:
-            parent = add_output_rows(parent, task.classifier, model, num_classes - parent_classes)
+        known = num_classes if parent_classes is None else parent_classes
+        new = num_classes - known
         try:
-            unpack_model(parent, model, masks)
+            unpack_model(add_output_rows(parent, task.classifier, model, new) if new > 0 else parent, model, masks)
         except ValueError as error:
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
+        if plan.distillation.weight > 0.0:
+            teacher = _make_teacher(task, parent, known, plan, device)
     optimizer = make_optimizer(model, plan.optimizer, plan.lr)
     return Learner(
         task,
@@ -69,7 +73,17 @@ def make_learner(
         clip_norm=plan.clip_norm,
         packed_gradients=packed_gradients,
         precision=plan.precision,
+        teacher=teacher,
     )
+
+
+def _make_teacher(
+    task: Task, parent: Mapping[str, Tensor], classes: int, plan: Plan, device: str | torch.device
+) -> Teacher:
+    model = task.build_model(classes).to(device)
+    masks = Masks(model, task.dense)
+    unpack_model(parent, model, masks)
+    return Teacher.of(model, masks, plan.distillation)
 
 
 def add_output_rows(

@@ -34,6 +34,7 @@ from raygp.update.ledger import CostLedger
 from raygp.update.observer import Step
 from raygp.update.plan import OptimizerSettings
 from raygp.update.seeds import derive_seed, torch_generator
+from raygp.update.teacher import Teacher
 
 _SCAN_BATCH = 512
 _LOSS_CHECK_STEPS = 50
@@ -70,15 +71,17 @@ class Learner:
         clip_norm: float | None = None,
         packed_gradients: bool = True,
         precision: Literal["fp32", "bf16"] = "fp32",
+        teacher: Teacher | None = None,
     ) -> None:
         self.task, self.model, self.masks, self.optimizer, self.data = task, model, masks, optimizer, data
         self.seed, self.batch_size, self.clip_norm = seed, batch_size, clip_norm
         self.device = next(model.parameters()).device
-        self.precision = precision
+        self.precision, self.teacher = precision, teacher
         self.ledger = CostLedger()
         self.rank, self.world_size = rank(), world_size()
         self._uses: FlopCount | None = None
         self._flops_generation, self._sparse_forward = -1, 0.0
+        self._teacher_forward: float | None = None
         self._charged_bytes = 0
         if self.world_size > 1:
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
@@ -123,7 +126,7 @@ class Learner:
             draws = torch.rand(
                 batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
             )[batch.offset : batch.offset + len(batch.ids)].to(self.device)
-            losses = self._losses(network, self.task.prepare(inputs, draws), targets)
+            losses = self._training_losses(network, self.task.prepare(inputs, draws), targets)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
@@ -287,6 +290,18 @@ class Learner:
     def _losses(self, network: nn.Module, inputs: Tensor | Padded, targets: Tensor | Padded) -> Tensor:
         return self.task.losses(self._outputs(network, inputs), targets)
 
+    def _training_losses(self, network: nn.Module, inputs: Tensor | Padded, targets: Tensor | Padded) -> Tensor:
+        """As :meth:`_losses`, with the teacher's part if there is one."""
+        outputs = self._outputs(network, inputs)
+        losses = self.task.losses(outputs, targets)
+        if self.teacher is None:
+            return losses
+        with torch.no_grad():
+            taught = self._outputs(self.teacher.model, inputs)
+        settings = self.teacher.settings
+        divergences = self.task.divergences(outputs, taught, targets, settings.temperature)
+        return (1.0 - settings.weight) * losses + settings.weight * settings.temperature**2 * divergences
+
     def _to_device(self, batch: Batch) -> tuple[Tensor | Padded, Tensor | Padded]:
         return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)
 
@@ -321,6 +336,11 @@ class Learner:
     def _charge_training(self, examples: int) -> None:
         dense = self._count().dense_forward()
         self.ledger.charge(examples, training_flops(self._sparse()), training_flops(dense))
+        if self.teacher is not None:
+            # Forward only, as a loss scan.
+            if self._teacher_forward is None:
+                self._teacher_forward = self._count().sparse_forward(self.teacher.masks)
+            self.ledger.charge(examples / 3.0, training_flops(self._teacher_forward), training_flops(dense))
 
 
 def metric_values(scores: np.ndarray) -> list[float]:

@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 class CostLedger:
     """Totals over all workers. Validation and test passes are not training and are not charged.
 
-    An example is one forward and backward pass; growth passes count as such, a loss scan (forward only) as a third.
+    An example is one forward and backward pass; growth passes count as such, a loss scan or a teacher's answer (forward
+    only) as a third.
     """
 
     examples: float = 0.0

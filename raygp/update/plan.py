@@ -46,6 +46,18 @@ class SelectionSettings(Settings):
     """Part of the examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
 
 
+class DistillationSettings(Settings):
+    """Learning from the parent's answers beside the labels (Hinton, Vinyals and Dean, arXiv 1503.02531; for updates Li
+    and Hoiem, arXiv 1606.09282): the training loss of an example is (1 - weight) * its own + weight * T^2 * the
+    divergence of the model's outputs from the parent's, both softened by the temperature T, over the classes that the
+    parent knows. The parent's answers are charged as a third of an example each. An initial synthesis has no parent
+    and does not use it."""
+
+    weight: Share = 0.0
+    """Part of the loss that is the parent's; 0 does without the parent."""
+    temperature: Positive = 2.0
+
+
 class _Phase(Settings):
     epochs: Annotated[int, Field(ge=0)] | None = None
     """Training epochs after the step; 0 makes the phase a step alone. None: the plan's."""
@@ -150,6 +162,8 @@ class Plan(Settings):
     """Which of the earlier arrivals' examples are seen again."""
     arrival: SelectionSettings = SelectionSettings()
     """Which of the new arrival's examples are trained on. Growth on the arrival alone (grow-new) sees all of it."""
+    distillation: DistillationSettings = DistillationSettings()
+    """How much is learnt from the parent's answers."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16: forward and backward passes in bfloat16 where that is safe (autocast); weights stay float32."""
     clip_norm: Positive | None = None

@@ -33,6 +33,7 @@ ALL_KINDS = Plan.model_validate(
         "batch_size": 16,
         "lr": 0.02,
         "shrink": 0.9,
+        "distillation": {"weight": 0.3},
         "replay": {"share": 0.5, "hard": 0.7},
     }
 )

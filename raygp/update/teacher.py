@@ -1,0 +1,26 @@
+"""The parent as a teacher: an update may learn from its answers beside the labels (knowledge distillation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from raygp.sparse import Masks
+from raygp.update.plan import DistillationSettings
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The parent as it was when the update started, with the classes it knew. It does not change."""
+
+    model: nn.Module
+    """In evaluation mode, without gradients."""
+    masks: Masks
+    """The parent's, which say what an answer costs."""
+    settings: DistillationSettings
+
+    @classmethod
+    def of(cls, model: nn.Module, masks: Masks, settings: DistillationSettings) -> Teacher:
+        """The teacher that ``model`` becomes."""
+        return cls(model.eval().requires_grad_(False), masks, settings)
