@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1] / "raygp"
+from tests.checkout import PROJECT
+
+PACKAGE = PROJECT / "raygp"
 ALLOWED = {
     "sparse": set(),
     "store": {"errors"},
@@ -30,12 +32,12 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-FILES = sorted(ROOT.rglob("*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("package", list(ALLOWED))
 def test_packages_import_only_what_lies_below_them(package: str) -> None:
-    files = [path for path in FILES if path.is_relative_to(ROOT / package)]
+    files = [path for path in FILES if path.is_relative_to(PACKAGE / package)]
     assert files
     for path in files:
         for module in imports(path):
@@ -47,7 +49,7 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
 def test_the_algorithm_knows_only_torch() -> None:
     standard = {"__future__", "collections", "contextlib", "dataclasses", "enum", "hashlib", "math", "typing"}
     for path in FILES:
-        if path.is_relative_to(ROOT / "sparse"):
+        if path.is_relative_to(PACKAGE / "sparse"):
             top = {module.split(".")[0] for module in imports(path)}
             assert top <= standard | {"torch", "raygp"}, path.name
 
@@ -55,9 +57,9 @@ def test_the_algorithm_knows_only_torch() -> None:
 def test_ray_is_imported_in_its_own_places_only() -> None:
     for path in FILES:
         modules = imports(path)
-        if not path.is_relative_to(ROOT / "cluster"):
+        if not path.is_relative_to(PACKAGE / "cluster"):
             assert not any(module.startswith(("ray.train", "ray.tune")) for module in modules), path.name
-        if not path.is_relative_to(ROOT / "cluster") and not path.is_relative_to(ROOT / "data"):
+        if not path.is_relative_to(PACKAGE / "cluster") and not path.is_relative_to(PACKAGE / "data"):
             assert not any(module.split(".")[0] == "ray" for module in modules), path.name
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.checkout import PROJECT
 from tests.servers import environment
 
-ROOT = Path(__file__).resolve().parents[1]
-FILE = ROOT / "cluster.yaml"
+FILE = PROJECT / "cluster.yaml"
 RAY = Path(sys.executable).with_name("ray")
 LAUNCH_S = 120
 
@@ -86,7 +86,7 @@ def test_every_process_asks_for_the_token_and_the_dashboard_stays_on_loopback(co
 
 
 def test_nodes_get_the_versions_that_the_project_pins(config: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     (command,) = config["setup_commands"]
     pins = {word.strip("'") for word in command.split() if "==" in word}
     assert pins == {*project["dependencies"], *project["optional-dependencies"]["s3"]}

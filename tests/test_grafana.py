@@ -2,12 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from raygp.cluster.metrics import METRICS
+from tests.checkout import PROJECT
 
-DASHBOARD: dict[str, Any] = json.loads((Path(__file__).resolve().parents[1] / "ops" / "grafana.json").read_text())
+DASHBOARD: dict[str, Any] = json.loads((PROJECT / "ops" / "grafana.json").read_text())
 NAME = re.compile(r"\bray_(raygp_\w+)")
 
 

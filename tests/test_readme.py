@@ -7,8 +7,9 @@ import pytest
 
 from raygp.cli import _parser
 from raygp.settings import load_settings
+from tests.checkout import PROJECT
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+README = (PROJECT / "README.md").read_text()
 
 
 def blocks(language: str) -> list[str]:

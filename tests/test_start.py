@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[1]
+from tests.checkout import PROJECT
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is looked up in /proc")

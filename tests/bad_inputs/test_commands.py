@@ -9,22 +9,21 @@ import pytest
 
 from raygp.cli import main
 from tests.bad_inputs.makers import line, photos
+from tests.checkout import PROJECT
 from tests.conftest import UseServer
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_truncated_images_in_the_last_arrival_leave_nothing_of_the_others(tmp_path: Path) -> None:
     source = photos(tmp_path, images=30)
     for path in source.rglob("2*.png"):
         path.write_bytes(path.read_bytes()[:-40])
-    job = [sys.executable, ROOT / "jobs/imagenet_incremental.py", "--source", f"imagefolder:{source}"]
+    job = [sys.executable, PROJECT / "jobs/imagenet_incremental.py", "--source", f"imagefolder:{source}"]
     done = subprocess.run(
         [*job, "--image-size", "16", "--root", tmp_path / "line"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
         check=False,
     )
     assert done.returncode == 2

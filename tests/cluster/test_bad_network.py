@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from raygp.store import Location, list_arrivals, open_head, read_head, read_tensors, verify_arrival
+from tests.checkout import PROJECT
 from tests.conftest import UseServer
 from tests.digits import FewDigits
 from tests.fault_proxy import FaultProxy, Faults
@@ -22,7 +23,6 @@ from tests.servers import environment
 
 pytestmark = pytest.mark.cluster
 
-ROOT = Path(__file__).resolve().parents[2]
 PLANTED = {"AWS_ACCESS_KEY_ID": "PLANTEDKEYID000", "AWS_SECRET_ACCESS_KEY": "planted/secret/never/stored"}
 QUICK = ["synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=2", "plan.batch_size=32", "plan.epochs=1"]
 
@@ -58,7 +58,7 @@ def test_a_line_grows_behind_a_bad_network(
 
         def raygp(*arguments: str) -> str:
             command = [sys.executable, "-m", "raygp", *arguments, "--root", root]
-            done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+            done = subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout + done.stderr
 

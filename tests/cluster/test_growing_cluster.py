@@ -7,10 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
+from tests.checkout import PROJECT
 from tests.heads import head_node
 
 pytestmark = [
@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 FINISHED = re.compile(r"^v0000 .* 2/2 \S+ +epoch (\d+)/\d+  .*validation")
 # It is stopped when all has been seen, however fast the machine is.
 ENDLESS = (

@@ -8,6 +8,7 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
+from tests.checkout import PROJECT
 from tests.digits import FewDigits
 from tests.heads import head_node
 
@@ -16,7 +17,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 DRIVER = """
 import sys
 from raygp.cluster.session import ray_session

@@ -13,6 +13,7 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
+from tests.checkout import PROJECT
 from tests.digits import FewDigits
 from tests.heads import Head, head_node
 
@@ -21,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 QUICK = ("synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=3")
 GONE_S = 30
 # The GPUs are pretended ones, which Ray gives away all the same; torch is told to use none.

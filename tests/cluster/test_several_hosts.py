@@ -5,11 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from raygp.store import Location, list_versions
+from tests.checkout import PROJECT
 from tests.heads import RAY, Head, head_node
 from tests.hosts import several_hosts, why_no_hosts
 
@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.skipif(bool(why := why_no_hosts()), reason=f"cannot make hosts of this machine: {why}"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 FINISHED = re.compile(r"^v0000 .* (\d)/2 \S+ +epoch +(\d+)/\d+  .*validation")
 SMALL = (
     "--image-size", "16", "--arrivals", "1", "--val-share", "0.4", "--test-share", "0.4", "synthesis.epochs=3",

@@ -15,6 +15,7 @@ import pytest
 
 from raygp.cluster.metrics import METRICS
 from raygp.store import Location, list_versions
+from tests.checkout import PROJECT
 from tests.conftest import forget_servers, new_bucket
 from tests.heads import RAY, Head, head_node
 from tests.servers import environment
@@ -24,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 STOP_WAIT_S = 120
 SCRAPE_S = 30
 EPOCHS = 20

@@ -10,6 +10,7 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location, list_versions, read_head
+from tests.checkout import PROJECT
 from tests.digits import FewDigits
 from tests.heads import Head, head_node
 
@@ -18,7 +19,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
-PROJECT = Path(__file__).resolve().parents[2]
 FIRST = ("synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=3")
 SWEEP = (
     "--sweep", "plan.batch_size=32", "plan.epochs=40", "plan.lr=0.05", "gate_tolerance=0.5", "sweep.scheduler=none",

@@ -17,9 +17,9 @@ from raygp.data.quality import SampleCheck
 from raygp.data.sources import open_source
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals, read_shard, verify_arrival
+from tests.checkout import PROJECT
 
 TASK = {"name": "resnet18", "image_size": 16}
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ print(size, peak() - before)
 
 def test_a_source_larger_than_what_is_held_in_memory_streams(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", LARGE, str(tmp_path / "line")], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", LARGE, str(tmp_path / "line")], capture_output=True, text=True, check=True, cwd=PROJECT
     )
     published_mib, grown_mib = map(float, run.stdout.split())
     assert published_mib > 700 and grown_mib < 250, run.stdout

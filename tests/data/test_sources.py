@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,14 +16,13 @@ from PIL import Image
 from raygp.data.sources import SourceSample, draw_splits, open_source
 from raygp.data.sources.split import apportion
 from raygp.errors import InputError
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+from tests.checkout import PROJECT, REAL_DATA
 
 
 def real(name):
-    if not (DATA / name).exists():
+    if not (REAL_DATA / name).exists():
         pytest.skip(f"{name} is not laid beside the checkout")
-    return DATA / name
+    return REAL_DATA / name
 
 
 def jpeg(seed=0):
@@ -111,7 +109,7 @@ class TestImageFolder:
         monkeypatch.chdir(tmp_path)
         sample = list(open_source("imagefolder:pets.tar").samples())[1]
         script = "import pickle, sys; sys.stdout.buffer.write(pickle.load(sys.stdin.buffer).load())"
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
         done = subprocess.run(
             [sys.executable, "-c", script],
             input=pickle.dumps(sample),
@@ -239,7 +237,7 @@ class TestRealArchives:
         assert samples["train-000000"].label == "5" and samples["t10k-000000"].label == "7"
         image = Image.open(io.BytesIO(samples["train-000123"].load()))
         assert (image.mode, image.size, image.format) == ("L", (28, 28), "PNG")
-        raw = gzip.decompress((DATA / "mnist/train-images-idx3-ubyte.gz").read_bytes())
+        raw = gzip.decompress((REAL_DATA / "mnist/train-images-idx3-ubyte.gz").read_bytes())
         assert image.tobytes() == raw[16 + 123 * 784 : 16 + 124 * 784]
         assert len(pickle.dumps(samples["train-000123"])) < 1000
 

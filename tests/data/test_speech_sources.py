@@ -7,8 +7,9 @@ import pytest
 
 from raygp.data.sources import draw_splits, open_source
 from raygp.errors import InputError
+from tests.checkout import REAL_DATA
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "an4" / "an4.tar.gz"
+REAL = REAL_DATA / "an4" / "an4.tar.gz"
 
 
 def make_an4(folder: Path, **changes: str) -> Path:
