@@ -43,8 +43,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "density 0.05": {"density": 0.05},
     "distilled 0.2": {"distillation": {"weight": 0.2}},
     "distilled 0.5": {"distillation": {"weight": 0.5}},
-    "distilled 0.5, no replay": {"distillation": {"weight": 0.5}, "replay": {"share": 0.0}},
-    "distilled 0.8, no replay": {"distillation": {"weight": 0.8}, "replay": {"share": 0.0}},
+    "no replay and distilled 0.5": {"distillation": {"weight": 0.5}, "replay": {"share": 0.0}},
+    "no replay and distilled 0.8": {"distillation": {"weight": 0.8}, "replay": {"share": 0.0}},
     "paper": {},
     # Small all the way: from a parent of this density, with more epochs to find its connections.
     **{f"small {density}": {"density": density, "epochs": 12} for density in (0.08, 0.05, 0.03, 0.015)},
