@@ -54,8 +54,17 @@ class Catalog:
         return groups
 
 
-def build_catalog(location: Location, seen: Sequence[Manifest], new: Manifest, classes: Sequence[str]) -> Catalog:
+def build_catalog(
+    location: Location, seen: Sequence[Manifest], new: Manifest, classes: Sequence[str], replays: bool = True
+) -> Catalog:
     """The catalog of an update that folds ``new`` into a line that has seen ``seen``, in that order.
+
+    Args:
+        location: root of the line.
+        seen: arrivals whose held-out rows count too.
+        new: the arrival.
+        classes: vocabulary.
+        replays: whether training examples of ``seen`` are wanted; if not, their shards are not read at all.
 
     Raises:
         InputError: there is no validation row, so neither phases nor the gate could judge.
@@ -64,7 +73,9 @@ def build_catalog(location: Location, seen: Sequence[Manifest], new: Manifest, c
     held_out: dict[Split, tuple[ShardRef, ...]] = {split: _number(manifests, split) for split in ("val", "test")}
     if not held_out["val"]:
         raise InputError(f"arrival {new.arrival}: no validation rows in it or before it; ingest some (--val-share)")
-    return Catalog(location, _number(manifests, "train"), held_out, sum(m.rows("train") for m in seen), tuple(classes))
+    replayed = seen if replays else ()
+    train = _number([*replayed, new], "train")
+    return Catalog(location, train, held_out, sum(m.rows("train") for m in replayed), tuple(classes))
 
 
 def extend_classes(known: Sequence[str], labels: Sequence[str]) -> list[str]:

@@ -62,8 +62,10 @@ class UpdateJob:
         return extend_classes(known, list(self.arrival.labels))
 
     def catalog(self) -> Catalog:
-        """The rows that the update reads."""
-        return build_catalog(self.location, self.seen, self.arrival, self.classes)
+        """The rows that the update reads: without replay, none that earlier arrivals brought to train on."""
+        # The trials of a sweep share their data, and its space may replay where the plan does not.
+        replays = self.plan.replay.share > 0.0 or bool(self.sweep)
+        return build_catalog(self.location, self.seen, self.arrival, self.classes, replays)
 
     def card(self, outcome: Outcome, workers: int | str, sweep: dict[str, Any] | None = None) -> Card:
         """The candidate's card, without its files; ``sweep`` is what led to its plan."""

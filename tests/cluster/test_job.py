@@ -17,7 +17,7 @@ from raygp.data.reading import read_examples
 from raygp.errors import RaygpError, RejectedError
 from raygp.settings import load_settings
 from raygp.sparse import Masks, unpack_model
-from raygp.store import Location, list_versions, read_head, read_tensors, rollback
+from raygp.store import Location, find_manifests, list_versions, read_head, read_tensors, rollback
 from raygp.tasks import make_task
 from tests.digits import FewDigits
 
@@ -153,19 +153,29 @@ def test_a_loss_that_is_not_finite_ends_the_update_with_one_line(line: tuple[Loc
     assert location.read_bytes("head.json") == head
 
 
-def test_what_a_rollback_unfolds_is_folded_in_again(tmp_path: Path, line: tuple[Location, str]) -> None:
+def test_what_a_rollback_unfolds_is_folded_in_again_without_replay_from_its_own_shards_alone(
+    tmp_path: Path, line: tuple[Location, str]
+) -> None:
     copy = Location(str(tmp_path / "copy"))
     shutil.copytree(line[0].local_path(), copy.local_path())
     shutil.rmtree(copy.local_path("arrivals/wednesday"), ignore_errors=True)
     head = read_head(copy)
     assert head is not None
     rollback(copy, "v0000", head)
+    monday, tuesday = find_manifests(copy, ["monday", "tuesday"])
+    for shard in monday.shards_of("train"):
+        copy.local_path(f"arrivals/monday/{shard.file}").unlink()
     console, _ = make_console()
-    settings = load_settings("lenet-300-100", None, ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=1"])
+    overrides = ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=1", "plan.arrival.share=1.0"]
+    without_replay = ["plan.replay.share=0", "plan.distillation.weight=0.5"]
+    settings = load_settings("lenet-300-100", None, [*overrides, *without_replay])
     (card,) = app.update(console, copy, settings.model_copy(update={"gate_tolerance": 1.0}))
     assert (card.version, card.parent, card.arrival) == ("v0002", "v0000", "tuesday")
     assert [card.version for card in list_versions(copy)] == ["v0000", "v0001", "v0002"]
     assert card.update.startswith("v0002-tuesday-") and not copy.exists("lease.json")
+    # A growth pass and an epoch over the arrival, of whose last batch nothing is left over, with the parent's answers.
+    new = tuesday.rows("train")
+    assert card.ledger["examples"] == pytest.approx(new + new // 32 * 32 * 4 / 3)
 
 
 def test_nothing_new_trains_nothing(
