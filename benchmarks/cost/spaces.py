@@ -72,10 +72,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
     },
     "lenet-5": {
         "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": [
-            {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-            {"epochs": [2, 3], "lr": [0.05, 0.1], "shrink": [0.5], "optimizer.weight_decay": [5e-4]},
-        ],
+        "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
         "raygp": [
             {

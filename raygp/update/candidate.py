@@ -83,7 +83,7 @@ def _make_teacher(
     model = task.build_model(classes).to(device)
     masks = Masks(model, task.dense)
     unpack_model(parent, model, masks)
-    return Teacher.of(model, masks, plan.distillation)
+    return Teacher(model.eval().requires_grad_(False), masks, plan.distillation)
 
 
 def add_output_rows(

@@ -192,9 +192,7 @@ class Learner:
             inputs, targets = self._to_device(batch)
             losses = self._losses(self.model, self.task.prepare(inputs, None), targets)
             found[[place[int(sample)] for sample in batch.ids]] = losses.float().cpu()
-        # A third of a pass: forward only.
-        dense = self._count().dense_forward()
-        self.ledger.charge(len(ids) / 3.0, training_flops(self._sparse()), training_flops(dense))
+        self._charge_forward(len(ids), self._sparse())
         return self._sum(found).numpy()
 
     @torch.no_grad()
@@ -337,10 +335,14 @@ class Learner:
         dense = self._count().dense_forward()
         self.ledger.charge(examples, training_flops(self._sparse()), training_flops(dense))
         if self.teacher is not None:
-            # Forward only, as a loss scan.
             if self._teacher_forward is None:
                 self._teacher_forward = self._count().sparse_forward(self.teacher.masks)
-            self.ledger.charge(examples / 3.0, training_flops(self._teacher_forward), training_flops(dense))
+            self._charge_forward(examples, self._teacher_forward)
+
+    def _charge_forward(self, examples: int, sparse_forward: float) -> None:
+        """Put forward passes without backward ones into the ledger: each is a third of an example."""
+        dense = self._count().dense_forward()
+        self.ledger.charge(examples / 3.0, training_flops(sparse_forward), training_flops(dense))
 
 
 def metric_values(scores: np.ndarray) -> list[float]:

@@ -19,8 +19,3 @@ class Teacher:
     masks: Masks
     """The parent's, which say what an answer costs."""
     settings: DistillationSettings
-
-    @classmethod
-    def of(cls, model: nn.Module, masks: Masks, settings: DistillationSettings) -> Teacher:
-        """The teacher that ``model`` becomes."""
-        return cls(model.eval().requires_grad_(False), masks, settings)
