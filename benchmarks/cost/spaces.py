@@ -31,7 +31,7 @@ _LENET_UPDATE: list[Space] = [
     {"epochs": [8], "lr": [0.2], "shrink": [0.3, 0.5, 0.7, 0.85], "arrival.share": [0.4]},
     {"epochs": [6], "lr": [0.1], "shrink": [0.5, 0.7, 0.85], "optimizer.weight_decay": [2e-3]},
     {"epochs": [6], "lr": [0.1], "shrink": [0.7], "optimizer.weight_decay": [1e-3]},
-    # Learning from the parent too: little or nothing of the past need be seen again.
+    # Learning from the parent too, with little or no replay: keeps what the parent knows, adds little.
     {"epochs": [5, 8], "lr": [0.02, 0.05], "distillation.weight": [0.5], "replay.share": [0.0, 0.05]},
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
