@@ -6,8 +6,10 @@
 Every method runs its recorded recipe (``benchmarks/recipes``, found by ``benchmarks/tune_baselines.py``). Cost is
 counted until validation accuracy is within 0.1 point of the reference (the best of training from scratch, mean over
 seeds) and the final density is reached; a run that never gets there counts whole and is shown as not reached, its cuts
-in brackets. Each finished run is one line of ``DIR/<workload>.jsonl``; runs that are there are not repeated, and a
-killed run goes on from its last finished epoch. One process and no Ray, unless --ray asks for two Ray Train workers.
+in brackets. Each finished run is one line of ``DIR/<workload>.jsonl``; runs that are there are not repeated unless
+their recipe has changed; a killed run goes on from its last finished epoch. ``benchmarks/results`` holds runs behind
+the README's table: copied into DIR, they are shown without being made again. One process and no Ray, unless --ray asks
+for two Ray Train workers.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 from rich.console import Console
 
-from benchmarks.cost.methods import FROM_SCRATCH, METHODS, make_method, read_recipes
-from benchmarks.cost.protocol import cost_table, reference_accuracy, with_reached
-from benchmarks.cost.runs import Key, Row, run_method
+from benchmarks.cost.methods import FROM_SCRATCH, METHODS, Method, make_method, read_recipes
+from benchmarks.cost.protocol import cost_table, markdown_row, reference_accuracy, with_reached
+from benchmarks.cost.runs import Key, Row, is_of, run_method
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from raygp.errors import RaygpError
 from raygp.update.observer import Progress
@@ -95,20 +97,27 @@ def run_all(workload: Workload, recipes: dict[str, Any], options: argparse.Names
     rows = read_rows(file)
     shares = [float(share) for share in options.new_share.split(",")]
     seeds = range(options.first_seed, options.first_seed + options.seeds)
-    done = {(row["method"], row["new_share"], row["seed"]) for row in rows}
-    wanted = wanted_runs(options.method.split(","), shares, seeds, workload.name)
-    keys = [key for key in wanted if (key.method, key.new_share, key.seed) not in done]
+    done = {(row["method"], row["new_share"], row["seed"]): row for row in rows}
+    wanted: list[tuple[Key, Method]] = []
+    for key in wanted_runs(options.method.split(","), shares, seeds, workload.name):
+        method = make_method(key.method, workload.task.name, recipes, key.new_share, precision)
+        row = done.get((key.method, key.new_share, key.seed))
+        if row is not None and is_of(row, method):
+            continue
+        if row is not None:
+            console.print(f"{key.method} share {key.new_share:g} seed {key.seed}: had another recipe, is run again")
+            rows.remove(row)
+        wanted.append((key, method))
     started = time.monotonic()
-    for number, key in enumerate(keys):
+    for number, (key, method) in enumerate(wanted):
 
         def left(number: int = number) -> str:
             if number == 0:
                 return ""
             each = (time.monotonic() - started) / number
-            return f"about {each * (len(keys) - number) / 60:.0f} min left"
+            return f"about {each * (len(wanted) - number) / 60:.0f} min left"
 
-        method = make_method(key.method, workload.task.name, recipes, key.new_share, precision)
-        line = Line(console, key, number + 1, len(keys), left)
+        line = Line(console, key, number + 1, len(wanted), left)
         if options.ray:
             from benchmarks.cost.with_ray import run_with_ray
 
@@ -119,10 +128,27 @@ def run_all(workload: Workload, recipes: dict[str, Any], options: argparse.Names
         write_rows(file, rows)
         shutil.rmtree(options.out / "in-flight", ignore_errors=True)
         console.print(
-            f"[{number + 1}/{len(keys)}] {key.method} share {key.new_share:g} seed {key.seed}: "
+            f"[{number + 1}/{len(wanted)}] {key.method} share {key.new_share:g} seed {key.seed}: "
             f"val {row['val_accuracy']:.2%}, {row['examples'] / row['train_rows']:.2f} passes  {left()}"
         )
     return read_rows(file)
+
+
+def show(rows: list[Row], options: argparse.Namespace, console: Console) -> None:
+    """Print a table for each share, and draw the curves."""
+    shares = [float(share) for share in options.new_share.split(",")]
+    for share in shares:
+        console.print(cost_table(rows, share, "accuracy"))
+    console.print(
+        "Cuts: examples / sparse FLOPs / CPU seconds, in per cent (-: of different processors). ±: half of the range."
+    )
+    if options.markdown:
+        for share in shares:
+            print(markdown_row(rows, share, options.workload))
+    from benchmarks.cost.figures import draw_curves
+
+    for file in draw_curves(rows, options.workload, options.out):
+        console.print(f"wrote {file}")
 
 
 def main() -> int:
@@ -141,6 +167,7 @@ def main() -> int:
     )
     parser.add_argument("--paper-size", action="store_true", help="the paper's model and size, not the small preset")
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument("--markdown", action="store_true", help="print the README's line for each share as well")
     parser.add_argument("--ray", action="store_true", help="run each method as Ray Train jobs with two workers")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -148,17 +175,10 @@ def main() -> int:
     try:
         recipes = read_recipes(options.workload)
         workload = load_workload(options.workload, options.source, paper_size=options.paper_size)
-        rows = run_all(workload, recipes, options, console)
+        show(run_all(workload, recipes, options, console), options, console)
     except RaygpError as error:
         print(f"training_cost: {error}", file=sys.stderr)
         return error.exit_code
-    for share in map(float, options.new_share.split(",")):
-        console.print(cost_table(rows, share, "accuracy"))
-    console.print("Cuts: examples / sparse FLOPs / CPU seconds, in per cent. ±: half of the range over seeds.")
-    from benchmarks.cost.figures import draw_curves
-
-    for file in draw_curves(rows, options.workload, options.out):
-        console.print(f"wrote {file}")
     return 0
 
 

@@ -7,8 +7,9 @@ For each method, recipes are drawn from its space in ``benchmarks/cost/spaces.py
 --trials) and trained on seeds of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with
 the highest mean of best validation accuracies, which is the reference. Each method keeps the recipe whose mean best
 accuracy falls least short of the reference less 0.1 point, and among those that reach it the one that does so at the
-least mean cost in examples (a seed that does not counts double). Fine-tuning and raygp are tuned for each share by
-themselves. What was tried is ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen
+least mean cost in examples (a seed that does not counts double). One that lifts its parents by less than 0.1 point
+is kept only if all do: near the reference, leaving a parent as it is would win. Fine-tuning and raygp are tuned for
+each share by themselves. What was tried is ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen
 ``benchmarks/recipes/<workload>.yaml``; trials that are there are not repeated. Methods depend on each other in this
 order: tfs, gp-fs (whose most accurate recipe synthesises the parents of raygp), nft, raygp.
 """
@@ -29,7 +30,7 @@ import yaml
 from rich.console import Console
 
 from benchmarks.cost.methods import FROM_SCRATCH, RECIPES, make_method
-from benchmarks.cost.protocol import cost_until_reached
+from benchmarks.cost.protocol import MARGIN, cost_until_reached
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.spaces import SPACES, Recipe, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
@@ -81,12 +82,20 @@ class Search:
             results = [cost_until_reached(trial, reference) for trial in group]
             return statistics.mean(spent["examples"] * (1.0 if reached else 2.0) for spent, reached in results)
 
+        def idle(group: list[dict[str, Any]]) -> bool:
+            """Whether it hardly moves its parent, which may lie near the reference by itself."""
+            parents = [trial.get("parent_val_accuracy") for trial in group]
+            if None in parents:
+                return False
+            return statistics.mean(t["val_accuracy"] - p for t, p in zip(group, parents, strict=True)) < MARGIN
+
         def missed(group: list[dict[str, Any]]) -> float:
             """Points below the reference; what is not reached at all must not win by being short."""
             mean = statistics.mean(trial["val_accuracy"] for trial in group)
-            return round(max(0.0, reference - 0.001 - mean), 5)
+            return round(max(0.0, reference - MARGIN - mean), 5)
 
-        return min(self._groups(name, new_share), key=lambda group: (missed(group), cost(group)))[0]["recipe"]
+        groups = self._groups(name, new_share)
+        return min(groups, key=lambda group: (idle(group), missed(group), cost(group)))[0]["recipe"]
 
     def _groups(self, name: str, new_share: float) -> list[list[dict[str, Any]]]:
         """Complete trials of each recipe."""
@@ -110,7 +119,7 @@ _BY_SHARE = ("nft", "raygp")
 """Methods with a recipe for each share of new data."""
 _KEPT_OF_ROW = (
     "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",
-    "active_connections", "total_connections",
+    "active_connections", "total_connections", "parent_val_accuracy",
 )  # fmt: skip
 _KEPT = ("examples", "sparse_flops", "worker_seconds", "cpu_seconds", "val_accuracy", "density")
 

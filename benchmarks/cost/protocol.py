@@ -8,12 +8,13 @@ the run's final density.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from benchmarks.cost.methods import METHODS
+from raygp.errors import InputError
 
 Row = dict[str, Any]
 MARGIN = 0.001
@@ -85,6 +86,41 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
     return table
 
 
+def markdown_row(rows: Sequence[Row], new_share: float, title: str) -> str:
+    """The same in one line for the README, the mean of each method.
+
+    Columns: title and share; passes, validation and test accuracy of TFS / NFT / GP-FS / raygp in per cent; raygp's
+    active connections; its cuts against the three; how many of its runs reached the reference.
+
+    Raises:
+        InputError: a method has no run at this share.
+    """
+    shown = {method: _of(rows, method, new_share) for method in (*_BASELINES, "raygp")}
+    missing = [method for method, runs in shown.items() if not runs]
+    if missing:
+        raise InputError(f"no line for the README: there is no run of {', '.join(missing)} at share {new_share:g}")
+
+    def each(value: Callable[[Row], float]) -> str:
+        return " / ".join(f"{statistics.mean(map(value, runs)):.2f}" for runs in shown.values())
+
+    ours = shown["raygp"]
+    reached = sum(bool(run["reached"]) for run in ours)
+    cuts = [_cuts(ours, shown[name]) for name in _BASELINES]
+    if reached < len(ours):
+        cuts = [f"({text})" for text in cuts]
+    active, total = (statistics.mean(run[f"{key}_connections"] for run in ours) for key in ("active", "total"))
+    cells = [
+        f"{title}, {new_share:.0%}",
+        each(lambda run: run["examples"] / run["train_rows"]),
+        each(lambda run: 100 * run["val_accuracy"]),
+        each(lambda run: 100 * run["test_accuracy"]),
+        f"{active:,.0f} of {total:,.0f}",
+        *cuts,
+        f"{reached}/{len(ours)}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
 def cut(runs: Sequence[Row], baseline: Sequence[Row], key: str) -> float | None:
     """Per cent less of a cost than the baseline's, by means over seeds; None if there is no baseline run."""
     if not baseline:
@@ -93,9 +129,12 @@ def cut(runs: Sequence[Row], baseline: Sequence[Row], key: str) -> float | None:
 
 
 def _cuts(runs: Sequence[Row], baseline: Sequence[Row]) -> str:
-    """Cuts in examples / sparse FLOPs / CPU seconds."""
-    cuts = [cut(runs, baseline, key) for key in ("examples", "sparse_flops", "cpu_seconds")]
-    return " / ".join("" if value is None else f"{value:.0f}" for value in cuts)
+    """Cuts in examples / sparse FLOPs / CPU seconds; the last is a dash where runs are of different processors."""
+    if not baseline:
+        return ""
+    cuts = [f"{cut(runs, baseline, key):.0f}" for key in ("examples", "sparse_flops")]
+    same = len({(run.get("processor"), run.get("precision")) for run in (*runs, *baseline)}) == 1
+    return " / ".join([*cuts, f"{cut(runs, baseline, 'cpu_seconds'):.0f}" if same else "-"])
 
 
 def _of(rows: Sequence[Row], method: str, new_share: float) -> list[Row]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from pydantic import ValidationError
 
 from benchmarks.cost.methods import Method
 from benchmarks.cost.workloads import Workload
@@ -137,9 +139,21 @@ def make_row(
         "val_accuracy": outcome.val_accuracy, "test_accuracy": outcome.test_accuracy,
         "parent_val_accuracy": outcome.parent_val_accuracy,
         "active_connections": outcome.active_connections, "total_connections": outcome.total_connections,
-        "train_rows": train_rows, "device": device, "precision": method.plan.precision,
-        "plan": method.plan.model_dump(mode="json"), "curve": points,
+        "train_rows": train_rows, "device": device, "processor": _processor(device),
+        "precision": method.plan.precision,
+        "plan": method.plan.model_dump(mode="json"),
+        "parent_plan": None if method.parent is None else method.parent.model_dump(mode="json"), "curve": points,
     }  # fmt: skip
+
+
+def is_of(row: Row, method: Method) -> bool:
+    """Whether a row was made with this method's plans, fields that have been added to plans since at their defaults."""
+    try:
+        same = Plan.model_validate(row["plan"]) == method.plan
+        parent = row.get("parent_plan")
+        return same and (parent is None or Plan.model_validate(parent) == method.parent)
+    except ValidationError:
+        return False
 
 
 def _parent(
@@ -179,6 +193,11 @@ def train(
     if checkpoint is not None:
         update.resume(checkpoint)
     return update.run()
+
+
+def _processor(device: str) -> str:
+    """What seconds depend on: the GPU's name, or the widest instructions that torch uses on this processor."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
 
 
 def _digest(plan: Plan) -> str:

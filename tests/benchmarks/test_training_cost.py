@@ -1,5 +1,7 @@
 """The cost protocol: reaching a reference, recipes, runs that are killed and go on."""
 
+import argparse
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from rich.console import Console
 
 from benchmarks import tune_baselines
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, default_updates, make_method, read_recipes
-from benchmarks.cost.protocol import cost_until_reached, cut, reference_accuracy, with_reached
+from benchmarks.cost.protocol import cost_until_reached, cut, markdown_row, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
+from benchmarks.training_cost import run_all, write_rows
 from benchmarks.tune_baselines import Search, tune
 from raygp.errors import InputError
 from raygp.update.observer import Progress
@@ -70,6 +73,31 @@ def test_a_cut_compares_means() -> None:
     ours, theirs = [{"examples": 1.0}, {"examples": 2.0}], [{"examples": 6.0}]
     assert cut(ours, theirs, "examples") == pytest.approx(75.0)
     assert cut(ours, [], "examples") is None
+
+
+def finished(method: str, processor: str, *, examples: float = 1.0, reached: bool = True) -> dict[str, Any]:
+    return row(method, 0, point(examples, 0.98), active=10) | {
+        "new_share": 0.5, "test_accuracy": 0.97, "train_rows": 2, "reached": reached,
+        "processor": processor, "precision": "fp32",
+    }  # fmt: skip
+
+
+def test_a_line_for_the_readme_puts_cuts_in_brackets_where_the_reference_was_missed() -> None:
+    rows = [finished(name, "AVX2", examples=8.0) for name in ("tfs", "nft", "gp-fs")]
+    line = markdown_row([*rows, finished("raygp", "AVX2", examples=2.0)], 0.5, "digits")
+    assert line == (
+        "| digits, 50% | 4.00 / 4.00 / 4.00 / 1.00 | 98.00 / 98.00 / 98.00 / 98.00 | 97.00 / 97.00 / 97.00 / 97.00 "
+        "| 10 of 100 | 75 / 75 / 0 | 75 / 75 / 0 | 75 / 75 / 0 | 1/1 |"
+    )
+    missed = markdown_row([*rows, finished("raygp", "AVX2", examples=2.0, reached=False)], 0.5, "digits")
+    assert "| (75 / 75 / 0) |" in missed and missed.endswith("| 0/1 |")
+    with pytest.raises(InputError, match=r"no run of gp-fs, raygp at share 0\.5"):
+        markdown_row(rows[:2], 0.5, "digits")
+
+
+def test_seconds_of_different_processors_are_not_compared() -> None:
+    rows = [finished(name, "AVX2", examples=8.0) for name in ("tfs", "nft", "gp-fs")]
+    assert "| 75 / 75 / - |" in markdown_row([*rows, finished("raygp", "AVX512", examples=2.0)], 0.5, "digits")
 
 
 def test_recipes_are_all_of_a_space_or_a_seeded_draw() -> None:
@@ -152,6 +180,45 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     assert {k: resumed[k] for k in timeless} == {k: whole[k] for k in timeless}
     assert [p["val_accuracy"] for p in resumed["curve"]] == [p["val_accuracy"] for p in whole["curve"]]
     assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
+
+
+def test_a_run_is_repeated_only_if_its_recipe_has_changed(digits: Workload, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    options = argparse.Namespace(
+        method="raygp", new_share="0.5", seeds=1, first_seed=0, out=tmp_path, device="cpu", precision="fp32", ray=False
+    )
+    recipes = {"raygp": {0.5: RECIPE}, "parent": RECIPE}
+    said = io.StringIO()
+
+    def again(recipes: dict[str, Any]) -> dict[str, Any]:
+        (only,) = run_all(digits, recipes, options, Console(file=said, width=160))
+        return only
+
+    first = again(recipes)
+    first["plan"].pop("distillation")  # As in the row of a version that had no such field.
+    write_rows(tmp_path / "lenet-300-100.jsonl", [first])
+    assert again(recipes) == first and "another recipe" not in said.getvalue()
+    other = again(recipes | {"raygp": {0.5: RECIPE | {"lr": 0.05}}})
+    assert other["plan"]["lr"] == 0.05 and said.getvalue().count("raygp share 0.5 seed 0: had another recipe") == 1
+    parent = again(recipes | {"raygp": {0.5: RECIPE | {"lr": 0.05}}, "parent": RECIPE | {"lr": 0.05}})
+    assert parent["plan"] == other["plan"] and parent["parent_plan"] != other["parent_plan"]
+
+
+def test_a_recipe_that_leaves_its_parent_as_it_is_does_not_win(digits: Workload, tmp_path: Path) -> None:
+    search = Search(digits, "fp32", 1, tmp_path, Console(quiet=True))
+
+    def trial(lr: float, examples: float, val: float, parent: float | None) -> dict[str, Any]:
+        return row("raygp", 100, point(examples, val)) | {
+            "recipe": {"lr": lr}, "new_share": 0.1, "parent_val_accuracy": parent
+        }  # fmt: skip
+
+    idle, short, better = trial(0.0, 1, 0.979, 0.979), trial(0.1, 2, 0.97, 0.96), trial(0.2, 3, 0.982, 0.979)
+    search.trials = [idle, short, better]
+    assert search.cheapest("raygp", 0.1, 0.98) == {"lr": 0.2}
+    search.trials = [idle | {"parent_val_accuracy": None}, short, better]
+    assert search.cheapest("raygp", 0.1, 0.98) == {"lr": 0.0}  # Unknown parents are given the benefit of the doubt.
+    search.trials = [idle]
+    assert search.cheapest("raygp", 0.1, 0.98) == {"lr": 0.0}
 
 
 def test_the_same_plan_from_another_parent_is_another_run(digits: Workload, tmp_path: Path) -> None:
