@@ -6,18 +6,20 @@
 For each method, recipes are drawn from its space in ``benchmarks/cost/spaces.py`` (all of it if it has no more than
 --trials) and trained on seeds of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with
 the highest mean of best validation accuracies, which is the reference. Each method keeps the recipe whose mean best
-accuracy falls least short of the reference less 0.1 point, and among those that reach it the one that does so at the
-least mean cost in examples (a seed that does not counts double). One that lifts its parents by less than 0.1 point
-is kept only if all do: near the reference, leaving a parent as it is would win. Fine-tuning and raygp are tuned for
-each share by themselves. What was tried is ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen
-``benchmarks/recipes/<workload>.yaml``; trials that are there are not repeated. Methods depend on each other in this
-order: tfs, gp-fs (whose most accurate recipe synthesises the parents of raygp), nft, raygp.
+accuracy, less its standard error over seeds, falls least short of the reference less 0.1 point, and among those that
+reach it the one that does so at the least mean cost in examples (a seed that does not counts double). A recipe that
+lifts its parents by less than 0.1 point is kept only if all are such: near the reference, leaving a parent as it is
+would win. Fine-tuning and raygp are tuned for each share by themselves. What was tried is
+``benchmarks/recipes/<workload>.search.jsonl``, what was chosen ``benchmarks/recipes/<workload>.yaml``; trials that are
+there are not repeated. Methods depend on each other in this order: tfs, gp-fs (whose most accurate recipe synthesises
+the parents of raygp), nft, raygp.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -90,9 +92,10 @@ class Search:
             return statistics.mean(t["val_accuracy"] - p for t, p in zip(group, parents, strict=True)) < MARGIN
 
         def missed(group: list[dict[str, Any]]) -> float:
-            """Points below the reference; what is not reached at all must not win by being short."""
-            mean = statistics.mean(trial["val_accuracy"] for trial in group)
-            return round(max(0.0, reference - MARGIN - mean), 5)
+            """How far the mean less its standard error lies below: what misses must not win by being short or lucky."""
+            values = [trial["val_accuracy"] for trial in group]
+            error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+            return round(max(0.0, reference - MARGIN - statistics.mean(values) + error), 5)
 
         groups = self._groups(name, new_share)
         return min(groups, key=lambda group: (idle(group), missed(group), cost(group)))[0]["recipe"]

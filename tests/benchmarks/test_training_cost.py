@@ -221,6 +221,22 @@ def test_a_recipe_that_leaves_its_parent_as_it_is_does_not_win(digits: Workload,
     assert search.cheapest("raygp", 0.1, 0.98) == {"lr": 0.0}
 
 
+def test_a_recipe_must_reach_the_reference_by_more_than_its_standard_error(digits: Workload, tmp_path: Path) -> None:
+    search = Search(digits, "fp32", 2, tmp_path, Console(quiet=True))
+
+    def trials(lr: float, examples: float, values: tuple[float, float]) -> list[dict[str, Any]]:
+        return [
+            row("raygp", seed, point(examples, val)) | {"recipe": {"lr": lr}, "new_share": 0.5}
+            for seed, val in zip((100, 101), values, strict=True)
+        ]
+
+    lucky, steady = trials(0.1, 1, (0.990, 0.970)), trials(0.2, 3, (0.981, 0.981))
+    search.trials = [*lucky, *steady]
+    assert search.cheapest("raygp", 0.5, 0.98) == {"lr": 0.2}
+    search.trials = [*trials(0.1, 1, (0.982, 0.981)), *steady]
+    assert search.cheapest("raygp", 0.5, 0.98) == {"lr": 0.1}
+
+
 def test_the_same_plan_from_another_parent_is_another_run(digits: Workload, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     key = Key("lenet-300-100", "raygp", 0.5, 3)
