@@ -41,8 +41,8 @@ from rich.table import Table
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source
 from raygp.store import Location, list_versions, read_head
+from tests.checkout import PROJECT
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
 _PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
@@ -62,7 +62,7 @@ class Command:
         # Ray's sockets want a short path.
         self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
         self.log, self.started = log, time.monotonic()
-        environment = {**os.environ, "RAY_TMPDIR": self.scratch, "PYTHONPATH": str(CHECKOUT)}
+        environment = {**os.environ, "RAY_TMPDIR": self.scratch, "PYTHONPATH": str(PROJECT)}
         # A driver gives its cluster up after so long; the default is a minute.
         environment["RAY_gcs_rpc_server_reconnect_timeout_s"] = "10"
         environment.pop("RAY_ADDRESS", None)

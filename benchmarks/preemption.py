@@ -42,9 +42,9 @@ from raygp.data.sources import open_source
 from raygp.settings import Workers, load_settings
 from raygp.store import Location, list_versions, read_head
 from raygp.update.observer import Progress
+from tests.checkout import PROJECT
 from tests.heads import Head, Node, head_node
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 TASK = "lenet-300-100"
 BATCH = 2
 """Small, so that an epoch has hundreds of steps and takes seconds."""
@@ -202,7 +202,7 @@ def drill(number: int, every: float, notice_s: int, root: Path, options: list[st
     """An update that loses a node so many times, and what it came to."""
     draw = random.Random(seed)
     losses: list[dict[str, Any]] = []
-    with head_node(cpus=1, PYTHONPATH=str(CHECKOUT), RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0") as head:
+    with head_node(cpus=1, PYTHONPATH=str(PROJECT), RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0") as head:
         run = Drill(head, root, options)
         for _ in range(number):
             if not run.wait_for(lambda: bool(places_in(run.log))):

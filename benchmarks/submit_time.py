@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
+from tests.checkout import PROJECT
 from tests.heads import RAY, Head, head_node
 
-CHECKOUT = Path(__file__).resolve().parents[1]
 STAGES = {
     "submitted successfully": "uploaded and accepted",
     "published arrival-000": "imports, first arrival published",
@@ -45,7 +45,7 @@ def submit(head: Head, root: str, options: list[str]) -> dict[str, float]:
     job = subprocess.Popen(
         [str(RAY), "job", "submit", "--address", head.address, "--working-dir", ".", "--",
          sys.executable, "jobs/imagenet_incremental.py", "--root", root, *options],
-        env=dict(head.environment) | {"PYTHONUNBUFFERED": "1"}, cwd=CHECKOUT, stdout=subprocess.PIPE,
+        env=dict(head.environment) | {"PYTHONUNBUFFERED": "1"}, cwd=PROJECT, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
