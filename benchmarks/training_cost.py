@@ -31,7 +31,7 @@ from rich.console import Console
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, Method, make_method, read_recipes
 from benchmarks.cost.protocol import cost_table, markdown_row, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, Row, is_of, run_method
-from benchmarks.cost.workloads import TASKS, Workload, load_workload
+from benchmarks.cost.workloads import TASKS, TITLES, Workload, load_workload
 from raygp.errors import RaygpError
 from raygp.update.observer import Progress
 
@@ -144,7 +144,7 @@ def show(rows: list[Row], options: argparse.Namespace, console: Console) -> None
     )
     if options.markdown:
         for share in shares:
-            print(markdown_row(rows, share, options.workload))
+            print(markdown_row(rows, share, TITLES[options.workload]))
     from benchmarks.cost.figures import draw_curves
 
     for file in draw_curves(rows, options.workload, options.out):

@@ -19,6 +19,9 @@ TASKS: dict[str, dict[str, Any]] = {
     "resnet18": {"name": "resnet18-small", "image_size": 64, "augment": "shift-flip"},
     "deepspeech2": {"name": "deepspeech2-small"},
 }
+TITLES = {
+    "lenet-300-100": "LeNet-300-100", "lenet-5": "LeNet-5", "resnet18": "ResNet-18", "deepspeech2": "DeepSpeech2",
+}  # fmt: skip
 PAPER_SIZE: dict[str, dict[str, Any]] = {
     "resnet18": {"name": "resnet18", "image_size": 224, "augment": "resized-crop"},
     "deepspeech2": {"name": "deepspeech2", "mels": 80},
