@@ -182,11 +182,15 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
 
 
+def run_options(method: str, out: Path) -> argparse.Namespace:
+    return argparse.Namespace(
+        method=method, new_share="0.5", seeds=1, first_seed=0, out=out, device="cpu", precision="fp32", ray=False
+    )
+
+
 def test_a_run_is_repeated_only_if_its_recipe_has_changed(digits: Workload, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    options = argparse.Namespace(
-        method="raygp", new_share="0.5", seeds=1, first_seed=0, out=tmp_path, device="cpu", precision="fp32", ray=False
-    )
+    options = run_options("raygp", tmp_path)
     recipes = {"raygp": {0.5: RECIPE}, "parent": RECIPE}
     said = io.StringIO()
 
@@ -202,6 +206,16 @@ def test_a_run_is_repeated_only_if_its_recipe_has_changed(digits: Workload, tmp_
     assert other["plan"]["lr"] == 0.05 and said.getvalue().count("raygp share 0.5 seed 0: had another recipe") == 1
     parent = again(recipes | {"raygp": {0.5: RECIPE | {"lr": 0.05}}, "parent": RECIPE | {"lr": 0.05}})
     assert parent["plan"] == other["plan"] and parent["parent_plan"] != other["parent_plan"]
+
+
+def test_two_methods_with_one_recipe_share_a_run(digits: Workload, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    options = run_options("best,tfs", tmp_path)
+    best, tfs = run_all(digits, {"best": RECIPE, "tfs": RECIPE}, options, Console(quiet=True))
+    assert (best["method"], tfs["method"]) == ("best", "tfs")
+    assert tfs["worker_seconds"] == best["worker_seconds"]  # Two runs would differ.
+    other = run_all(digits, {"best": RECIPE, "tfs": RECIPE | {"lr": 0.05}}, options, Console(quiet=True))[-1]
+    assert other["plan"]["lr"] == 0.05
 
 
 def test_a_recipe_that_leaves_its_parent_as_it_is_does_not_win(digits: Workload, tmp_path: Path) -> None:
