@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.cost.protocol import markdown_row
+from benchmarks.cost.workloads import TITLES
+from benchmarks.training_cost import read_rows
 from raygp.cli import _parser
 from raygp.settings import load_settings
 from tests.checkout import PROJECT
@@ -30,6 +33,15 @@ def test_the_settings_shown_are_the_defaults(tmp_path: Path) -> None:
     assert shown.model_dump(exclude={"plan": names, "synthesis": True}) == default.model_dump(
         exclude={"plan": names, "synthesis": True}
     )
+
+
+def test_the_table_of_costs_shows_the_recorded_runs() -> None:
+    files = sorted((PROJECT / "benchmarks" / "results").glob("*.jsonl"))
+    assert files
+    for file in files:
+        rows = read_rows(file)
+        for share in sorted({row["new_share"] for row in rows} - {1.0}):
+            assert markdown_row(rows, share, TITLES[file.stem]) in README.splitlines()
 
 
 def test_every_option_of_the_command_is_explained() -> None:
