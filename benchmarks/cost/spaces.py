@@ -36,6 +36,11 @@ _LENET_UPDATE: list[Space] = [
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
+_LATE = [
+    {"kind": "grow-new", "epochs": 0},
+    {"kind": "prune-permanent", "gradual": True, "start": 0.4, "end": 0.9},
+]
+_SPEECH_LATE: Recipe = _SPEECH_PARENT | {"lr": 0.003, "phases": _LATE}
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
@@ -54,8 +59,10 @@ def _speech(
     start: float = 0.1,
     end: float = 0.7,
     batch_size: int = 16,
+    weight: float = 0.0,
 ) -> Space:
-    """Updates of speech; ``start`` and ``end`` are the parts of the steps that pruning lies between."""
+    """Updates of speech; ``start`` and ``end`` are the parts of the steps that pruning lies between, ``weight`` that of
+    what the parent says."""
     phases = [
         {"kind": "grow-new", "epochs": 0},
         {"kind": "prune-permanent", "gradual": True, "start": start, "end": end},
@@ -63,7 +70,13 @@ def _speech(
     return {
         "epochs": epochs, "lr": list(lr), "replay.share": list(replay), "density": [density], "shrink": [shrink],
         "alpha": list(alpha), "phases": [phases], "batch_size": [batch_size], "parent": [parent],
-    }  # fmt: skip
+    } | ({"distillation.weight": [weight]} if weight else {})  # fmt: skip
+
+
+def _resnet(epochs: list[int], lr: list[float], replay: list[float], changes: Space | None = None) -> Space:
+    """Updates of ResNet-18."""
+    common: Space = {"density": [0.3], "replay.share": replay, "parent": [_RESNET_PARENT]}
+    return {"epochs": epochs, "lr": lr} | common | (changes or {})
 
 
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
@@ -115,6 +128,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
             {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
+            # Pruned late, from all connections: seven points better.
+            {
+                "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.3], "phases": [_LATE],
+                "batch_size": [16],
+            },
         ],
         # Complete, since the default plan of this task has changed with what was found here.
         "raygp": [
@@ -139,6 +157,10 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _speech([20], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[0.5, 1.0], start=0.3, end=0.8),
             _speech([20], _SPEECH_LONG_HALF, density=0.5, shrink=0.5, alpha=[1.0], start=0.3, end=0.8),
             _speech([20, 24], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
+            # With little that is new: learning from the parent adds nothing.
+            _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9),
+            _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9, weight=0.5),
+            _speech([8], _SPEECH_LONG_SPARSE, replay=[0.5], lr=[0.001], alpha=[1.0], start=0.4, end=0.9, weight=0.5),
         ],
     },
     "resnet18": {
@@ -146,16 +168,25 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "nft": [
             {"epochs": [4, 6, 10], "lr": [0.05], "optimizer.weight_decay": [5e-4]},
             {"epochs": [6, 10], "lr": [0.05], "shrink": [0.5], "optimizer.weight_decay": [5e-4]},
+            {"epochs": [4], "lr": [0.02], "optimizer.weight_decay": [5e-4]},
+            {"epochs": [6], "lr": [0.05], "distillation.weight": [0.5], "optimizer.weight_decay": [5e-4]},
         ],
         "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "raygp": [
             {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
-            {"epochs": [4, 6], "lr": [0.1], "density": [0.3], "replay.share": [0.5, 1.0], "parent": [_RESNET_PARENT]},
-            {"epochs": [10], "lr": [0.1, 0.2], "density": [0.3], "replay.share": [1.0], "parent": [_RESNET_PARENT]},
-            {
-                "epochs": [10], "lr": [0.2], "density": [0.3], "replay.share": [1.0], "shrink": [0.5, 0.7],
-                "parent": [_RESNET_PARENT],
-            },
+            _resnet([4, 6], [0.1], [0.5, 1.0]),
+            _resnet([10], [0.1, 0.2], [1.0]),
+            _resnet([10], [0.2], [1.0], {"shrink": [0.5, 0.7]}),
+            # With little that is new, the parent is near the reference, and an update loses what it knows ...
+            _resnet([10], [0.2], [0.3], {"shrink": [0.5]}),
+            _resnet([10], [0.1], [0.3], {"shrink": [0.7]}),
+            _resnet([6], [0.02], [0.3]),
+            _resnet([8], [0.05], [0.3]),
+            # ... unless it learns from the parent.
+            _resnet([6], [0.02], [0.3], {"distillation.weight": [0.5]}),
+            _resnet([8], [0.05], [0.3, 0.5, 1.0], {"distillation.weight": [0.5]}),
+            _resnet([8], [0.1], [0.3], {"distillation.weight": [0.5]}),
+            _resnet([8], [0.05], [0.3], {"distillation.weight": [0.8]}),
         ],
     },
 }  # fmt: skip
