@@ -187,6 +187,9 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _resnet([8], [0.05], [0.3, 0.5, 1.0], {"distillation.weight": [0.5]}),
             _resnet([8], [0.1], [0.3], {"distillation.weight": [0.5]}),
             _resnet([8], [0.05], [0.3], {"distillation.weight": [0.8]}),
+            # With much that is new, its answers hold the update back.
+            _resnet([8], [0.1], [1.0], {"distillation.weight": [0.5]}),
+            _resnet([10], [0.2], [1.0], {"shrink": [0.5], "distillation.weight": [0.5]}),
         ],
     },
 }  # fmt: skip
