@@ -40,7 +40,6 @@ _LATE = [
     {"kind": "grow-new", "epochs": 0},
     {"kind": "prune-permanent", "gradual": True, "start": 0.4, "end": 0.9},
 ]
-_SPEECH_LATE: Recipe = _SPEECH_PARENT | {"lr": 0.003, "phases": _LATE}
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
