@@ -115,11 +115,15 @@ def run_method(
         data = workload.data(rows.old, rows.new, rows.val)
     else:
         data = workload.data(_NOTHING, everything, rows.val)
-    plans = [plan for plan in (method.plan, method.parent) if plan is not None]
-    name = "-".join([key.method, f"{key.new_share}", f"{key.seed}", *map(_digest, plans)])
-    curve = Curve(folder / "in-flight" / name, lambda progress: watch(method.name, progress))
+    curve = Curve(folder / "in-flight" / run_name(key, method), lambda progress: watch(method.name, progress))
     outcome = train(workload, method.plan, data, key.seed, parent, curve, device)
     return make_row(key, method, outcome, curve.points, curve.cpu_seconds, len(everything), device)
+
+
+def run_name(key: Key, method: Method) -> str:
+    """Of the folder of a run: another recipe is another run."""
+    plans = [plan for plan in (method.plan, method.parent) if plan is not None]
+    return "-".join([key.method, f"{key.new_share}", f"{key.seed}", *map(_digest, plans)])
 
 
 def make_row(

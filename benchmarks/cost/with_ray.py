@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cost.methods import Method
-from benchmarks.cost.runs import Key, Row, make_row
+from benchmarks.cost.runs import Key, Row, make_row, run_name
 from benchmarks.cost.workloads import Workload
 from raygp.cluster.line_update import update_line
 from raygp.cluster.session import ray_session
@@ -30,7 +30,7 @@ def run_with_ray(
     ``worker_seconds`` are workers x seconds; ``cpu_seconds`` are not known of other processes and equal them.
     """
     rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
-    location = Location(str(folder.resolve() / f"{key.workload}-{key.method}-{key.new_share}-{key.seed}"))
+    location = Location(str(folder.resolve() / f"{key.workload}-{run_name(key, method)}"))
     if not list_arrivals(location):
         create_line(location, workload.task.spec.model_dump(mode="json"))
         parts = {"old": rows.old, "new": rows.new}
