@@ -59,8 +59,9 @@ def make_learner(
             unpack_model(add_output_rows(parent, task.classifier, model, new) if new > 0 else parent, model, masks)
         except ValueError as error:
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
-        if plan.distillation.weight > 0.0:
-            teacher = _make_teacher(task, parent, known, plan, device)
+        weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
+        if weight > 0.0:
+            teacher = _make_teacher(task, parent, known, weight, plan.distillation.temperature, device)
     optimizer = make_optimizer(model, plan.optimizer, plan.lr)
     return Learner(
         task,
@@ -78,12 +79,17 @@ def make_learner(
 
 
 def _make_teacher(
-    task: Task, parent: Mapping[str, Tensor], classes: int, plan: Plan, device: str | torch.device
+    task: Task,
+    parent: Mapping[str, Tensor],
+    classes: int,
+    weight: float,
+    temperature: float,
+    device: str | torch.device,
 ) -> Teacher:
     model = task.build_model(classes).to(device)
     masks = Masks(model, task.dense)
     unpack_model(parent, model, masks)
-    return Teacher(model.eval().requires_grad_(False), masks, plan.distillation)
+    return Teacher(model.eval().requires_grad_(False), masks, weight, temperature)
 
 
 def add_output_rows(

@@ -296,9 +296,9 @@ class Learner:
             return losses
         with torch.no_grad():
             taught = self._outputs(self.teacher.model, inputs)
-        settings = self.teacher.settings
-        divergences = self.task.divergences(outputs, taught, targets, settings.temperature)
-        return (1.0 - settings.weight) * losses + settings.weight * settings.temperature**2 * divergences
+        weight, temperature = self.teacher.weight, self.teacher.temperature
+        divergences = self.task.divergences(outputs, taught, targets, temperature)
+        return (1.0 - weight) * losses + weight * temperature**2 * divergences
 
     def _to_device(self, batch: Batch) -> tuple[Tensor | Padded, Tensor | Padded]:
         return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)

@@ -55,7 +55,22 @@ class DistillationSettings(Settings):
 
     weight: Share = 0.0
     """Part of the loss that is the parent's; 0 does without the parent."""
+    fades_at: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """New share (the arrival's part of all training examples) at which nothing is left of the weight: it falls to there
+    in a straight line, since a parent that has seen little holds an update back. None: the same for all arrivals."""
     temperature: Positive = 2.0
+
+    def weight_for(self, old_rows: int, new_rows: int) -> float:
+        """The weight in an update, rounded to hundredths: less is not worth the parent's answers.
+
+        Args:
+            old_rows: training examples that the parent has seen.
+            new_rows: those of the arrival.
+        """
+        if self.fades_at is None:
+            return self.weight
+        new_share = new_rows / max(1, old_rows + new_rows)
+        return round(self.weight * max(0.0, 1.0 - new_share / self.fades_at), 2)
 
 
 class _Phase(Settings):

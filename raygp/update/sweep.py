@@ -466,7 +466,7 @@ def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: 
         trained += rounds * plan.epochs_of(phase) * rows
         if isinstance(phase, GrowPhase):
             scanned += phase.sampled(math.ceil(rows))
-    if plan.distillation.weight > 0.0:
+    if plan.distillation.weight_for(old_rows, new_rows) > 0.0:
         trained *= 4 / 3
     share = 1.0 if settings.scheduler == "none" else _share_that_runs(settings)
     kept = min(kept, settings.trials)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from torch import nn
 
 from raygp.sparse import Masks
-from raygp.update.plan import DistillationSettings
 
 
 @dataclass(frozen=True)
@@ -18,4 +17,7 @@ class Teacher:
     """In evaluation mode, without gradients."""
     masks: Masks
     """The parent's, which say what an answer costs."""
-    settings: DistillationSettings
+    weight: float
+    """Part of the loss that is the parent's."""
+    temperature: float
+    """Softens both models' outputs."""

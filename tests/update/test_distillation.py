@@ -11,7 +11,7 @@ from raygp.update.candidate import make_learner
 from raygp.update.engine import Update
 from raygp.update.learner import Learner
 from raygp.update.outcome import Outcome
-from raygp.update.plan import Plan
+from raygp.update.plan import DistillationSettings, Plan
 from tests.update.test_resume import DATA, SYNTHESIS, run
 
 TASK = make_task({"name": "lenet-300-100"})
@@ -91,6 +91,27 @@ def test_without_a_weight_there_is_no_teacher(parent: Outcome) -> None:
     assert update(plan_of(0.0), parent)[1].teacher is None
 
 
-def test_a_weight_above_one_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "weight"), [(100, 0, 0.8), (90, 10, 0.64), (75, 25, 0.4), (101, 100, 0.0), (1, 9, 0.0)]
+)
+def test_a_weight_fades_with_the_share_that_is_new(old: int, new: int, weight: float) -> None:
+    assert DistillationSettings(weight=0.8, fades_at=0.5).weight_for(old, new) == weight
+    assert DistillationSettings(weight=0.8).weight_for(old, new) == 0.8
+
+
+def test_a_faded_weight_is_what_an_update_learns_with(parent: Outcome) -> None:
+    share = DATA.new_rows / (DATA.old_rows + DATA.new_rows)
+    fading = {"distillation": {"weight": 1.0, "fades_at": 2 * share, "temperature": 1.0}}
+    faded, learner = update(plan_of(0.0, **fading), parent)
+    assert learner.teacher is not None and learner.teacher.weight == 0.5
+    half = update(plan_of(0.5), parent)[0]
+    assert all(torch.equal(faded.tensors[name], tensor) for name, tensor in half.tensors.items())
+    gone = {"distillation": {"weight": 1.0, "fades_at": share}}
+    assert update(plan_of(0.0, **gone), parent)[1].teacher is None
+
+
+def test_a_weight_above_one_and_a_fading_at_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match=r"distillation\.weight"):
         plan_of(1.5)
+    with pytest.raises(ValueError, match="fades_at"):
+        DistillationSettings(weight=0.5, fades_at=0.0)

@@ -205,6 +205,8 @@ def test_the_expected_cost_is_what_the_ledger_counts() -> None:
     assert cost.high == cost.low == pytest.approx(cost.shared + 4 * cost.trial)
     taught = plan.model_copy(update={"distillation": DistillationSettings(weight=0.5)})
     assert expected_cost(taught, settings(trials=4), 3000, 1000).trial == pytest.approx(cost.trial * 4 / 3)
+    faded = plan.model_copy(update={"distillation": DistillationSettings(weight=0.5, fades_at=0.25)})
+    assert expected_cost(faded, settings(trials=4), 3000, 1000).trial == pytest.approx(cost.trial)
     early = expected_cost(plan, settings(trials=4, grace=0.25, reduction=2.0), old_rows=3000, new_rows=1000)
     # The plan itself to its end; of the others, all a quarter of the way, half to the middle, a quarter to the end.
     assert early.low == pytest.approx(cost.shared + cost.trial + 3 * cost.trial * (0.25 + 0.125 + 0.125))
