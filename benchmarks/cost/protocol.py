@@ -69,8 +69,6 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
             continue
         reached = sum(bool(run["reached"]) for run in runs)
         cuts = [_cuts(runs, shown[name]) if method != "best" and name != method else "" for name in _BASELINES]
-        if reached < len(runs):
-            cuts = [text and f"({text})" for text in cuts]
         table.add_row(
             method,
             str(len(runs)),
@@ -105,9 +103,6 @@ def markdown_row(rows: Sequence[Row], new_share: float, title: str) -> str:
 
     ours = shown["raygp"]
     reached = sum(bool(run["reached"]) for run in ours)
-    cuts = [_cuts(ours, shown[name]) for name in _BASELINES]
-    if reached < len(ours):
-        cuts = [f"({text})" for text in cuts]
     active, total = (statistics.mean(run[f"{key}_connections"] for run in ours) for key in ("active", "total"))
     cells = [
         f"{title}, {new_share:.0%}",
@@ -115,7 +110,7 @@ def markdown_row(rows: Sequence[Row], new_share: float, title: str) -> str:
         each(lambda run: 100 * run["val_accuracy"]),
         each(lambda run: 100 * run["test_accuracy"]),
         f"{active:,.0f} of {total:,.0f}",
-        *cuts,
+        *(_cuts(ours, shown[name]) for name in _BASELINES),
         f"{reached}/{len(ours)}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -129,12 +124,14 @@ def cut(runs: Sequence[Row], baseline: Sequence[Row], key: str) -> float | None:
 
 
 def _cuts(runs: Sequence[Row], baseline: Sequence[Row]) -> str:
-    """Cuts in examples / sparse FLOPs / CPU seconds; the last is a dash where runs are of different processors."""
+    """Cuts in examples / sparse FLOPs / CPU seconds, in brackets unless all runs reached the reference; the last is a
+    dash where runs are of different processors."""
     if not baseline:
         return ""
     cuts = [f"{cut(runs, baseline, key):.0f}" for key in ("examples", "sparse_flops")]
     same = len({(run.get("processor"), run.get("precision")) for run in (*runs, *baseline)}) == 1
-    return " / ".join([*cuts, f"{cut(runs, baseline, 'cpu_seconds'):.0f}" if same else "-"])
+    text = " / ".join([*cuts, f"{cut(runs, baseline, 'cpu_seconds'):.0f}" if same else "-"])
+    return text if all(run["reached"] for run in runs) else f"({text})"
 
 
 def _of(rows: Sequence[Row], method: str, new_share: float) -> list[Row]:
