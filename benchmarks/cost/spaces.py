@@ -127,9 +127,9 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         "gp-fs": [
             {"epochs": [30], "lr": [0.003], "batch_size": [16]},
             {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
-            # Pruned late, from all connections: seven points better.
+            # Pruned late, from all connections: seven points better, five with fewer of them.
             {
-                "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.3], "phases": [_LATE],
+                "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.2, 0.3], "phases": [_LATE],
                 "batch_size": [16],
             },
         ],
@@ -156,6 +156,8 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _speech([20], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[0.5, 1.0], start=0.3, end=0.8),
             _speech([20], _SPEECH_LONG_HALF, density=0.5, shrink=0.5, alpha=[1.0], start=0.3, end=0.8),
             _speech([20, 24], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
+            # A parent that was pruned late itself makes no difference.
+            _speech([24], _SPEECH_LONG_SPARSE | {"phases": _LATE}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
             # With little that is new: learning from the parent adds nothing.
             _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9),
             _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9, weight=0.5),
