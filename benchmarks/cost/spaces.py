@@ -35,15 +35,19 @@ _LENET_UPDATE: list[Space] = [
     {"epochs": [5, 8], "lr": [0.02, 0.05], "distillation.weight": [0.5], "replay.share": [0.0, 0.05]},
 ]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
-_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3}
+_EARLY = [{"kind": "grow-new", "epochs": 1, "schedule": "constant"}, {"kind": "prune-permanent", "gradual": True}]
 _LATE = [
     {"kind": "grow-new", "epochs": 0},
     {"kind": "prune-permanent", "gradual": True, "start": 0.4, "end": 0.9},
 ]
+_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3, "phases": _EARLY}
+_SPEECH_SHORT_SPARSE: Recipe = {
+    "epochs": 30, "lr": 0.003, "batch_size": 16, "seed_density": 0.4, "phases": _EARLY,
+}  # fmt: skip
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
-_SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3}
-_SPEECH_LONG_HALF: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.5}
+_SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3, "phases": _EARLY}
+_SPEECH_LONG_HALF: Recipe = _SPEECH_LONG_SPARSE | {"density": 0.5}
 
 
 def _speech(
@@ -72,10 +76,14 @@ def _speech(
     } | ({"distillation.weight": [weight]} if weight else {})  # fmt: skip
 
 
+_UNTAUGHT: Space = {"distillation.weight": [0.0], "distillation.fades_at": [None]}
+"""The default plan of ResNet-18 learns from the parent."""
+
+
 def _resnet(epochs: list[int], lr: list[float], replay: list[float], changes: Space | None = None) -> Space:
-    """Updates of ResNet-18."""
+    """Updates of ResNet-18, from a parent with more connections than the default plan's."""
     common: Space = {"density": [0.3], "replay.share": replay, "parent": [_RESNET_PARENT]}
-    return {"epochs": epochs, "lr": lr} | common | (changes or {})
+    return {"epochs": epochs, "lr": lr} | common | _UNTAUGHT | (changes or {})
 
 
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
@@ -113,6 +121,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             },
         ],
     },
+    # Complete where sparse, since the default plans of this task have changed with what was found here.
     "deepspeech2": {
         "tfs": [
             {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
@@ -125,17 +134,19 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "parent": [_SPEECH_LONG]},
         ],
         "gp-fs": [
-            {"epochs": [30], "lr": [0.003], "batch_size": [16]},
-            {"epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "batch_size": [16]},
+            {"epochs": [30], "lr": [0.003], "seed_density": [0.4], "phases": [_EARLY], "batch_size": [16]},
+            {
+                "epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "phases": [_EARLY],
+                "batch_size": [16],
+            },
             # Pruned late, from all connections: seven points better, five with fewer of them.
             {
                 "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.2, 0.3], "phases": [_LATE],
                 "batch_size": [16],
             },
         ],
-        # Complete, since the default plan of this task has changed with what was found here.
         "raygp": [
-            _speech([8, 12], {"epochs": 30, "lr": 0.003, "batch_size": 16}, density=0.2, replay=[0.3]),
+            _speech([8, 12], _SPEECH_SHORT_SPARSE, density=0.2, replay=[0.3]),
             _speech([8, 14], _SPEECH_PARENT, replay=[0.5, 1.0]),
             _speech([14, 20], _SPEECH_LONG_SPARSE),
             # Neither new utterances heard more often nor twice the steps help.
@@ -174,7 +185,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         ],
         "gp-fs": {"epochs": [14], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
         "raygp": [
-            {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]},
+            {"epochs": [6], "lr": [0.05, 0.1], "arrival.share": [0.7], "replay.share": [0.3, 0.5]} | _UNTAUGHT,
             _resnet([4, 6], [0.1], [0.5, 1.0]),
             _resnet([10], [0.1, 0.2], [1.0]),
             _resnet([10], [0.2], [1.0], {"shrink": [0.5, 0.7]}),
@@ -191,6 +202,13 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             # With much that is new, its answers hold the update back.
             _resnet([8], [0.1], [1.0], {"distillation.weight": [0.5]}),
             _resnet([10], [0.2], [1.0], {"shrink": [0.5], "distillation.weight": [0.5]}),
+            # With a quarter that is new, they gain less than a smaller parent.
+            _resnet([10], [0.1], [0.5], {"shrink": [0.7], "distillation.weight": [0.5]}),
+            # The default plan, without and with them.
+            {
+                "epochs": [8], "lr": [0.05], "parent": [{"epochs": 24, "lr": 0.1, "optimizer": {"weight_decay": 5e-4}}],
+                "distillation.weight": [0.0, 0.5, 0.8], "distillation.fades_at": [None],
+            },
         ],
     },
 }  # fmt: skip

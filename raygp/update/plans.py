@@ -59,13 +59,19 @@ _LENET_SYNTHESIS: dict[str, Any] = {
     "seed_density": 0.2,
     "optimizer": {"weight_decay": 5e-4},
 }
-_RESNET_UPDATE: dict[str, Any] = {"epochs": 8, "replay": {"share": 0.5, "hard": 0.5}}
+_RESNET_UPDATE: dict[str, Any] = {
+    "epochs": 8,
+    "replay": {"share": 0.5, "hard": 0.5},
+    # Without it, an update with little that is new ends below its parent.
+    "distillation": {"weight": 1.0, "fades_at": 0.5},
+}
 _RESNET_SYNTHESIS: dict[str, Any] = {"epochs": 16}
 _SPEECH_UPDATE: dict[str, Any] = {"epochs": 12, "replay": {"share": 0.5}}
 _SPEECH_SYNTHESIS: dict[str, Any] = {"epochs": 40}
+_LATE = [_GROW_NEW, {**_GRADUAL, "start": 0.4, "end": 0.9}]
 _SPEECH_SMALL_UPDATE: dict[str, Any] = {
     # So few utterances are fitted closely: the parent lets go of them, and all connections get their chance again.
-    "phases": [_GROW_NEW, {**_GRADUAL, "start": 0.4, "end": 0.9}],
+    "phases": _LATE,
     "epochs": 24,
     "replay": {"share": 1.0},
     "shrink": 0.5,
@@ -83,7 +89,8 @@ _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("deepspeech2", "update"): _SPEECH_UPDATE,
     ("deepspeech2", "synthesis"): _SPEECH_SYNTHESIS,
     ("deepspeech2-small", "update"): _SPEECH_SMALL_UPDATE,
-    ("deepspeech2-small", "synthesis"): {"epochs": 60},
+    # All connections, pruned late: against few from the start, five to seven points more words.
+    ("deepspeech2-small", "synthesis"): {"phases": _LATE, "epochs": 60, "seed_density": 1.0},
 }
 """What suits a task in the plan ``default``."""
 
