@@ -38,6 +38,7 @@ DENSE: dict[str, Any] = {
     "density": 1.0,
     "replay": {"share": 1.0},
     "arrival": {"share": 1.0},
+    "shrink": 1.0,
     "distillation": {"weight": 0.0, "fades_at": None},
 }
 

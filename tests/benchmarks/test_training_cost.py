@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,20 @@ def test_every_recipe_that_is_recorded_or_searched_makes_a_plan(workload: str) -
         assert made.incremental == (method not in FROM_SCRATCH)
         if method in ("best", "tfs", "nft"):
             assert made.plan.density == 1.0 and made.plan.replay.share == made.plan.arrival.share == 1.0
+
+
+@pytest.mark.parametrize("workload", TASKS)
+def test_recorded_trials_are_of_the_search_space(workload: str) -> None:
+    space = {method: recipes_of(space, sys.maxsize, seed=0) for method, space in SPACES[workload].items()}
+    trials = [json.loads(line) for line in (RECIPES / f"{workload}.search.jsonl").read_text().splitlines()]
+    assert trials and [trial for trial in trials if trial["recipe"] not in space[trial["method"]]] == []
+
+
+@pytest.mark.parametrize("workload", TASKS)
+def test_fine_tuning_has_nothing_of_the_default_plan_unless_its_recipe_says_so(workload: str) -> None:
+    plan = make_method("nft", TASKS[workload]["name"], {"nft": {"distillation": {"weight": 0.5}}}, 0.1).plan
+    assert (plan.shrink, plan.distillation.weight_for(9, 1), plan.density) == (1.0, 0.5, 1.0)
+    assert make_method("nft", TASKS[workload]["name"], {}, 0.1).plan.distillation.weight_for(9, 1) == 0.0
 
 
 @pytest.mark.parametrize("workload", list(TASKS))
