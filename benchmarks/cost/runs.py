@@ -201,7 +201,11 @@ def train(
 
 def _processor(device: str) -> str:
     """What seconds depend on: the GPU's name, or the widest instructions that torch uses on this processor."""
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else torch.backends.cpu.get_cpu_capability()
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    # bfloat16 is about twice as fast with tiles.
+    tiles = ", AMX" if torch.cpu.get_capabilities().get("amx_bf16") else ""
+    return torch.backends.cpu.get_cpu_capability() + tiles
 
 
 def _digest(plan: Plan) -> str:
