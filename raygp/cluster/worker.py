@@ -27,7 +27,7 @@ from raygp.data.catalog import Catalog
 from raygp.data.pipeline import collect
 from raygp.data.streaming import StreamingData
 from raygp.errors import RaygpError, StoppedError
-from raygp.sparse import MaskDisagreement
+from raygp.sparse import MaskDisagreement, world_size
 from raygp.store import Location, read_tensors
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
@@ -90,6 +90,7 @@ def run_shared_work(config: dict[str, WorkerConfig]) -> None:
     worker = config["worker"]
     with _failing_on(worker.board):
         work = _make_update(worker, Silent()).shared_work()
+        _require_group()
         if ray.train.get_context().get_world_rank() == 0:
             assert worker.shared is not None
             work.write(worker.job.location, worker.shared)
@@ -149,6 +150,7 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
         device=ray.train.torch.get_device(),
         packed_gradients=worker.packed_gradients,
     )
+    _require_group()
     return Update(
         job.plan,
         learner,
@@ -237,9 +239,23 @@ def _stop_if_asked(board: Any, rank: int) -> None:
         raise StoppedError("stopped on request; run the same command again to go on from its last finished epoch")
 
 
+def _require_group() -> None:
+    """Before this worker starts, or stores what it has come to: it must not have done so alone.
+
+    When a worker is lost, Ray Train takes down the process group of the others, whose loops run on until they are
+    ended: reductions then return what this worker has.
+
+    Raises:
+        RuntimeError: the group is gone. Ray Train has restarted the run by then, or does so now.
+    """
+    if world_size() != (workers := ray.train.get_context().get_world_size()):
+        raise RuntimeError(f"the process group of {workers} workers is gone")
+
+
 def _report(rank: int, location: Location, save: Callable[[Path], None], metrics: dict[str, Any]) -> RaygpError | None:
     """Report to Ray Train, on every rank, with a checkpoint from rank 0; what kept it from being stored, if something
     did: the report then goes without, and Ray's last checkpoint stays the one before."""
+    _require_group()
     checkpoint, failure = None, None
     if rank == 0:
         try:
