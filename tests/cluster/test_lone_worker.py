@@ -1,6 +1,5 @@
 """What a worker does that Ray Train has taken the process group from, while the run is being restarted around it."""
 
-import time
 from pathlib import Path
 from typing import Any
 
