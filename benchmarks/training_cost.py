@@ -134,6 +134,8 @@ def run_all(workload: Workload, recipes: dict[str, Any], options: argparse.Names
             f"[{number + 1}/{len(wanted)}] {key.method} share {key.new_share:g} seed {key.seed}: "
             f"val {row['val_accuracy']:.2%}, {row['examples'] / row['train_rows']:.2f} passes  {left()}"
         )
+    # Runs of other seeds may have been added by hand, with a reference of their own.
+    write_rows(file, rows)
     return read_rows(file)
 
 

@@ -40,14 +40,19 @@ _LATE = [
     {"kind": "grow-new", "epochs": 0},
     {"kind": "prune-permanent", "gradual": True, "start": 0.4, "end": 0.9},
 ]
-_SPEECH_PARENT: Recipe = {"epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3, "phases": _EARLY}
+_LOOSE: Recipe = {"clip_norm": 10.0}
+"""What most of speech was searched with."""
+_SPEECH_PARENT: Recipe = {
+    "epochs": 60, "batch_size": 16, "seed_density": 1.0, "density": 0.3, "phases": _EARLY,
+} | _LOOSE  # fmt: skip
 _SPEECH_SHORT_SPARSE: Recipe = {
     "epochs": 30, "lr": 0.003, "batch_size": 16, "seed_density": 0.4, "phases": _EARLY,
-}  # fmt: skip
-_SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16}
+} | _LOOSE  # fmt: skip
+_SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16} | _LOOSE
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3, "phases": _EARLY}
 _SPEECH_LONG_HALF: Recipe = _SPEECH_LONG_SPARSE | {"density": 0.5}
+_SPEECH_LATE: Recipe = _SPEECH_LONG_SPARSE | {"phases": _LATE}
 
 
 def _speech(
@@ -63,6 +68,7 @@ def _speech(
     end: float = 0.7,
     batch_size: int = 16,
     weight: float = 0.0,
+    clip_norm: float = 10.0,
 ) -> Space:
     """Updates of speech; ``start`` and ``end`` are the parts of the steps that pruning lies between, ``weight`` that of
     what the parent says."""
@@ -73,6 +79,7 @@ def _speech(
     return {
         "epochs": epochs, "lr": list(lr), "replay.share": list(replay), "density": [density], "shrink": [shrink],
         "alpha": list(alpha), "phases": [phases], "batch_size": [batch_size], "parent": [parent],
+        "clip_norm": [clip_norm],
     } | ({"distillation.weight": [weight]} if weight else {})  # fmt: skip
 
 
@@ -124,25 +131,54 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
     # Complete where sparse, since the default plans of this task have changed with what was found here.
     "deepspeech2": {
         "tfs": [
-            {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16]},
+            {"epochs": [20, 30, 60], "lr": [0.003], "batch_size": [16], "clip_norm": [10.0]},
+            # Gradients clipped earlier: three points better.
+            {"epochs": [60], "lr": [0.003], "batch_size": [16], "clip_norm": [1.0]},
             # Twice the steps of an epoch: no better.
-            {"epochs": [30], "lr": [0.003], "batch_size": [8]},
+            {"epochs": [30], "lr": [0.003], "batch_size": [8], "clip_norm": [10.0]},
         ],
         "nft": [
-            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16]},
-            {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "parent": [_SPEECH_LONG]},
-            {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "parent": [_SPEECH_LONG]},
+            {"epochs": [8, 12, 20], "lr": [0.003], "batch_size": [16], "clip_norm": [10.0]},
+            {"epochs": [12, 20], "lr": [0.003], "batch_size": [16], "clip_norm": [10.0], "parent": [_SPEECH_LONG]},
+            {
+                "epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [10.0],
+                "parent": [_SPEECH_LONG],
+            },
+            # With little that is new, from parents of as many steps.
+            {
+                "epochs": [12], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [10.0],
+                "parent": [_SPEECH_LONG | {"epochs": 80}],
+            },
+            {
+                "epochs": [8], "lr": [0.003], "shrink": [0.7], "batch_size": [16], "clip_norm": [10.0],
+                "parent": [_SPEECH_LONG | {"epochs": 80}],
+            },
+            {
+                "epochs": [8], "lr": [0.003], "shrink": [0.7], "batch_size": [16], "clip_norm": [10.0],
+                "parent": [_SPEECH_LONG | {"epochs": 67}],
+            },
+            {
+                "epochs": [12], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [1.0],
+                "parent": [_SPEECH_LONG | {"epochs": 67, "clip_norm": 1.0}],
+            },
         ],
         "gp-fs": [
-            {"epochs": [30], "lr": [0.003], "seed_density": [0.4], "phases": [_EARLY], "batch_size": [16]},
+            {
+                "epochs": [30], "lr": [0.003], "seed_density": [0.4], "phases": [_EARLY], "batch_size": [16],
+                "clip_norm": [10.0],
+            },
             {
                 "epochs": [60], "lr": [0.003], "seed_density": [0.5], "density": [0.3], "phases": [_EARLY],
-                "batch_size": [16],
+                "batch_size": [16], "clip_norm": [10.0],
             },
             # Pruned late, from all connections: seven points better, five with fewer of them.
             {
                 "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.2, 0.3], "phases": [_LATE],
-                "batch_size": [16],
+                "batch_size": [16], "clip_norm": [10.0],
+            },
+            {
+                "epochs": [60], "lr": [0.003], "seed_density": [1.0], "density": [0.3], "phases": [_LATE],
+                "batch_size": [16], "clip_norm": [1.0],
             },
         ],
         "raygp": [
@@ -168,11 +204,17 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _speech([20], _SPEECH_LONG_HALF, density=0.5, shrink=0.5, alpha=[1.0], start=0.3, end=0.8),
             _speech([20, 24], _SPEECH_LONG_SPARSE, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
             # A parent that was pruned late itself makes no difference.
-            _speech([24], _SPEECH_LONG_SPARSE | {"phases": _LATE}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
+            _speech([24], _SPEECH_LATE, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
             # With little that is new: learning from the parent adds nothing.
             _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9),
             _speech([12], _SPEECH_LONG_SPARSE, replay=[0.5], shrink=0.7, alpha=[1.0], start=0.4, end=0.9, weight=0.5),
             _speech([8], _SPEECH_LONG_SPARSE, replay=[0.5], lr=[0.001], alpha=[1.0], start=0.4, end=0.9, weight=0.5),
+            # From parents of as many steps, with more of their data.
+            _speech([16, 24], _SPEECH_LATE | {"epochs": 80}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
+            _speech(
+                [12, 24], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
+                shrink=0.5, alpha=[1.0], start=0.4, end=0.9, clip_norm=1.0,
+            ),
         ],
     },
     "resnet18": {
@@ -202,6 +244,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             # With much that is new, its answers hold the update back.
             _resnet([8], [0.1], [1.0], {"distillation.weight": [0.5]}),
             _resnet([10], [0.2], [1.0], {"shrink": [0.5], "distillation.weight": [0.5]}),
+            # Nor do they add anything to a smaller parent where little is new.
+            _resnet([6, 8], [0.2], [1.0], {"shrink": [0.5], "distillation.weight": [0.5]}),
+            _resnet([8], [0.1], [0.5], {"shrink": [0.7], "distillation.weight": [0.5]}),
+            # Late pruning from all connections: no difference.
+            _resnet([10], [0.2], [1.0], {"shrink": [0.5], "alpha": [1.0], "phases": [_LATE]}),
             # With a quarter that is new, they gain less than a smaller parent.
             _resnet([10], [0.1], [0.5], {"shrink": [0.7], "distillation.weight": [0.5]}),
             # The default plan, without and with them.
@@ -209,6 +256,14 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 "epochs": [8], "lr": [0.05], "parent": [{"epochs": 24, "lr": 0.1, "optimizer": {"weight_decay": 5e-4}}],
                 "distillation.weight": [0.0, 0.5, 0.8], "distillation.fades_at": [None],
             },
+            # ... and at the job's rate, from parents that have trained for less.
+            *(
+                {
+                    "epochs": [epochs], "lr": [0.02], "parent": [{"epochs": 2 * epochs, "lr": 0.02}],
+                    "distillation.weight": [0.0, 0.5], "distillation.fades_at": [None],
+                }
+                for epochs in (4, 8)
+            ),
         ],
     },
 }  # fmt: skip
