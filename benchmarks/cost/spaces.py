@@ -68,10 +68,9 @@ def _speech(
     end: float = 0.7,
     batch_size: int = 16,
     weight: float = 0.0,
-    clip_norm: float = 10.0,
 ) -> Space:
     """Updates of speech; ``start`` and ``end`` are the parts of the steps that pruning lies between, ``weight`` that of
-    what the parent says."""
+    what the parent says. Gradients are clipped as the parent's were."""
     phases = [
         {"kind": "grow-new", "epochs": 0},
         {"kind": "prune-permanent", "gradual": True, "start": start, "end": end},
@@ -79,7 +78,7 @@ def _speech(
     return {
         "epochs": epochs, "lr": list(lr), "replay.share": list(replay), "density": [density], "shrink": [shrink],
         "alpha": list(alpha), "phases": [phases], "batch_size": [batch_size], "parent": [parent],
-        "clip_norm": [clip_norm],
+        "clip_norm": [parent["clip_norm"]],
     } | ({"distillation.weight": [weight]} if weight else {})  # fmt: skip
 
 
@@ -212,8 +211,7 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             # From parents of as many steps, with more of their data.
             _speech([16, 24], _SPEECH_LATE | {"epochs": 80}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
             _speech(
-                [12, 24], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
-                shrink=0.5, alpha=[1.0], start=0.4, end=0.9, clip_norm=1.0,
+                [12, 24], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9,
             ),
         ],
     },
