@@ -50,6 +50,8 @@ _SPEECH_SHORT_SPARSE: Recipe = {
 } | _LOOSE  # fmt: skip
 _SPEECH_LONG: Recipe = {"epochs": 120, "lr": 0.003, "batch_size": 16} | _LOOSE
 """A parent that has taken as many steps on half of the data as the reference on all of them."""
+_SPEECH_AS_MANY_STEPS = (120, 80, 67)
+"""Epochs of a parent that takes as many steps as the reference, on 50, 75 and 90 % of the data."""
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3, "phases": _EARLY}
 _SPEECH_LONG_HALF: Recipe = _SPEECH_LONG_SPARSE | {"density": 0.5}
 _SPEECH_LATE: Recipe = _SPEECH_LONG_SPARSE | {"phases": _LATE}
@@ -156,9 +158,10 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 "epochs": [8], "lr": [0.003], "shrink": [0.7], "batch_size": [16], "clip_norm": [10.0],
                 "parent": [_SPEECH_LONG | {"epochs": 67}],
             },
+            # Gradients clipped earlier.
             {
-                "epochs": [12], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [1.0],
-                "parent": [_SPEECH_LONG | {"epochs": 67, "clip_norm": 1.0}],
+                "epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [1.0],
+                "parent": [_SPEECH_LONG | {"epochs": epochs, "clip_norm": 1.0} for epochs in _SPEECH_AS_MANY_STEPS],
             },
         ],
         "gp-fs": [
@@ -210,8 +213,13 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _speech([8], _SPEECH_LONG_SPARSE, replay=[0.5], lr=[0.001], alpha=[1.0], start=0.4, end=0.9, weight=0.5),
             # From parents of as many steps, with more of their data.
             _speech([16, 24], _SPEECH_LATE | {"epochs": 80}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
-            _speech(
-                [12, 24], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9,
+            # Gradients clipped earlier.
+            *(
+                _speech(
+                    [12, 16, 24], _SPEECH_LATE | {"epochs": epochs, "clip_norm": 1.0},
+                    shrink=0.5, alpha=[1.0], start=0.4, end=0.9,
+                )
+                for epochs in _SPEECH_AS_MANY_STEPS
             ),
         ],
     },
