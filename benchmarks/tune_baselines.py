@@ -1,7 +1,7 @@
 """The recorded search that chose each method's recipe.
 
     python benchmarks/tune_baselines.py --workload lenet-300-100 --source idx:DIR [--method tfs,nft,gp-fs,raygp]
-        [--trials 24] [--seeds 2] [--new-share 0.5] [--out DIR] [--precision bf16]
+        [--trials 24] [--seeds 2] [--new-share 0.5] [--out DIR] [--precision bf16] [--device cuda]
 
 For each method, recipes are drawn from its space in ``benchmarks/cost/spaces.py`` (all of it if it has no more than
 --trials) and trained on seeds of their own (100, 101, ...), on validation only. ``best`` becomes the dense recipe with
@@ -44,8 +44,11 @@ FIRST_SEED = 100
 class Search:
     """Trials of one workload, kept in a file."""
 
-    def __init__(self, workload: Workload, precision: str, seeds: int, folder: Path, console: Console) -> None:
+    def __init__(
+        self, workload: Workload, precision: str, seeds: int, folder: Path, console: Console, device: str = "cpu"
+    ) -> None:
         self.workload, self.precision, self.folder, self.console = workload, precision, folder, console
+        self.device = device
         self.seeds = range(FIRST_SEED, FIRST_SEED + seeds)
         self.file = RECIPES / f"{workload.name}.search.jsonl"
         self.yaml = RECIPES / f"{workload.name}.yaml"
@@ -59,7 +62,7 @@ class Search:
         identity = {"method": name, "recipe": recipe, "new_share": key.new_share, "seed": seed}
         if any(all(trial[k] == v for k, v in identity.items()) for trial in self.trials):
             return
-        row = run_method(self.workload, method, key, self.folder)
+        row = run_method(self.workload, method, key, self.folder, self.device)
         curve = [{k: point[k] for k in _KEPT} for point in row["curve"]]
         kept = {key: row[key] for key in _KEPT_OF_ROW}
         trial = {**identity, "val_accuracy": max(p["val_accuracy"] for p in curve), **kept, "curve": curve}
@@ -122,7 +125,7 @@ _BY_SHARE = ("nft", "raygp")
 """Methods with a recipe for each share of new data."""
 _KEPT_OF_ROW = (
     "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",
-    "active_connections", "total_connections", "parent_val_accuracy",
+    "active_connections", "total_connections", "parent_val_accuracy", "processor",
 )  # fmt: skip
 _KEPT = ("examples", "sparse_flops", "worker_seconds", "cpu_seconds", "val_accuracy", "density")
 
@@ -162,6 +165,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("training-cost"), help="folder of parents and runs in flight")
     options = parser.parse_args()
@@ -169,7 +173,8 @@ def main() -> int:
     console = Console(highlight=False, width=160)
     try:
         workload = load_workload(options.workload, options.source).without_test()
-        search = Search(workload, options.precision, options.seeds, options.out / "tuning", console)
+        folder = options.out / "tuning"
+        search = Search(workload, options.precision, options.seeds, folder, console, options.device)
         tune(search, options.method.split(","), options.trials, [float(s) for s in options.new_share.split(",")])
     except RaygpError as error:
         print(f"tune_baselines: {error}", file=sys.stderr)
