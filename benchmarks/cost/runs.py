@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from benchmarks.cost.methods import Method
 from benchmarks.cost.workloads import Workload
+from raygp.errors import InputError
 from raygp.store import Card
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint, save_outcome
@@ -106,7 +107,12 @@ def run_method(
         folder: of runs in flight and of parents, which several methods and attempts share.
         device: where to train.
         watch: called with what is trained ("parent" or the method's name) and its progress.
+
+    Raises:
+        InputError: the device is a GPU and torch sees none.
     """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"--device {device}: torch sees no GPU here; leave it out to train on the CPU")
     rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
     everything = np.sort(np.concatenate([rows.old, rows.new]))
     parent: Tensors | None = None

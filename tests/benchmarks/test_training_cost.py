@@ -300,3 +300,11 @@ def test_tuning_one_share_keeps_what_was_chosen_for_others(
     lines = (tmp_path / "lenet-300-100.search.jsonl").read_text().splitlines()
     searched(["tfs", "nft"], [0.5, 0.1])
     assert (tmp_path / "lenet-300-100.search.jsonl").read_text().splitlines() == lines  # Trials are not repeated.
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said(digits: Workload, tmp_path: Path) -> None:
+    method = make_method("tfs", digits.task.name, {"tfs": RECIPE}, 1.0, "fp32")
+    with pytest.raises(InputError, match="no GPU"):
+        run_method(digits, method, Key("digits", "tfs", 1.0, 0), tmp_path, "cuda")
+    assert not list(tmp_path.iterdir())
