@@ -145,7 +145,8 @@ def show(rows: list[Row], options: argparse.Namespace, console: Console) -> None
     for share in shares:
         console.print(cost_table(rows, share, "accuracy"))
     console.print(
-        "Cuts: examples / sparse FLOPs / CPU seconds, in per cent (-: of different processors). ±: half of the range."
+        "Cuts: examples / sparse FLOPs / seconds (of the CPU; on a GPU, elapsed), in per cent "
+        "(-: of different processors). ±: half of the range."
     )
     if options.markdown:
         for share in shares:

@@ -61,7 +61,7 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
     """
     table = Table(
         "method", "seeds", "reached", f"val {unit} %", f"test {unit} %", "active", "examples, passes", "sparse TFLOP",
-        "CPU s", *(f"cut vs {name}" for name in _BASELINES), title=f"new share {new_share:.0%}",
+        "seconds", *(f"cut vs {name}" for name in _BASELINES), title=f"new share {new_share:.0%}",
     )  # fmt: skip
     shown = {method: _of(rows, method, new_share) for method in METHODS}
     for method, runs in shown.items():
@@ -78,7 +78,7 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
             f"{statistics.mean(run['active_connections'] for run in runs):,.0f}",
             mean_and_spread([run["examples"] / run["train_rows"] for run in runs]),
             f"{statistics.mean(run['sparse_flops'] for run in runs) / 1e12:.3g}",
-            f"{statistics.mean(run['cpu_seconds'] for run in runs):.1f}",
+            f"{statistics.mean(run[seconds_of(run)] for run in runs):.1f}",
             *cuts,
         )
     return table
@@ -123,14 +123,19 @@ def cut(runs: Sequence[Row], baseline: Sequence[Row], key: str) -> float | None:
     return 100 * (1 - statistics.mean(r[key] for r in runs) / statistics.mean(r[key] for r in baseline))
 
 
+def seconds_of(row: Row) -> str:
+    """Which seconds a run is charged for: the processor's of this process or, on a GPU, those that passed."""
+    return "worker_seconds" if row.get("device", "cpu").startswith("cuda") else "cpu_seconds"
+
+
 def _cuts(runs: Sequence[Row], baseline: Sequence[Row]) -> str:
-    """Cuts in examples / sparse FLOPs / CPU seconds, in brackets unless all runs reached the reference; the last is a
+    """Cuts in examples / sparse FLOPs / seconds, in brackets unless all runs reached the reference; the last is a
     dash where runs are of different processors."""
     if not baseline:
         return ""
     cuts = [f"{cut(runs, baseline, key):.0f}" for key in ("examples", "sparse_flops")]
     same = len({(run.get("processor"), run.get("precision")) for run in (*runs, *baseline)}) == 1
-    text = " / ".join([*cuts, f"{cut(runs, baseline, 'cpu_seconds'):.0f}" if same else "-"])
+    text = " / ".join([*cuts, f"{cut(runs, baseline, seconds_of(runs[0])):.0f}" if same else "-"])
     return text if all(run["reached"] for run in runs) else f"({text})"
 
 

@@ -101,6 +101,14 @@ def test_seconds_of_different_processors_are_not_compared() -> None:
     assert "| 75 / 75 / - |" in markdown_row([*rows, finished("raygp", "AVX512", examples=2.0)], 0.5, "digits")
 
 
+def test_a_run_on_a_gpu_is_charged_the_seconds_that_passed() -> None:
+    rows = [finished(name, "H200", examples=8.0) for name in ("tfs", "nft", "gp-fs", "raygp")]
+    for row in rows:
+        row |= {"device": "cuda", "cpu_seconds": 1.0, "worker_seconds": 2.0 if row["method"] == "raygp" else 10.0}
+    assert "| 0 / 0 / 80 |" in markdown_row(rows, 0.5, "digits")
+    assert "| 0 / 0 / 0 |" in markdown_row([row | {"device": "cpu"} for row in rows], 0.5, "digits")
+
+
 def test_recipes_are_all_of_a_space_or_a_seeded_draw() -> None:
     space = {"epochs": [1, 2, 3], "optimizer.weight_decay": [0.0, 1e-4]}
     every = recipes_of(space, 6, seed=0)
