@@ -12,7 +12,7 @@ lifts its parents by less than 0.1 point is kept only if all are such: near the 
 would win. Fine-tuning and raygp are tuned for each share by themselves. What was tried is
 ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen ``benchmarks/recipes/<workload>.yaml``; trials that are
 there are not repeated. Methods depend on each other in this order: tfs, gp-fs (whose most accurate recipe synthesises
-the parents of raygp), nft, raygp.
+the parents of raygp), nft, raygp, paper (which starts from the parents of raygp; not searched unless asked for).
 """
 
 from __future__ import annotations
@@ -116,12 +116,12 @@ class Search:
         self.recipes |= recipes
         header = "# Chosen by benchmarks/tune_baselines.py, which says how.\n"
         plain = json.loads(json.dumps(self.recipes))  # No YAML aliases where two methods share a recipe.
-        for name in _BY_SHARE:
-            plain[name] = self.recipes.get(name, {})  # Their keys may be shares, which JSON would turn into text.
+        for name in self.recipes.keys() & set(_BY_SHARE):
+            plain[name] = self.recipes[name]  # Their keys may be shares, which JSON would turn into text.
         self.yaml.write_text(header + yaml.safe_dump(plain, sort_keys=False))
 
 
-_BY_SHARE = ("nft", "raygp")
+_BY_SHARE = ("nft", "raygp", "paper")
 """Methods with a recipe for each share of new data."""
 _KEPT_OF_ROW = (
     "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",
@@ -161,7 +161,7 @@ def main() -> int:
     parser.add_argument("--workload", required=True, choices=list(TASKS))
     parser.add_argument("--source", required=True)
     parser.add_argument("--method", default="tfs,gp-fs,nft,raygp", help="comma-separated")
-    parser.add_argument("--new-share", default="0.5", help="shares that nft and raygp are tuned at")
+    parser.add_argument("--new-share", default="0.5", help="shares that nft, raygp and paper are tuned at")
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")

@@ -34,6 +34,11 @@ _LENET_UPDATE: list[Space] = [
     # Learning from the parent too, with little or no replay: keeps what the parent knows, adds little.
     {"epochs": [5, 8], "lr": [0.02, 0.05], "distillation.weight": [0.5], "replay.share": [0.0, 0.05]},
 ]
+_LENET_5_PART: Space = {"optimizer.weight_decay": [5e-4], "arrival.share": [0.4], "replay.share": [0.05]}
+_EARLIEST = [
+    {"kind": "grow-new", "sample": 0.02, "epochs": 0},
+    {"kind": "prune-permanent", "gradual": True, "start": 0.0, "end": 0.4},
+]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _EARLY = [{"kind": "grow-new", "epochs": 1, "schedule": "constant"}, {"kind": "prune-permanent", "gradual": True}]
 _LATE = [
@@ -84,6 +89,17 @@ def _speech(
     } | ({"distillation.weight": [weight]} if weight else {})  # fmt: skip
 
 
+def _paper(epochs: int) -> list[dict[str, Any]]:
+    """The phases of the plan ``paper``, each (each round of pruning) so many epochs long."""
+    rounds = {"epochs": epochs, "rounds": 4, "beta": 0.3}
+    return [
+        {"kind": "grow-new", "epochs": epochs, "schedule": "constant"},
+        {"kind": "grow-all", "epochs": epochs, "schedule": "constant"},
+        {"kind": "prune-recoverable"} | rounds,
+        {"kind": "prune-permanent"} | rounds,
+    ]
+
+
 _UNTAUGHT: Space = {"distillation.weight": [0.0], "distillation.fades_at": [None]}
 """The default plan of ResNet-18 learns from the parent."""
 
@@ -100,7 +116,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
     },
     "lenet-5": {
         "tfs": {"epochs": [4, 6, 8, 12], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
-        "nft": {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+        "nft": [
+            {"epochs": [1, 2, 3], "lr": [0.02, 0.05, 0.1], "optimizer.weight_decay": [5e-4]},
+            # From a smaller parent: no better.
+            {"epochs": [3], "lr": [0.05, 0.1], "shrink": [0.5, 0.7], "optimizer.weight_decay": [5e-4]},
+        ],
         "gp-fs": {"epochs": [6, 10], "lr": [0.05, 0.1], "seed_density": [0.4], "optimizer.weight_decay": [5e-4]},
         "raygp": [
             {
@@ -127,6 +147,11 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 "epochs": [4, 6], "lr": [0.02, 0.05], "optimizer.weight_decay": [5e-4],
                 "arrival.share": [0.4, 1.0], "replay.share": [0.05, 0.1],
             },
+            # From a smaller parent: no better.
+            {"epochs": [4, 6], "lr": [0.15], "shrink": [0.7]} | _LENET_5_PART,
+            {"epochs": [6], "lr": [0.1, 0.15], "shrink": [0.5]} | _LENET_5_PART,
+            # Pruned earlier.
+            {"epochs": [4, 5, 6], "lr": [0.15], "phases": [_EARLIEST]} | _LENET_5_PART,
         ],
     },
     # Complete where sparse, since the default plans of this task have changed with what was found here.
@@ -221,7 +246,29 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 )
                 for epochs in _SPEECH_AS_MANY_STEPS
             ),
+            # Pruned earlier, 12 or 16 epochs do not do what 24 do ...
+            *(
+                _speech(
+                    [12, 16], _SPEECH_LATE | {"epochs": epochs, "clip_norm": 1.0},
+                    shrink=0.5, alpha=[1.0], start=0.2, end=0.7,
+                )
+                for epochs in _SPEECH_AS_MANY_STEPS
+            ),
+            # ... nor, with a tenth that is new, less shrinking or half of the old data.
+            _speech(
+                [12], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
+                shrink=0.7, alpha=[1.0], start=0.2, end=0.7,
+            ),
+            _speech(
+                [20], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
+                shrink=0.5, alpha=[1.0], start=0.2, end=0.7, replay=[0.5],
+            ),
         ],
+        # From the parents of raygp, and to their density.
+        "paper": {
+            "density": [0.3], "replay.share": [1.0], "shrink": [1.0, 0.5],
+            "phases": [_paper(epochs) for epochs in (1, 2, 4)],
+        },
     },
     "resnet18": {
         "tfs": {"epochs": [9, 14, 24], "lr": [0.05, 0.1], "optimizer.weight_decay": [5e-4]},
@@ -271,6 +318,10 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
                 for epochs in (4, 8)
             ),
         ],
+        "paper": {
+            "density": [0.3], "replay.share": [1.0], "shrink": [1.0, 0.5], "lr": [0.05, 0.1],
+            "phases": [_paper(epochs) for epochs in (1, 2)],
+        },
     },
 }  # fmt: skip
 

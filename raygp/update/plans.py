@@ -22,7 +22,6 @@ _UPDATES: dict[str, dict[str, Any]] = {
             {"kind": "prune-recoverable", "epochs": 1, "rounds": 4, "beta": 0.3},
             {"kind": "prune-permanent", "epochs": 1, "rounds": 4, "beta": 0.3},
         ],
-        "lr": 0.05,
     },
 }
 _SYNTHESES: dict[str, dict[str, Any]] = {
@@ -94,6 +93,8 @@ _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     ("deepspeech2-small", "synthesis"): {"phases": _LATE, "epochs": 60, "seed_density": 1.0},
 }
 """What suits a task in the plan ``default``."""
+_PAPER: dict[str, dict[str, Any]] = {"lenet-300-100": {"lr": 0.05}, "lenet-5": {"lr": 0.05}}
+"""What suits a task in the plan ``paper``; the others keep their own learning rate."""
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:
@@ -106,6 +107,8 @@ def named_plan(name: str, role: Role, task: str = "") -> Plan:
     fields = _BY_TASK.get(task, {}) | known[name] | {"name": name}
     if name == "default":
         fields |= _DEFAULTS.get((task, role), {})
+    elif name == "paper":
+        fields |= _PAPER.get(task, {})
     return Plan.model_validate(fields)
 
 
