@@ -64,9 +64,9 @@ class RunSettings(Settings):
     """Everything that decides what ``raygp update`` does to a line."""
 
     synthesis: Plan
-    """How the first version is made. In YAML also the name of a plan."""
+    """How the first version is made; given as a plan or by the name of one."""
     plan: Plan
-    """What every later arrival does to the head. In YAML also the name of a plan."""
+    """What every later arrival does to the head; given as a plan or by the name of one."""
     gate_tolerance: Share = 0.002
     """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
@@ -92,8 +92,14 @@ class RunSettings(Settings):
     """How ``--sweep`` looks for the plan of each arrival."""
 
 
+_ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
+"""What the plan under a key is for."""
+
+
 def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
     """Settings for a task: defaults, then the YAML file, then flags that are not None, then ``key.path=value``.
+
+    A whole plan (``plan=paper``) comes before settings of plans (``plan.lr=0.1``), in whatever order they are given.
 
     Raises:
         InputError: the file cannot be read, or names a field that does not exist or a value that does not fit; the
@@ -105,10 +111,14 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
     if file is not None:
         _merge(tree, _read_yaml(file))
     _merge(tree, {key: value for key, value in flags.items() if value is not None})
-    for role, key in (("synthesis", "synthesis"), ("update", "plan")):
-        tree[key] = _expand(tree[key], role, task, key)  # type: ignore[arg-type]
-    for override in overrides:
+    whole = [override for override in overrides if override.partition("=")[0] in _ROLES]
+    for override in whole:
         _override(tree, override)
+    for key, role in _ROLES.items():
+        tree[key] = _expand(tree[key], role, task, key)
+    for override in overrides:
+        if override not in whole:
+            _override(tree, override)
     try:
         return RunSettings.model_validate(tree)
     except ValidationError as error:

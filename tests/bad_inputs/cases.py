@@ -278,6 +278,12 @@ OPTIONS = [
         "plan: no plan is called 'fastest'; known are default, paper",
     ),
     Case(
+        "a plan of an unknown name among the options",
+        line,
+        "update --root @/line plan.lr=0.1 plan=papier",
+        "plan: no plan is called 'papier'; known are default, paper",
+    ),
+    Case(
         "a ratio above one",
         line,
         "update --root @/line plan.alpha=2",

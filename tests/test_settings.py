@@ -1,0 +1,23 @@
+"""Where settings come from, and in which order."""
+
+from pathlib import Path
+
+from raygp.settings import load_settings
+from raygp.update.plans import named_plan
+
+
+def test_a_plan_is_named_among_the_options_and_changed_by_others_before_or_after_it() -> None:
+    paper = named_plan("paper", "update", "deepspeech2-small")
+    assert load_settings("deepspeech2-small", overrides=["plan=paper"]).plan == paper
+    for overrides in (["plan=paper", "plan.alpha=0.2"], ["plan.alpha=0.2", "plan=paper"]):
+        plan = load_settings("deepspeech2-small", overrides=overrides).plan
+        assert plan == paper.model_copy(update={"alpha": 0.2, "name": "custom"})
+
+
+def test_a_plan_among_the_options_replaces_that_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("plan: {name: paper, alpha: 0.2}\nworkers: 1\n")
+    assert load_settings("lenet-5", str(file)).plan.alpha == 0.2
+    settings = load_settings("lenet-5", str(file), ["plan=paper"])
+    assert settings.plan == named_plan("paper", "update", "lenet-5")
+    assert settings.workers.spelled == 1
