@@ -29,7 +29,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, Method, make_method, read_recipes
-from benchmarks.cost.protocol import cost_table, markdown_row, reference_accuracy, with_reached
+from benchmarks.cost.protocol import cost_table, markdown_row, orders_row, reference_accuracy, with_reached
 from benchmarks.cost.runs import Key, Row, is_of, run_method
 from benchmarks.cost.workloads import TASKS, TITLES, Workload, load_workload
 from raygp.errors import RaygpError
@@ -151,6 +151,8 @@ def show(rows: list[Row], options: argparse.Namespace, console: Console) -> None
     if options.markdown:
         for share in shares:
             print(markdown_row(rows, share, TITLES[options.workload]))
+        for share in sorted({row["new_share"] for row in rows if row["method"] == "paper"}, reverse=True):
+            print(orders_row(rows, share, TITLES[options.workload]))
     from benchmarks.cost.figures import draw_curves
 
     for file in draw_curves(rows, options.workload, options.out):
@@ -173,7 +175,7 @@ def main() -> int:
     )
     parser.add_argument("--paper-size", action="store_true", help="the paper's model and size, not the small preset")
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
-    parser.add_argument("--markdown", action="store_true", help="print the README's line for each share as well")
+    parser.add_argument("--markdown", action="store_true", help="print the README's lines for each share as well")
     parser.add_argument("--ray", action="store_true", help="run each method as Ray Train jobs with two workers")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

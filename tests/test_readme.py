@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cost.protocol import markdown_row
+from benchmarks.cost.protocol import markdown_row, orders_row
 from benchmarks.cost.workloads import TITLES
 from benchmarks.training_cost import read_rows
 from raygp.cli import _parser
@@ -42,6 +42,16 @@ def test_the_table_of_costs_shows_the_recorded_runs() -> None:
         rows = read_rows(file)
         for share in sorted({row["new_share"] for row in rows} - {1.0}):
             assert markdown_row(rows, share, TITLES[file.stem]) in README.splitlines()
+
+
+def test_the_papers_order_of_phases_is_shown_where_it_was_run() -> None:
+    shown = 0
+    for file in sorted((PROJECT / "benchmarks" / "results").glob("*.jsonl")):
+        rows = read_rows(file)
+        for share in {row["new_share"] for row in rows if row["method"] == "paper"}:
+            assert orders_row(rows, share, TITLES[file.stem]) in README.splitlines()
+            shown += 1
+    assert shown
 
 
 def test_every_option_of_the_command_is_explained() -> None:

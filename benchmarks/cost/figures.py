@@ -47,7 +47,9 @@ def draw_curves(rows: Sequence[dict[str, Any]], workload: str, folder: Path) -> 
     best = max(point["val_accuracy"] for row in rows for point in row["curve"])
     axes[0][0].set_ylim(max(0.0, 100 * (1 - (1 - best) * 3)), 100 * (best + (1 - best) * 0.1))
     axes[0][0].set_ylabel("validation accuracy, %")
-    axes[0][-1].legend(loc="lower right", fontsize=8)
+    # The panel with the most methods: not every method was run at every share.
+    richest = max(axes[0], key=lambda axis: len(axis.get_legend_handles_labels()[1]))
+    richest.legend(loc="lower right", fontsize=8)
     figure.suptitle(f"{workload}; dotted: reference less 0.1 point")
     figure.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)

@@ -67,12 +67,11 @@ def cost_table(rows: Sequence[Row], new_share: float, unit: str) -> Table:
     for method, runs in shown.items():
         if not runs:
             continue
-        reached = sum(bool(run["reached"]) for run in runs)
         cuts = [_cuts(runs, shown[name]) if method != "best" and name != method else "" for name in _BASELINES]
         table.add_row(
             method,
             str(len(runs)),
-            f"{reached}/{len(runs)}",
+            _reached(runs),
             mean_and_spread([100 * run["val_accuracy"] for run in runs]),
             mean_and_spread([100 * run["test_accuracy"] for run in runs]),
             f"{statistics.mean(run['active_connections'] for run in runs):,.0f}",
@@ -93,27 +92,56 @@ def markdown_row(rows: Sequence[Row], new_share: float, title: str) -> str:
     Raises:
         InputError: a method has no run at this share.
     """
-    shown = {method: _of(rows, method, new_share) for method in (*_BASELINES, "raygp")}
+    shown = _runs_of(rows, (*_BASELINES, "raygp"), new_share)
+    ours = shown["raygp"]
+    active, total = (statistics.mean(run[f"{key}_connections"] for run in ours) for key in ("active", "total"))
+    cells = [
+        f"{title}, {new_share:.0%}",
+        *_cost_and_accuracies(shown),
+        f"{active:,.0f} of {total:,.0f}",
+        *(_cuts(ours, shown[name]) for name in _BASELINES),
+        _reached(ours),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def orders_row(rows: Sequence[Row], new_share: float, title: str) -> str:
+    """The paper's order of phases beside ours, in one line for the README.
+
+    Columns: title and share; passes, validation and test accuracy of raygp / paper in per cent; how many runs of each
+    reached the reference.
+
+    Raises:
+        InputError: one of the two has no run at this share.
+    """
+    shown = _runs_of(rows, ("raygp", "paper"), new_share)
+    cells = [f"{title}, {new_share:.0%}", *_cost_and_accuracies(shown), " and ".join(map(_reached, shown.values()))]
+    return f"| {' | '.join(cells)} |"
+
+
+def _runs_of(rows: Sequence[Row], methods: Iterable[str], new_share: float) -> dict[str, list[Row]]:
+    shown = {method: _of(rows, method, new_share) for method in methods}
     missing = [method for method, runs in shown.items() if not runs]
     if missing:
         raise InputError(f"no line for the README: there is no run of {', '.join(missing)} at share {new_share:g}")
+    return shown
+
+
+def _cost_and_accuracies(shown: dict[str, list[Row]]) -> list[str]:
+    """Passes, validation and test accuracy in per cent: means of each method."""
 
     def each(value: Callable[[Row], float]) -> str:
         return " / ".join(f"{statistics.mean(map(value, runs)):.2f}" for runs in shown.values())
 
-    ours = shown["raygp"]
-    reached = sum(bool(run["reached"]) for run in ours)
-    active, total = (statistics.mean(run[f"{key}_connections"] for run in ours) for key in ("active", "total"))
-    cells = [
-        f"{title}, {new_share:.0%}",
+    return [
         each(lambda run: run["examples"] / run["train_rows"]),
         each(lambda run: 100 * run["val_accuracy"]),
         each(lambda run: 100 * run["test_accuracy"]),
-        f"{active:,.0f} of {total:,.0f}",
-        *(_cuts(ours, shown[name]) for name in _BASELINES),
-        f"{reached}/{len(ours)}",
     ]
-    return f"| {' | '.join(cells)} |"
+
+
+def _reached(runs: Sequence[Row]) -> str:
+    return f"{sum(bool(run['reached']) for run in runs)}/{len(runs)}"
 
 
 def cut(runs: Sequence[Row], baseline: Sequence[Row], key: str) -> float | None:

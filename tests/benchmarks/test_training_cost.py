@@ -15,7 +15,14 @@ from rich.console import Console
 
 from benchmarks import tune_baselines
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, default_updates, make_method, read_recipes
-from benchmarks.cost.protocol import cost_until_reached, cut, markdown_row, reference_accuracy, with_reached
+from benchmarks.cost.protocol import (
+    cost_until_reached,
+    cut,
+    markdown_row,
+    orders_row,
+    reference_accuracy,
+    with_reached,
+)
 from benchmarks.cost.runs import Key, run_method
 from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
@@ -94,6 +101,14 @@ def test_a_line_for_the_readme_puts_cuts_in_brackets_where_the_reference_was_mis
     assert "| (75 / 75 / 0) |" in missed and missed.endswith("| 0/1 |")
     with pytest.raises(InputError, match=r"no run of gp-fs, raygp at share 0\.5"):
         markdown_row(rows[:2], 0.5, "digits")
+
+
+def test_the_papers_order_has_a_line_beside_ours() -> None:
+    rows = [finished("raygp", "AVX2", examples=2.0), finished("paper", "AVX2", examples=6.0, reached=False)]
+    line = "| digits, 50% | 1.00 / 3.00 | 98.00 / 98.00 | 97.00 / 97.00 | 1/1 and 0/1 |"
+    assert orders_row(rows, 0.5, "digits") == line
+    with pytest.raises(InputError, match=r"no run of paper at share 0\.5"):
+        orders_row(rows[:1], 0.5, "digits")
 
 
 def test_seconds_of_different_processors_are_not_compared() -> None:
