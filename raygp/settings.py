@@ -99,7 +99,8 @@ _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
     """Settings for a task: defaults, then the YAML file, then flags that are not None, then ``key.path=value``.
 
-    A whole plan (``plan=paper``) comes before settings of plans (``plan.lr=0.1``), in whatever order they are given.
+    A named plan (``plan=paper``, ``plan.name=paper``) comes before its settings (``plan.lr=0.1``), in whatever order
+    they are given.
 
     Raises:
         InputError: the file cannot be read, or names a field that does not exist or a value that does not fit; the
@@ -111,19 +112,31 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
     if file is not None:
         _merge(tree, _read_yaml(file))
     _merge(tree, {key: value for key, value in flags.items() if value is not None})
-    whole = [override for override in overrides if override.partition("=")[0] in _ROLES]
-    for override in whole:
-        _override(tree, override)
+    settings = [override for override in overrides if not _name_plan(tree, override)]
     for key, role in _ROLES.items():
         tree[key] = _expand(tree[key], role, task, key)
-    for override in overrides:
-        if override not in whole:
-            _override(tree, override)
+    for override in settings:
+        _override(tree, override)
     try:
         return RunSettings.model_validate(tree)
     except ValidationError as error:
         source = f"{file}: " if file is not None else ""
         raise InputError(source + "; ".join(_explain(problem, tree) for problem in error.errors())) from error
+
+
+def _name_plan(tree: dict[str, Any], override: str) -> bool:
+    """Carry out an override that says which plan is meant, whole or by name; False for any other."""
+    path, equals, text = override.partition("=")
+    key, _, field = path.partition(".")
+    if not equals or key not in _ROLES or field not in ("", "name"):
+        return False
+    if field and text not in plan_names(_ROLES[key]):
+        return False  # A label of the user's own.
+    if field and isinstance(tree[key], dict):
+        tree[key]["name"] = text
+    else:
+        _override(tree, f"{key}={text}")
+    return True
 
 
 def _expand(value: Any, role: Role, task: str, key: str) -> Any:

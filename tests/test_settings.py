@@ -21,3 +21,14 @@ def test_a_plan_among_the_options_replaces_that_of_the_file(tmp_path: Path) -> N
     settings = load_settings("lenet-5", str(file), ["plan=paper"])
     assert settings.plan == named_plan("paper", "update", "lenet-5")
     assert settings.workers.spelled == 1
+
+
+def test_a_plan_is_never_labelled_with_the_name_of_another(tmp_path: Path) -> None:
+    paper = named_plan("paper", "update", "lenet-5")
+    assert load_settings("lenet-5", overrides=["plan.name=paper"]).plan == paper
+    file = tmp_path / "settings.yaml"
+    file.write_text("plan: {alpha: 0.2}\n")
+    assert load_settings("lenet-5", str(file), ["plan.name=paper"]).plan == paper.model_copy(update={"alpha": 0.2})
+    assert load_settings("lenet-5", overrides=["plan=paper", "plan.name=mine"]).plan == paper.model_copy(
+        update={"name": "mine"}
+    )
