@@ -116,9 +116,10 @@ def test_flops_count_each_frame_of_a_recurrent_layer_once() -> None:
     assert set(uses) == set(Masks(model).bits)
 
 
-def test_every_weight_gets_a_gradient() -> None:
+@pytest.mark.parametrize("name", ["deepspeech2-small", "deepspeech2"])
+def test_every_weight_gets_a_gradient(name: str) -> None:
     torch.manual_seed(0)
-    model = TASK.build_model(5)
+    model = make_task({"name": name}).build_model(5)
     targets = Padded(torch.tensor([[1, 2, 0], [3, 0, 0]]), torch.tensor([3, 1]))
     TASK.losses(model(TASK.prepare(batch(90, 60), None)), targets).sum().backward()
     assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in model.parameters())
