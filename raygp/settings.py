@@ -184,7 +184,7 @@ def _override(tree: Any, override: str) -> None:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: '{text}' is not a value: {' '.join(str(error).split())}") from error
     *parents, last = path.split(".")
-    if parents and parents[0] in ("plan", "synthesis") and path != f"{parents[0]}.name":
+    if parents and parents[0] in _ROLES and path != f"{parents[0]}.name":
         tree[parents[0]]["name"] = "custom"
     for part in parents:
         tree = _step(tree, part, path)

@@ -60,6 +60,9 @@ _SPEECH_AS_MANY_STEPS = (120, 80, 67)
 _SPEECH_LONG_SPARSE: Recipe = _SPEECH_LONG | {"seed_density": 1.0, "density": 0.3, "phases": _EARLY}
 _SPEECH_LONG_HALF: Recipe = _SPEECH_LONG_SPARSE | {"density": 0.5}
 _SPEECH_LATE: Recipe = _SPEECH_LONG_SPARSE | {"phases": _LATE}
+_SPEECH_CLIPPED: list[Recipe] = [
+    _SPEECH_LATE | {"epochs": epochs, "clip_norm": 1.0} for epochs in _SPEECH_AS_MANY_STEPS
+]
 
 
 def _speech(
@@ -240,29 +243,17 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
             _speech([16, 24], _SPEECH_LATE | {"epochs": 80}, shrink=0.5, alpha=[1.0], start=0.4, end=0.9),
             # Gradients clipped earlier.
             *(
-                _speech(
-                    [12, 16, 24], _SPEECH_LATE | {"epochs": epochs, "clip_norm": 1.0},
-                    shrink=0.5, alpha=[1.0], start=0.4, end=0.9,
-                )
-                for epochs in _SPEECH_AS_MANY_STEPS
+                _speech([12, 16, 24], parent, shrink=0.5, alpha=[1.0], start=0.4, end=0.9)
+                for parent in _SPEECH_CLIPPED
             ),
             # Pruned earlier, 12 or 16 epochs do not do what 24 do ...
             *(
-                _speech(
-                    [12, 16], _SPEECH_LATE | {"epochs": epochs, "clip_norm": 1.0},
-                    shrink=0.5, alpha=[1.0], start=0.2, end=0.7,
-                )
-                for epochs in _SPEECH_AS_MANY_STEPS
+                _speech([12, 16], parent, shrink=0.5, alpha=[1.0], start=0.2, end=0.7)
+                for parent in _SPEECH_CLIPPED
             ),
             # ... nor, with a tenth that is new, less shrinking or half of the old data.
-            _speech(
-                [12], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
-                shrink=0.7, alpha=[1.0], start=0.2, end=0.7,
-            ),
-            _speech(
-                [20], _SPEECH_LATE | {"epochs": 67, "clip_norm": 1.0},
-                shrink=0.5, alpha=[1.0], start=0.2, end=0.7, replay=[0.5],
-            ),
+            _speech([12], _SPEECH_CLIPPED[-1], shrink=0.7, alpha=[1.0], start=0.2, end=0.7),
+            _speech([20], _SPEECH_CLIPPED[-1], shrink=0.5, alpha=[1.0], start=0.2, end=0.7, replay=[0.5]),
         ],
         # From the parents of raygp, and to their density.
         "paper": {

@@ -77,7 +77,7 @@ _SPEECH_SMALL_UPDATE: dict[str, Any] = {
     "shrink": 0.5,
     "alpha": 1.0,
 }
-_DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
+_DEFAULT: dict[tuple[str, Role], dict[str, Any]] = {
     ("lenet-300-100", "update"): _LENET_UPDATE,
     ("lenet-300-100", "synthesis"): _LENET_SYNTHESIS,
     ("lenet-5", "update"): _LENET_UPDATE,
@@ -92,9 +92,12 @@ _DEFAULTS: dict[tuple[str, Role], dict[str, Any]] = {
     # All connections, pruned late: against few from the start, five to seven points more words.
     ("deepspeech2-small", "synthesis"): {"phases": _LATE, "epochs": 60, "seed_density": 1.0},
 }
-"""What suits a task in the plan ``default``."""
-_PAPER: dict[str, dict[str, Any]] = {"lenet-300-100": {"lr": 0.05}, "lenet-5": {"lr": 0.05}}
-"""What suits a task in the plan ``paper``; the others keep their own learning rate."""
+_PAPER: dict[tuple[str, Role], dict[str, Any]] = {
+    ("lenet-300-100", "update"): {"lr": 0.05},
+    ("lenet-5", "update"): {"lr": 0.05},
+}
+_BY_PLAN = {"default": _DEFAULT, "paper": _PAPER}
+"""What suits a task in one plan."""
 
 
 def named_plan(name: str, role: Role, task: str = "") -> Plan:
@@ -104,12 +107,8 @@ def named_plan(name: str, role: Role, task: str = "") -> Plan:
         KeyError: no plan of that name (see :func:`plan_names`).
     """
     known = _UPDATES if role == "update" else _SYNTHESES
-    fields = _BY_TASK.get(task, {}) | known[name] | {"name": name}
-    if name == "default":
-        fields |= _DEFAULTS.get((task, role), {})
-    elif name == "paper":
-        fields |= _PAPER.get(task, {})
-    return Plan.model_validate(fields)
+    suited = _BY_PLAN[name].get((task, role), {})
+    return Plan.model_validate(_BY_TASK.get(task, {}) | known[name] | suited | {"name": name})
 
 
 def plan_names(role: Role) -> list[str]:
