@@ -291,7 +291,8 @@ def show(console: Console, location: Location, version: str) -> None:
 def _verdict(card: Card) -> str:
     parts = [f"validation {card.val_accuracy:.2%}"]
     if card.parent_val_accuracy is not None:
-        parts.append(f"parent {card.parent_val_accuracy:.2%}")
+        noise = f" (noise {card.val_noise:.2%})" if card.val_noise else ""
+        parts.append(f"parent {card.parent_val_accuracy:.2%}{noise}")
     if card.test_accuracy is not None:
         parts.append(f"test {card.test_accuracy:.2%}")
     return ", ".join(parts)

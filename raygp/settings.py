@@ -69,6 +69,9 @@ class RunSettings(Settings):
     """What every later arrival does to the head; given as a plan or by the name of one."""
     gate_tolerance: Share = 0.002
     """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
+    gate_confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95
+    """Where the validation rows are too few to tell ``gate_tolerance`` apart, a candidate is refused when it is worse
+    than its parent with this confidence (one-sided). 0.5: the tolerance alone counts."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
         Workers(2, 2)
     )
@@ -118,10 +121,18 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
     for override in settings:
         _override(tree, override)
     try:
-        return RunSettings.model_validate(tree)
+        found = RunSettings.model_validate(tree)
     except ValidationError as error:
         source = f"{file}: " if file is not None else ""
         raise InputError(source + "; ".join(_explain(problem, tree) for problem in error.errors())) from error
+    return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
+
+
+def _named_truly(plan: Plan, role: Role, task: str) -> Plan:
+    """The plan, called "custom" if it has the name of a known plan but differs from it."""
+    if plan.name not in plan_names(role) or plan == named_plan(plan.name, role, task):
+        return plan
+    return plan.model_copy(update={"name": "custom"})
 
 
 def _name_plan(tree: dict[str, Any], override: str) -> bool:
@@ -149,9 +160,7 @@ def _expand(value: Any, role: Role, task: str, key: str) -> Any:
         else:
             raise InputError(f"{key}: no plan is called '{name}'; known are {', '.join(plan_names(role))}")
     fields = named_plan(name, role, task).model_dump(mode="json")
-    if changes:
-        fields["name"] = "custom"
-        _merge(fields, changes)
+    _merge(fields, changes)
     return fields
 
 
@@ -184,8 +193,6 @@ def _override(tree: Any, override: str) -> None:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: '{text}' is not a value: {' '.join(str(error).split())}") from error
     *parents, last = path.split(".")
-    if parents and parents[0] in _ROLES and path != f"{parents[0]}.name":
-        tree[parents[0]]["name"] = "custom"
     for part in parents:
         tree = _step(tree, part, path)
     if isinstance(tree, list):

@@ -28,7 +28,13 @@ def test_a_plan_is_never_labelled_with_the_name_of_another(tmp_path: Path) -> No
     assert load_settings("lenet-5", overrides=["plan.name=paper"]).plan == paper
     file = tmp_path / "settings.yaml"
     file.write_text("plan: {alpha: 0.2}\n")
-    assert load_settings("lenet-5", str(file), ["plan.name=paper"]).plan == paper.model_copy(update={"alpha": 0.2})
+    changed = paper.model_copy(update={"alpha": 0.2, "name": "custom"})
+    assert load_settings("lenet-5", str(file), ["plan.name=paper"]).plan == changed
+    file.write_text("plan: {name: paper, alpha: 0.2}")
+    assert load_settings("lenet-5", str(file)).plan == changed
+    assert load_settings("lenet-5", str(file), [f"plan.alpha={paper.alpha}"]).plan == paper, "as it was: no other plan"
+    file.write_text("plan: {name: mine, alpha: 0.2}")
+    assert load_settings("lenet-5", str(file)).plan.name == "mine"
     assert load_settings("lenet-5", overrides=["plan=paper", "plan.name=mine"]).plan == paper.model_copy(
         update={"name": "mine"}
     )

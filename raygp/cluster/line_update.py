@@ -88,6 +88,7 @@ def next_job(
         plan=settings.plan if state.card else settings.synthesis,
         seed=settings.seed,
         gate_tolerance=settings.gate_tolerance,
+        gate_confidence=settings.gate_confidence,
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
     )

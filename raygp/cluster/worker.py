@@ -158,6 +158,7 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
         seed=job.seed,
         has_parent=job.parent is not None,
         gate_tolerance=job.gate_tolerance,
+        gate_confidence=job.gate_confidence,
         observer=observer,
         checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         shared=SharedWork.read(job.location, worker.shared) if worker.shared else None,

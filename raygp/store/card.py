@@ -61,6 +61,9 @@ class Card(Document):
     test_metrics: dict[str, float] = Field(default_factory=dict)
     """Every metric of the task on the test split, by name."""
     parent_val_accuracy: float | None
+    """The parent's on the same rows."""
+    val_noise: float | None = None
+    """How much of the difference between the two may be chance, as the gate saw it."""
     accuracy_by_arrival: dict[str, float]
     ledger: dict[str, float]
     phases: list[dict[str, Any]]

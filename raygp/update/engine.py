@@ -41,7 +41,7 @@ from raygp.sparse import (
 )
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import choose_examples
-from raygp.update.gate import Verdict, collapsed, judge
+from raygp.update.gate import Verdict, collapsed, judge, val_noise
 from raygp.update.learner import Learner, metric_values
 from raygp.update.observer import Observer, Progress, Silent, Step
 from raygp.update.outcome import Outcome
@@ -64,6 +64,7 @@ class Update:
         seed: int,
         has_parent: bool,
         gate_tolerance: float = 0.002,
+        gate_confidence: float = 0.95,
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -77,6 +78,7 @@ class Update:
             seed: of every draw.
             has_parent: whether this is an update or an initial synthesis.
             gate_tolerance: how far the candidate's validation accuracy may lie below its parent's.
+            gate_confidence: of the allowance for a small validation split (:func:`raygp.update.gate.val_noise`).
             observer: told of progress, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -84,13 +86,14 @@ class Update:
         """
         self.plan, self.learner, self.data, self.seed = plan, learner, data, seed
         self._shared = shared
-        self.has_parent, self.gate_tolerance = has_parent, gate_tolerance
+        self.has_parent, self.gate_tolerance, self.gate_confidence = has_parent, gate_tolerance, gate_confidence
         self.observer: Observer = observer or Silent()
         self.state = UpdateState()
         self.masks = learner.masks
         self._bounds = learner.task.density_bounds
         self._snapshot: Tensors | None = None
         self._chosen: np.ndarray | None = None
+        self._parent_scores: np.ndarray | None = None
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
@@ -110,6 +113,8 @@ class Update:
         self.learner.load_rank_buffers(_with_prefix(checkpoint.tensors, "buffers/"))
         if "chosen" in checkpoint.tensors:
             self._chosen = checkpoint.tensors["chosen"].numpy()
+        if "parent-scores" in checkpoint.tensors:
+            self._parent_scores = checkpoint.tensors["parent-scores"].numpy()
         self.learner.ledger = self.state.ledger
         self._seconds_before = self.state.ledger.worker_seconds
 
@@ -123,7 +128,8 @@ class Update:
         self._started = time.perf_counter()
         verify_masks(self.masks)
         if self.has_parent and self.state.parent_val_accuracy is None:
-            known = self._shared.parent_val_accuracy if self._shared else self.learner.accuracy("val")
+            self._parent_scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
+            known = metric_values(self._parent_scores)[0]
             self.state.parent_val_accuracy = self.state.val_accuracy = known
             # By the parent's losses: what phases do to the model later has no say in it.
             if any(phase.kind != "grow-new" for phase in self.plan.phases):
@@ -339,17 +345,17 @@ class Update:
 
         Losses are computed where the plan chooses by all of them.
         """
-        accuracy = self.learner.accuracy("val")
+        scores = self.learner.scores("val")
         losses = {}
         for part, ids in self._parts():
             settings = self.plan.replay if part == "replay" else self.plan.arrival
             if 0.0 < settings.share < 1.0 and settings.hard > 0.0 and settings.scan == 1.0 and len(ids):
                 losses[part] = self.learner.losses(ids)
-        self._shared = SharedWork({}, accuracy, None, losses, {})
+        self._shared = SharedWork({}, scores, None, losses, {})
         first = self.plan.phases[0]
         gradient = self.learner.gradient_sum(self._growth_sample(first)) if isinstance(first, GrowPhase) else None
         self._charge_seconds()
-        return SharedWork(growth_key(self.plan), accuracy, gradient, losses, self.learner.ledger.to_dict())
+        return SharedWork(growth_key(self.plan), scores, gradient, losses, self.learner.ledger.to_dict())
 
     def _verify(self) -> None:
         self.learner.ledger.reduced_bytes += verify_masks(self.masks) * self.learner.world_size
@@ -359,7 +365,7 @@ class Update:
         return pack_model(learner.model, self.masks) | pack_optimizer(learner.optimizer, learner.model, self.masks)
 
     def _restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        parts = ("chosen", "snapshot/", "buffers/")
+        parts = ("chosen", "parent-scores", "snapshot/", "buffers/")
         own = {key: value for key, value in tensors.items() if not key.startswith(parts)}
         unpack_model(own, self.learner.model, self.masks)
         unpack_optimizer(own, self.learner.optimizer, self.learner.model, self.masks)
@@ -374,6 +380,8 @@ class Update:
         tensors |= {f"buffers/{key}": value for key, value in self._buffers.items()}
         if self._chosen is not None:
             tensors["chosen"] = torch.from_numpy(self._chosen)
+        if self._parent_scores is not None:
+            tensors["parent-scores"] = torch.from_numpy(self._parent_scores)
         return Checkpoint(self.state.to_dict(), tensors)
 
     def _charge_seconds(self) -> None:
@@ -401,7 +409,11 @@ class Update:
         scores = self.learner.scores("val")
         val_accuracy = metric_values(scores)[0]
         guessing = 0.0 if self.has_parent else self.learner.guessing("val")
-        verdict = refusal or judge(val_accuracy, self.state.parent_val_accuracy, self.gate_tolerance, guessing)
+        noise = None
+        if self._parent_scores is not None:
+            noise = val_noise(scores[:, 0], self._parent_scores[:, 0], self.gate_confidence)
+        parent = self.state.parent_val_accuracy
+        verdict = refusal or judge(val_accuracy, parent, self.gate_tolerance, guessing, noise or 0.0)
         by_arrival = {
             name: metric_values(scores[rows])[0]
             for name, rows in self.data.groups("val").items()
@@ -414,7 +426,8 @@ class Update:
             tensors=pack_model(self.learner.model, self.masks),
             val_accuracy=val_accuracy,
             test_accuracy=test.get(self.learner.task.metrics[0]),
-            parent_val_accuracy=self.state.parent_val_accuracy,
+            parent_val_accuracy=parent,
+            val_noise=noise,
             accuracy_by_arrival=by_arrival,
             density=self.masks.density,
             densities=self.masks.densities(),

@@ -30,6 +30,7 @@ class UpdateJob:
     """The synthesis plan if there is no parent, else the update plan."""
     seed: int
     gate_tolerance: float
+    gate_confidence: float
     version: str
     """What the candidate will be called if the gate lets it pass."""
     sweep: str = ""
@@ -43,7 +44,7 @@ class UpdateJob:
             "arrival": self.arrival.digest,
             "plan": self.plan.model_dump(mode="json"),
             "seed": self.seed,
-            "gate": self.gate_tolerance,
+            "gate": [self.gate_tolerance, self.gate_confidence],
         }
         if self.sweep:
             identity["sweep"] = self.sweep
@@ -90,6 +91,7 @@ class UpdateJob:
             test_accuracy=outcome.test_accuracy,
             test_metrics=outcome.test_metrics,
             parent_val_accuracy=outcome.parent_val_accuracy,
+            val_noise=outcome.val_noise,
             accuracy_by_arrival=outcome.accuracy_by_arrival,
             ledger=outcome.ledger,
             phases=outcome.phases,

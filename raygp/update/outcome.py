@@ -20,6 +20,8 @@ class Outcome:
     test_accuracy: float | None
     """None if the gate refused the candidate: the test split is not looked at."""
     parent_val_accuracy: float | None
+    val_noise: float | None
+    """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`)."""
     accuracy_by_arrival: dict[str, float]
     """Validation accuracy by the arrival that brought the rows."""
     density: float

@@ -1,6 +1,6 @@
 """What updates of one arrival from one parent have in common: computed once, used by every trial of a sweep.
 
-The gradient sums that the first growth ranks by, the parent's validation accuracy and its losses depend on the parent
+The gradient sums that the first growth ranks by, the parent's scores on validation and its losses depend on the parent
 and the data, not on growth ratio, density, epochs or learning rate.
 """
 
@@ -27,7 +27,8 @@ class SharedWork:
 
     key: dict[str, Any]
     """What the gradient sums depend on besides parent, data and seed: see :func:`growth_key`."""
-    parent_val_accuracy: float
+    parent_scores: np.ndarray
+    """On validation: points and weights of each row by metric, rows x metrics x 2."""
     gradient: GradientSum | None
     """Of the plan's first phase, if that grows."""
     losses: dict[str, np.ndarray]
@@ -49,10 +50,8 @@ class SharedWork:
         if self.gradient is not None:
             tensors |= {f"gradient/{name}": values.cpu().contiguous() for name, values in self.gradient.sums.items()}
             examples = self.gradient.examples
-        state = {
-            "key": self.key, "parent_val_accuracy": self.parent_val_accuracy, "examples": examples,
-            "ledger": self.ledger,
-        }  # fmt: skip
+        tensors["parent-scores"] = torch.from_numpy(self.parent_scores)
+        state = {"key": self.key, "examples": examples, "ledger": self.ledger}
         location.write_bytes(f"{folder}/{_TENSORS}", save(tensors))
         location.write_bytes(f"{folder}/{_STATE}", json.dumps(state).encode())
 
@@ -71,7 +70,7 @@ class SharedWork:
         sums = part("gradient/")
         return cls(
             state["key"],
-            state["parent_val_accuracy"],
+            tensors["parent-scores"].numpy(),
             GradientSum(sums, state["examples"]) if sums else None,
             {name: values.numpy() for name, values in part("losses/").items()},
             state["ledger"],

@@ -91,5 +91,5 @@ class Checkpoint:
     state: dict[str, Any]
     """:meth:`UpdateState.to_dict`."""
     tensors: Tensors
-    """Model and optimizer in compact form; ``snapshot/...`` in a recoverable round; ``chosen``, ids of
-    the training examples, once they are; ``buffers/...`` inside an epoch, those of every rank."""
+    """Model and optimizer in compact form; ``parent-scores`` on validation; ``snapshot/...`` in a recoverable round;
+    ``chosen``, ids of the training examples, once they are; ``buffers/...`` inside an epoch, those of every rank."""

@@ -113,6 +113,7 @@ def test_every_checkpoint_leads_to_the_same_bits(parent: Outcome, optimizer: str
         assert resumed.phases == whole.phases
         assert {**resumed.ledger, "worker_seconds": 0} == {**whole.ledger, "worker_seconds": 0}
         assert (resumed.val_accuracy, resumed.test_accuracy) == (whole.val_accuracy, whole.test_accuracy)
+        assert resumed.val_noise == whole.val_noise and whole.val_noise
 
 
 def test_every_step_of_every_phase_can_be_gone_on_from(parent: Outcome, tmp_path: Path) -> None:

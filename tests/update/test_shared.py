@@ -53,6 +53,7 @@ def test_any_plan_ends_in_the_same_bits_with_shared_work(parent: Outcome, shared
     assert together.mask_digest == alone.mask_digest
     assert all(torch.equal(together.tensors[key], value) for key, value in alone.tensors.items())
     assert together.phases == alone.phases
+    assert (together.verdict, together.val_noise) == (alone.verdict, alone.val_noise)
     assert together.ledger["examples"] < alone.ledger["examples"]
 
 
