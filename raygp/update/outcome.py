@@ -20,8 +20,6 @@ class Outcome:
     test_accuracy: float | None
     """None if the gate refused the candidate: the test split is not looked at."""
     parent_val_accuracy: float | None
-    val_noise: float | None
-    """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`)."""
     accuracy_by_arrival: dict[str, float]
     """Validation accuracy by the arrival that brought the rows."""
     density: float
@@ -33,3 +31,5 @@ class Outcome:
     phases: list[dict[str, Any]]
     test_metrics: dict[str, float] = field(default_factory=dict)
     """Every metric of the task on the test split, by name."""
+    val_noise: float | None = None
+    """How much of the difference to the parent may be chance (:func:`raygp.update.gate.val_noise`)."""
