@@ -35,17 +35,15 @@ _LENET_UPDATE: list[Space] = [
     {"epochs": [5, 8], "lr": [0.02, 0.05], "distillation.weight": [0.5], "replay.share": [0.0, 0.05]},
 ]
 _LENET_5_PART: Space = {"optimizer.weight_decay": [5e-4], "arrival.share": [0.4], "replay.share": [0.05]}
-_EARLIEST = [
-    {"kind": "grow-new", "sample": 0.02, "epochs": 0},
-    {"kind": "prune-permanent", "gradual": True, "start": 0.0, "end": 0.4},
-]
+_PRUNED_SOON = {"kind": "prune-permanent", "gradual": True, "start": 0.0, "end": 0.4}
+_SOON = [{"kind": "grow-new", "epochs": 0}, _PRUNED_SOON]
+_EARLIEST = [{"kind": "grow-new", "sample": 0.02, "epochs": 0}, _PRUNED_SOON]
 _RESNET_PARENT: Recipe = {"epochs": 24, "lr": 0.1, "seed_density": 0.7, "density": 0.3}
 _EARLY = [{"kind": "grow-new", "epochs": 1, "schedule": "constant"}, {"kind": "prune-permanent", "gradual": True}]
 _LATE = [
     {"kind": "grow-new", "epochs": 0},
     {"kind": "prune-permanent", "gradual": True, "start": 0.4, "end": 0.9},
 ]
-_SOON = [_LATE[0], _LATE[1] | {"start": 0.0, "end": 0.4}]
 _LOOSE: Recipe = {"clip_norm": 10.0}
 """What most of speech was searched with."""
 _SPEECH_PARENT: Recipe = {

@@ -127,10 +127,9 @@ class Update:
         """
         self._started = time.perf_counter()
         verify_masks(self.masks)
-        if self.has_parent and self.state.parent_val_accuracy is None:
+        if self.has_parent and self._parent_scores is None:
             self._parent_scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
-            known = metric_values(self._parent_scores)[0]
-            self.state.parent_val_accuracy = self.state.val_accuracy = known
+            self.state.val_accuracy = metric_values(self._parent_scores)[0]
             # By the parent's losses: what phases do to the model later has no say in it.
             if any(phase.kind != "grow-new" for phase in self.plan.phases):
                 self._choose()
@@ -143,6 +142,11 @@ class Update:
             if diverged := self._diverged():
                 return self._outcome(diverged)
         return self._outcome()
+
+    @property
+    def parent_val_accuracy(self) -> float | None:
+        """The parent's accuracy on validation; None if there is none, or :meth:`run` has not measured it yet."""
+        return None if self._parent_scores is None else metric_values(self._parent_scores)[0]
 
     # -- phases ---------------------------------------------------------------------------------------------------
 
@@ -278,7 +282,7 @@ class Update:
         if cursor.round > 0 or record.epochs == 0 or record.kind == "grow-new":
             return None
         earlier = [other.val_accuracy for other in self.state.records[:-1]]
-        best = max(self.state.parent_val_accuracy or 0.0, cursor.best, *earlier)
+        best = max(self.parent_val_accuracy or 0.0, cursor.best, *earlier)
         if not collapsed(record.val_accuracy, best, lambda: self.learner.guessing("val")):
             return None
         where = f"phase {cursor.phase} of {len(self.plan.phases)} ({record.kind})"
@@ -412,8 +416,7 @@ class Update:
         noise = None
         if self._parent_scores is not None:
             noise = val_noise(scores[:, 0], self._parent_scores[:, 0], self.gate_confidence)
-        parent = self.state.parent_val_accuracy
-        verdict = refusal or judge(val_accuracy, parent, self.gate_tolerance, guessing, noise or 0.0)
+        verdict = refusal or judge(val_accuracy, self.parent_val_accuracy, self.gate_tolerance, guessing, noise or 0.0)
         by_arrival = {
             name: metric_values(scores[rows])[0]
             for name, rows in self.data.groups("val").items()
@@ -426,7 +429,7 @@ class Update:
             tensors=pack_model(self.learner.model, self.masks),
             val_accuracy=val_accuracy,
             test_accuracy=test.get(self.learner.task.metrics[0]),
-            parent_val_accuracy=parent,
+            parent_val_accuracy=self.parent_val_accuracy,
             val_noise=noise,
             accuracy_by_arrival=by_arrival,
             density=self.masks.density,

@@ -67,7 +67,6 @@ class UpdateState:
     ledger: CostLedger = field(default_factory=CostLedger)
     val_accuracy: float = 0.0
     """At the last evaluation."""
-    parent_val_accuracy: float | None = None
     mask_digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_a_recoverable_round_that_loses_too_much_is_undone_bit_for_bit(
     monkeypatch.setattr(update, "_outcome", lambda *refusal: None)
     update.run()
     after = update._pack()
-    assert update.state.parent_val_accuracy is not None and update.state.parent_val_accuracy > 0.0
+    assert update.parent_val_accuracy is not None and update.parent_val_accuracy > 0.0
     assert update.state.records[0].restored > 0 and update.state.records[0].pruned == 0
     assert set(before) == set(after)
     assert all(torch.equal(before[key], after[key]) for key in before)
