@@ -105,7 +105,7 @@ def make_card() -> MakeCard:
             "parent_val_accuracy": None,
             "accuracy_by_arrival": {"first": 0.9},
             "ledger": dict.fromkeys(LEDGER, 1.0),
-            "phases": [{"name": "grow-new"}],
+            "phases": [{"kind": "grow-new"}],
             "manifests": {"first": "ab"},
         }
         return Card(**(values | changes))

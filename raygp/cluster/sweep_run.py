@@ -22,10 +22,10 @@ from raygp.cluster.sweep_watch import Budget, Lines, Watch, begin_watch
 from raygp.cluster.train_run import decode, fit, make_run, make_trainer, outcome_in, scaling, wait_for_room
 from raygp.cluster.worker import WorkerConfig, run_shared_work, run_worker
 from raygp.errors import RaygpError
+from raygp.record import CostLedger
 from raygp.settings import RunSettings
 from raygp.store import Location, version_number
 from raygp.update.job import UpdateJob
-from raygp.update.ledger import CostLedger
 from raygp.update.outcome import Outcome
 from raygp.update.seeds import derive_seed
 from raygp.update.shared import SharedWork

@@ -28,8 +28,8 @@ def summary(cards: Sequence[Card], wall_seconds: float) -> dict[str, Any]:
     """Plain data: ``{"versions": [...], "wall_seconds": ...}``."""
     versions = []
     for card in cards:
-        row = {field: getattr(card, field) for field in _CARD_FIELDS}
-        row["phases"] = [{field: phase[field] for field in _PHASE_FIELDS} for phase in card.phases]
+        row = card.model_dump(mode="json", include=set(_CARD_FIELDS))
+        row["phases"] = [phase.model_dump(include=set(_PHASE_FIELDS)) for phase in card.phases]
         versions.append(row)
     return {"versions": versions, "wall_seconds": round(wall_seconds, 3)}
 

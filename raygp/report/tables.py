@@ -39,11 +39,11 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
             percent(card.val_accuracy),
             percent(card.test_accuracy),
             *(percent(error_rates(card).get(name)) for name in rates),
-            f"{ledger['examples']:,.0f}",
-            f"{ledger['sparse_flops'] / 1e12:,.3g}",
-            f"{ledger['dense_flops'] / 1e12:,.3g}",
-            f"{ledger['worker_seconds']:,.1f}",
-            f"{ledger['reduced_bytes'] / 1e6:,.1f}",
+            f"{ledger.examples:,.0f}",
+            f"{ledger.sparse_flops / 1e12:,.3g}",
+            f"{ledger.dense_flops / 1e12:,.3g}",
+            f"{ledger.worker_seconds:,.1f}",
+            f"{ledger.reduced_bytes / 1e6:,.1f}",
         )
     return table
 
@@ -63,14 +63,14 @@ def phases_table(card: Card) -> Table:
     table.add_column("ended early")
     for phase in card.phases:
         table.add_row(
-            phase["kind"],
-            str(phase["epochs"]),
-            f"{phase['grown']:,}",
-            f"{phase['pruned']:,}",
-            f"{phase['restored']:,}",
-            f"{phase['density_after']:.4f}",
-            percent(phase["val_accuracy"]),
-            phase.get("stopped", ""),
+            phase.kind,
+            str(phase.epochs),
+            f"{phase.grown:,}",
+            f"{phase.pruned:,}",
+            f"{phase.restored:,}",
+            f"{phase.density_after:.4f}",
+            percent(phase.val_accuracy),
+            phase.stopped,
         )
     return table
 

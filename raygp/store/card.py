@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from raygp.errors import InputError
+from raygp.record import UpdateRecord
 from raygp.store.documents import Document, read_document
 from raygp.store.files import FileInfo
 from raygp.store.location import READERS, Location
@@ -17,8 +18,9 @@ from raygp.store.location import READERS, Location
 _VERSION = re.compile(r"v\d{4,}")
 
 
-class Card(Document):
-    """A version: where it comes from, what it has seen, how good and how sparse it is, which files it consists of."""
+class Card(UpdateRecord, Document):
+    """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
+    files it consists of."""
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None
@@ -45,28 +47,6 @@ class Card(Document):
     workers: int | str
     """Training workers; a range such as "1..8" where their number could change."""
 
-    density: float
-    """active_connections / total_connections."""
-
-    active_connections: int
-    total_connections: int
-    densities: dict[str, float]
-    """By layer."""
-
-    mask_digest: str
-    val_accuracy: float
-    """Share of validation examples, 0 to 1; so are the other accuracies."""
-
-    test_accuracy: float | None
-    test_metrics: dict[str, float] = Field(default_factory=dict)
-    """Every metric of the task on the test split, by name."""
-    parent_val_accuracy: float | None
-    """The parent's on the same rows."""
-    val_noise: float | None = None
-    """How much of the difference between the two may be chance, as the gate saw it."""
-    accuracy_by_arrival: dict[str, float]
-    ledger: dict[str, float]
-    phases: list[dict[str, Any]]
     files: list[FileInfo] = Field(default_factory=list)
     """Filled in by :func:`raygp.store.write_version`."""
 

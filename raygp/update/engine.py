@@ -154,7 +154,7 @@ class Update:
         """A round's growth or cut."""
         cursor = self.state.cursor
         if cursor.round == 0:
-            self.state.records.append(PhaseRecord(phase.kind))
+            self.state.records.append(PhaseRecord(kind=phase.kind))
             cursor.reference = self.state.val_accuracy
             if isinstance(phase, PrunePhase):
                 cursor.beta = self.plan.beta_of(phase)
@@ -438,7 +438,7 @@ class Update:
             total_connections=self.masks.total,
             mask_digest=self.masks.digest(),
             ledger=self.learner.ledger.to_dict(),
-            phases=[vars(record) for record in self.state.records],
+            phases=[record.model_dump() for record in self.state.records],
             test_metrics=test,
         )
 

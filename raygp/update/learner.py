@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from raygp.data.batches import Batch, Split, TrainingData
 from raygp.errors import TrainingError
+from raygp.record import CostLedger
 from raygp.sparse import (
     FlopCount,
     GradientSum,
@@ -30,7 +31,6 @@ from raygp.sparse import (
 )
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Task
-from raygp.update.ledger import CostLedger
 from raygp.update.observer import Step
 from raygp.update.plan import OptimizerSettings
 from raygp.update.seeds import derive_seed, torch_generator

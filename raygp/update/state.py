@@ -8,25 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from raygp.update.ledger import CostLedger
+from raygp.record import CostLedger, PhaseRecord
 
 Tensors = dict[str, Tensor]
-
-
-@dataclass
-class PhaseRecord:
-    """What a phase did; a row of the version's card."""
-
-    kind: str
-    epochs: int = 0
-    grown: int = 0
-    pruned: int = 0
-    restored: int = 0
-    """Connections that came back in restored rounds."""
-    density_after: float = 0.0
-    val_accuracy: float = 0.0
-    stopped: str = ""
-    """Why the phase ended before its time, if it did."""
 
 
 @dataclass
@@ -71,7 +55,7 @@ class UpdateState:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self)
+        return asdict(self) | {"records": [record.model_dump() for record in self.records]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> UpdateState:

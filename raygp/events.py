@@ -1,0 +1,254 @@
+"""What happens while a line is worked on, as typed values. Whoever wants to know listens: the command line prints them,
+Ray's metrics follow them, a service or a notebook may too.
+
+One update is told as::
+
+    UpdatesWaiting
+    UpdateStarted
+        Resumed                       only if it goes on from a checkpoint
+        for each phase:  PhaseStarted
+            for each epoch:  StepsDone (now and then), EpochEnded, CheckpointStored
+        PhaseEnded
+    Promoted or Refused
+
+A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
+ingest tells SamplesChecked now and then, and Published for each arrival. A Notice is a line of text for people, at any
+time.
+
+No torch and no Ray in here: a listener starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from raygp.record import CostLedger, EpochRecord, PhaseRecord
+
+if TYPE_CHECKING:
+    from raygp.store import Card, Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+
+Listener = Callable[[Event], None]
+"""Is told of events. It may be called from another thread than the one that works on the line, never by two at once."""
+
+
+def unheard(event: Event) -> None:
+    """A listener that does nothing."""
+
+
+# -- ingest -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesChecked(Event):
+    """An ingest has checked and stored so many samples."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(Event):
+    """An arrival is in the line."""
+
+    manifest: Manifest
+    quarantine: str
+    """Address of the list of rows that were left out; empty if none were."""
+
+
+# -- the life of a line -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class NothingNew(Event):
+    """There is nothing to update: the head has seen every arrival."""
+
+    root: str
+    head: str | None
+    arrivals: int
+    """How many the head has seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdatesWaiting(Event):
+    """Updates are about to run, one for each arrival that waits; Ray is started next."""
+
+    root: str
+    arrivals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateStarted(Event):
+    """An update, or a sweep of updates, begins."""
+
+    version: str
+    """What its candidate will be called."""
+    arrival: str
+    parent: str | None
+    """None: an initial synthesis."""
+    plan: str
+    """Name of the plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted(Event):
+    """A candidate passed the gate and is the head."""
+
+    card: Card
+    reason: str = ""
+    """What the gate said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused(Event):
+    """The gate refused a candidate."""
+
+    version: str
+    arrival: str
+    reason: str
+    head: str | None
+    """What stays the head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolledBack(Event):
+    """An earlier version is the head again."""
+
+    version: str
+    before: str
+    """The head until now."""
+
+
+# -- inside an update -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Event):
+    """A line of text for people."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InPhase(Event):
+    """Something inside a phase of an update."""
+
+    phase: int
+    """Position in the plan, from 0."""
+    phases: int
+    kind: str
+    round: int
+    """Rounds of the phase that are finished."""
+    epoch: int
+    """Epochs of the round that are finished."""
+    epochs: int
+    """Epochs that the round has."""
+    density: float
+    """Of the whole model, now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumed(InPhase):
+    """An update goes on from a checkpoint, at this place."""
+
+    step: int
+    """Steps of the running epoch that are finished."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseStarted(InPhase):
+    """A round of a phase has grown or cut, and trains next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepsDone(InPhase):
+    """An epoch has come so far."""
+
+    step: int
+    steps: int
+    loss: float
+    """Training loss, mean over the epoch so far on rank 0."""
+    examples_per_s: float
+    """All workers together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded(InPhase):
+    """An epoch is over and has been evaluated."""
+
+    record: EpochRecord
+    ledger: CostLedger
+    """What the update has spent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseEnded(InPhase):
+    """A phase is over."""
+
+    record: PhaseRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointStored(Event):
+    """The update can go on from here if it is interrupted."""
+
+    epochs: int
+    """Epochs of the update that are finished."""
+
+
+# -- sweeps -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepStarted(Event):
+    """Trials of plans are about to run."""
+
+    version: str
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkShared(Event):
+    """What all trials have in common was computed once."""
+
+    version: str
+    examples: float
+    """What that cost."""
+    saved: float
+    """What it saves at most."""
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded(Event):
+    """A trial finished, was stopped, failed, or was lost and is tried again."""
+
+    version: str
+    number: int
+    """Trials that have ended, this one included."""
+    trials: int
+    """Trials there will be."""
+    point: Mapping[str, Any]
+    state: str
+    """finished, stopped, failed or lost."""
+    epochs: int = 0
+    val_accuracy: float = 0.0
+    active_connections: int | None = None
+    examples: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetSpent(Event):
+    """A sweep ends because a budget of its settings is spent."""
+
+    version: str
+    budget: str
+    """Such as "2 hours" or "1,000 examples"."""

@@ -1,0 +1,119 @@
+"""What an update did, as one value: it grows while the update runs, travels in its checkpoints, and ends up in the
+version's card, in summary.json and in the tables. Each figure is named here and nowhere else.
+
+No torch in here: whoever only looks at a line reads these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass
+class CostLedger:
+    """What an update spent: totals over all workers. Validation and test passes are not training and are not charged.
+
+    An example is one forward and backward pass. Growth passes count as such; a loss scan or a teacher's answer (forward
+    only) counts as a third.
+    """
+
+    examples: float = 0.0
+    sparse_flops: float = 0.0
+    """Over active connections only; weight gradients of growth passes at dense cost."""
+    dense_flops: float = 0.0
+    """What the same passes cost with every connection active."""
+    worker_seconds: float = 0.0
+    """Workers times seconds inside the update, validation included; start-up and data loading are not."""
+    reduced_bytes: float = 0.0
+    """Bytes that all workers together put into reductions: gradients, growth, masks, batch-norm statistics."""
+
+    def charge(self, examples: float, sparse_flops: float, dense_flops: float) -> None:
+        """Add passes over ``examples``, with FLOPs by example."""
+        self.examples += examples
+        self.sparse_flops += examples * sparse_flops
+        self.dense_flops += examples * dense_flops
+
+    def plus(self, other: CostLedger | Mapping[str, float]) -> CostLedger:
+        """This and another ledger together, as a new one."""
+        added = other.to_dict() if isinstance(other, CostLedger) else other
+        return CostLedger(**{key: value + added.get(key, 0.0) for key, value in self.to_dict().items()})
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain data, by unit."""
+        return asdict(self)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EpochRecord(_Record):
+    """One training epoch of an update, as it was when the epoch ended."""
+
+    round: int
+    """Of its phase, from 0: a pruning phase may have several, and some of them may have been taken back."""
+    loss: float | None
+    """Mean training loss over the epoch on rank 0; None if nothing was trained."""
+    val_accuracy: float
+    """On validation, 0 to 1."""
+    densities: dict[str, float]
+    """By layer: the part of its connections that is active."""
+    grown: int
+    """Connections activated since the epoch before ended (or the phase began)."""
+    pruned: int
+    """Connections removed since then."""
+    examples: float
+    """What the update had spent by then (:class:`CostLedger`)."""
+    seconds: float
+    """Worker-seconds of the update by then."""
+
+
+class PhaseRecord(_Record):
+    """What a phase did."""
+
+    kind: str
+    epochs: int = 0
+    grown: int = 0
+    pruned: int = 0
+    restored: int = 0
+    """Connections that came back in restored rounds."""
+    density_after: float = 0.0
+    val_accuracy: float = 0.0
+    stopped: str = ""
+    """Why the phase ended before its time, if it did."""
+    history: list[EpochRecord] = Field(default_factory=list)
+    """Its epochs, in order. Empty for what raygp 0.1.0 wrote."""
+
+
+class RunningRecord(_Record):
+    """The part of an update's record that grows while it runs, as checkpoints hold it."""
+
+    phases: list[PhaseRecord]
+    ledger: CostLedger
+    val_accuracy: float
+    """At the last evaluation, 0 to 1; of a finished update: the candidate's. So are the other accuracies."""
+    mask_digest: str
+
+
+class UpdateRecord(RunningRecord):
+    """Everything that a finished update measured. A version's card is this and where the version comes from."""
+
+    density: float
+    """active_connections / total_connections."""
+    active_connections: int
+    total_connections: int
+    densities: dict[str, float]
+    """By layer."""
+    test_accuracy: float | None
+    """None if there is no test split, or the gate refused the candidate: the split is not looked at then."""
+    test_metrics: dict[str, float] = Field(default_factory=dict)
+    """Every metric of the task on the test split, by name."""
+    parent_val_accuracy: float | None
+    """The parent's on the same rows; None for a first version."""
+    val_noise: float | None = None
+    """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`)."""
+    accuracy_by_arrival: dict[str, float]
+    """Validation accuracy by the arrival that brought the rows."""
