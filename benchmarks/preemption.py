@@ -42,8 +42,8 @@ from raygp.data.sources import open_source
 from raygp.settings import Workers, load_settings
 from raygp.store import Location, list_versions, read_head
 from raygp.update.observer import Progress
-from tests.checkout import PROJECT
-from tests.heads import Head, Node, head_node
+from drills.checkout import PROJECT
+from drills.heads import Head, Node, head_node
 
 TASK = "lenet-300-100"
 BATCH = 2

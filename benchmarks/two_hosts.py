@@ -32,7 +32,7 @@ from rich.table import Table
 from benchmarks.stepping import Case, Mode, Stepper
 from raygp import app
 from raygp.errors import InputError
-from tests.hosts import LINK, several_hosts, why_no_hosts
+from drills.hosts import LINK, several_hosts, why_no_hosts
 
 _PORT = 29511
 TOGETHER: dict[str, Mode] = {

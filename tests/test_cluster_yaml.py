@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.checkout import PROJECT
-from tests.servers import environment
+from drills.servers import environment
 
 FILE = PROJECT / "cluster.yaml"
 RAY = Path(sys.executable).with_name("ray")

@@ -17,7 +17,7 @@ import yaml
 
 from raygp.store import Location, list_versions
 from tests.checkout import PROJECT
-from tests.heads import Head, head_node
+from drills.heads import Head, head_node
 
 pytestmark = [
     pytest.mark.cluster,

@@ -18,8 +18,8 @@ from raygp.store import Location, list_arrivals, open_head, read_head, read_tens
 from tests.checkout import PROJECT
 from tests.conftest import UseServer
 from tests.digits import FewDigits
-from tests.fault_proxy import FaultProxy, Faults
-from tests.servers import environment
+from drills.fault_proxy import FaultProxy, Faults
+from drills.servers import environment
 
 pytestmark = pytest.mark.cluster
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.checkout import PROJECT
-from tests.heads import head_node
+from drills.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,

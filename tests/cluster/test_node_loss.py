@@ -10,7 +10,7 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import head_node
+from drills.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,

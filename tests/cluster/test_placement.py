@@ -15,7 +15,7 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import Head, head_node
+from drills.heads import Head, head_node
 
 pytestmark = [
     pytest.mark.cluster,

@@ -10,8 +10,8 @@ import pytest
 
 from raygp.store import Location, list_versions
 from tests.checkout import PROJECT
-from tests.heads import RAY, Head, head_node
-from tests.hosts import several_hosts, why_no_hosts
+from drills.heads import RAY, Head, head_node
+from drills.hosts import several_hosts, why_no_hosts
 
 pytestmark = [
     pytest.mark.cluster,

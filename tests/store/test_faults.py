@@ -23,7 +23,7 @@ from raygp.store import (
     write_version,
 )
 from tests.conftest import UseServer
-from tests.fault_proxy import FaultProxy, Faults
+from drills.fault_proxy import FaultProxy, Faults
 from tests.store.helpers import MakeCard, publish
 
 BAD_NETWORK = Faults(refused=0.05, cut=0.03, slow=0.1, latency_s=0.02)

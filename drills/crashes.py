@@ -41,7 +41,7 @@ from rich.table import Table
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source
 from raygp.store import Location, list_versions, read_head
-from tests.checkout import PROJECT
+from drills.checkout import PROJECT
 
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
