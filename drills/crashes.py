@@ -1,118 +1,38 @@
-"""Kills an update at random moments and looks at what is left.
-
-    python benchmarks/crash_matrix.py [--n 50] [--per-update 1] [--seed S] [--out DIR]
+"""An update that is killed at random moments and run again until it says that it is done, and what is left of it.
 
 A line on scikit-learn's digits has one version and an arrival that waits. Its update (LeNet-300-100, two workers, one
-step per checkpoint, so that epochs are cut in two) is first run undisturbed. Then, n times on a copy of the line, it is
-started and after a seeded random part of the undisturbed time a victim is killed with -9: a training worker, the
-driver, or the cluster (raylet and GCS). The same command is run until it says that it is done. With ``--per-update 5``,
-an update meets five of the kills before it may end: the first at its random moment or after a seeded number of
-checkpoints, whichever comes first, the others a seeded number of checkpoints after it has gone on; what it came to
-counts for all five. Counted as losses: an arrival that is not folded in exactly once, a head that is not the version,
-masks or weights that differ by a bit from the undisturbed run's, anything left in flight. One line of
-``DIR/crashes.jsonl`` a kill; what is there is not repeated. Exit status 1 on any loss. Linux only: it looks for Ray's
-processes in /proc, by their environment.
+step per checkpoint, so that epochs are cut in two) is first run undisturbed. Then it is run on copies of the line, and
+killed. Linux only: Ray's processes are looked for in /proc, by their environment.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 import math
-import os
 import random
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from rich.console import Console
-from rich.table import Table
 
+from drills.commands import Command
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source
 from raygp.store import Location, list_versions, read_head
-from drills.checkout import PROJECT
 
 VICTIMS = ("worker", "driver", "cluster")
 TASK = {"name": "lenet-300-100"}
 _PLAN = ["plan.batch_size=64", "plan.lr=0.05", "plan.epochs=10", "plan.arrival.share=1.0", "plan.replay.share=0.2"]
-_OPTIONS = [*_PLAN, "plan.distillation.weight=0.3", "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
+OPTIONS = [*_PLAN, "plan.distillation.weight=0.3", "synthesis.epochs=4", "gate_tolerance=0.5", "checkpoint_minutes=0"]
 _ATTEMPTS = 5
-_PATIENCE_S = 300.0
 _FIRST_CHECKPOINTS = (2, 16)
 """Before the first of several kills: it leaves the others something to kill, however fast the machine."""
 _CHECKPOINTS = (1, 4)
 """Between two kills of one update."""
-
-
-class Command:
-    """``raygp update`` of a line as a process, with a Ray cluster of its own."""
-
-    def __init__(self, root: Path, log: Path, options: Sequence[str] = tuple(_OPTIONS)) -> None:
-        # Ray's sockets want a short path.
-        self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
-        self.log, self.started = log, time.monotonic()
-        environment = {**os.environ, "RAY_TMPDIR": self.scratch, "PYTHONPATH": str(PROJECT)}
-        # A driver gives its cluster up after so long; the default is a minute.
-        environment["RAY_gcs_rpc_server_reconnect_timeout_s"] = "10"
-        environment.pop("RAY_ADDRESS", None)
-        with log.open("a") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "raygp", "update", "--root", str(root), *options],
-                env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-
-    def wait(self, patience: float = _PATIENCE_S) -> int:
-        """The exit code; that of SIGKILL if it had to be killed."""
-        try:
-            return self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-    def ray_processes(self, name: str = "") -> list[int]:
-        """Ids of the processes of this command's cluster whose command line contains ``name``."""
-        mark, found = f"RAY_TMPDIR={self.scratch}".encode(), []
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                mine = mark in (folder / "environ").read_bytes().split(b"\0") and int(folder.name) != self.process.pid
-                if mine and name.encode() in (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
-        return found
-
-    def kill(self, victim: str) -> bool:
-        """Kill it with -9; False if there is none (yet, or any more)."""
-        if victim == "driver":
-            self.process.kill()
-            return True
-        if victim == "worker":
-            targets = self.ray_processes("RayTrainWorker")[:1]
-        else:
-            targets = self.ray_processes("raylet/raylet") + self.ray_processes("gcs_server")
-        for target in targets:
-            _kill(target)
-        return bool(targets)
-
-    def clean_up(self) -> None:
-        """End what is left of the cluster."""
-        for process in self.ray_processes():
-            _kill(process)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
-
-def _kill(process: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
 
 
 def make_line(root: Path) -> None:
@@ -123,7 +43,7 @@ def make_line(root: Path) -> None:
     ingest(location, TASK, digits, settings)
     waiting = root.parent / "two"
     (root / "arrivals" / "two").rename(waiting)
-    command = Command(root, root.parent / "synthesis.log")
+    command = Command(root, root.parent / "synthesis.log", OPTIONS)
     code = command.wait()
     command.clean_up()
     if code:
@@ -169,9 +89,24 @@ class Moment:
 
 
 def disturb(
-    numbers: Sequence[int], seed: int, template: Path, reference: dict[str, Any], out: Path
+    numbers: Sequence[int],
+    seed: int,
+    template: Path,
+    reference: dict[str, Any],
+    out: Path,
+    options: Sequence[str] = OPTIONS,
 ) -> list[dict[str, Any]]:
-    """The kills of one update, and what came of it."""
+    """The kills of one update, and what came of it.
+
+    Args:
+        numbers: of the kills; a number and the seed say who is killed, and when.
+        seed: of the moments.
+        template: a line with an arrival that waits, of which a copy is updated.
+        reference: what an undisturbed update of the template came to (``state``), and how many ``seconds`` it took. If
+            the seconds are infinite, every kill waits for a number of checkpoints.
+        out: folder for the copy, and for what the commands say.
+        options: of the update.
+    """
     first = numbers[0]
     root, log = out / "lines" / str(first), out / "logs" / f"{first}.log"
     shutil.rmtree(root, ignore_errors=True)
@@ -179,7 +114,7 @@ def disturb(
     log.unlink(missing_ok=True)
     shutil.copytree(template, root)
     begun, rows, attempts = time.monotonic(), [], 1
-    command = Command(root, log)
+    command = Command(root, log, options)
     for number in numbers:
         draw = random.Random(f"{seed}/{number}")
         if number != first:
@@ -199,12 +134,12 @@ def disturb(
             attempts += 1
             command.wait()
             command.clean_up()
-            command = Command(root, log)
+            command = Command(root, log, options)
     code = command.wait()
     command.clean_up()
     while code != 0 and attempts < len(numbers) + _ATTEMPTS:
         attempts += 1
-        command = Command(root, log)
+        command = Command(root, log, options)
         code = command.wait()
         command.clean_up()
     state = finished_state(root)
@@ -241,7 +176,7 @@ def run_matrix(n: int, seed: int, out: Path, console: Console, per_update: int =
         make_line(template)
         shutil.rmtree(out / "undisturbed", ignore_errors=True)
         shutil.copytree(template, out / "undisturbed")
-        command = Command(out / "undisturbed", out / "undisturbed.log")
+        command = Command(out / "undisturbed", out / "undisturbed.log", OPTIONS)
         code, seconds = command.wait(), time.monotonic() - command.started
         command.clean_up()
         if code:
@@ -267,35 +202,3 @@ def run_matrix(n: int, seed: int, out: Path, console: Console, per_update: int =
 def is_loss(row: dict[str, Any]) -> bool:
     """Whether anything was lost or differs."""
     return not (row["recovered"] and row["once"] and row["identical"])
-
-
-def table_of(rows: list[dict[str, Any]]) -> Table:
-    """A line a kill."""
-    table = Table()
-    for name in ("moment", "victim", "phase", "killed", "recovered", "folded once", "identical", "runs", "s lost"):
-        table.add_column(name)
-    for row in rows:
-        flags = ["yes" if row[key] else "NO" for key in ("killed", "recovered", "once", "identical")]
-        table.add_row(
-            row["moment"], row["victim"], row["phase"], *flags, str(row["attempts"]), f"{row['seconds_lost']}"
-        )
-    return table
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=50)
-    parser.add_argument("--per-update", type=int, default=1, help="kills that one update meets")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="runs/crashes", metavar="DIR")
-    options = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    rows = run_matrix(options.n, options.seed, Path(options.out).resolve(), console, options.per_update)
-    console.print(table_of(rows))
-    losses = sum(map(is_loss, rows))
-    console.print(f"{len(rows)} kills, {losses} with a loss or a difference")
-    return 1 if losses else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.crash_matrix import VICTIMS, is_loss, run_matrix
+from drills.crashes import VICTIMS, is_loss, run_matrix
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="the crash matrix finds Ray's processes in /proc"),
 ]
 
