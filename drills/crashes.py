@@ -115,32 +115,36 @@ def disturb(
     shutil.copytree(template, root)
     begun, rows, attempts = time.monotonic(), [], 1
     command = Command(root, log, options)
-    for number in numbers:
-        draw = random.Random(f"{seed}/{number}")
-        if number != first:
-            moment = Moment(root, checkpoints=draw.randint(*_CHECKPOINTS))
-        elif len(numbers) == 1:
-            moment = Moment(root, draw.uniform(0.15, 0.95) * reference["seconds"])
-        else:
-            seconds = draw.uniform(0.15, 0.6) * reference["seconds"]
-            moment = Moment(root, seconds, draw.randint(*_FIRST_CHECKPOINTS))
-        victim = VICTIMS[number % len(VICTIMS)]
-        killed = kill_at(moment, victim, command)
-        lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
-        where = " ".join(lines[-1]) if lines else "before the first epoch"
-        rows.append({"number": number, "seed": seed, "victim": victim, "moment": str(moment), "phase": where,
-                     "killed": killed})  # fmt: skip
-        if killed and victim != "worker" and number != numbers[-1]:
+    try:
+        for number in numbers:
+            draw = random.Random(f"{seed}/{number}")
+            if number != first:
+                moment = Moment(root, checkpoints=draw.randint(*_CHECKPOINTS))
+            elif len(numbers) == 1:
+                moment = Moment(root, draw.uniform(0.15, 0.95) * reference["seconds"])
+            else:
+                seconds = draw.uniform(0.15, 0.6) * reference["seconds"]
+                moment = Moment(root, seconds, draw.randint(*_FIRST_CHECKPOINTS))
+            victim = VICTIMS[number % len(VICTIMS)]
+            killed = kill_at(moment, victim, command)
+            lines = re.findall(r"\d+/\d+ (\S+)\s+epoch (\S+)", log.read_text())
+            where = " ".join(lines[-1]) if lines else "before the first epoch"
+            rows.append({"number": number, "seed": seed, "victim": victim, "moment": str(moment), "phase": where,
+                         "killed": killed})  # fmt: skip
+            if killed and victim != "worker" and number != numbers[-1]:
+                attempts += 1
+                command.wait()
+                command.clean_up()
+                command = Command(root, log, options)
+        code = command.wait()
+        while code != 0 and attempts < len(numbers) + _ATTEMPTS:
             attempts += 1
-            command.wait()
             command.clean_up()
             command = Command(root, log, options)
-    code = command.wait()
-    command.clean_up()
-    while code != 0 and attempts < len(numbers) + _ATTEMPTS:
-        attempts += 1
-        command = Command(root, log, options)
-        code = command.wait()
+            code = command.wait()
+    finally:
+        # However this ends, no process of the update goes on.
+        command.process.kill()
         command.clean_up()
     state = finished_state(root)
     result = {
