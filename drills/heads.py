@@ -69,13 +69,13 @@ class Head:
         """What the cluster says about a job."""
         return dict(self._get(f"/api/jobs/{submission}"))
 
-    def list(self, kind: Literal["nodes", "actors", "tasks"]) -> list[dict[str, Any]]:
+    def entries(self, kind: Literal["nodes", "actors", "tasks"]) -> list[dict[str, Any]]:
         """What the cluster has, and had not long ago."""
         return list(self._get(f"/api/v0/{kind}?detail=1&limit=1000")["data"]["result"]["result"])
 
     def training(self) -> list[str]:
         """Nodes that training workers are on now, one for each worker."""
-        actors = [actor for actor in self.list("actors") if "RayTrainWorker" in actor["class_name"]]
+        actors = [actor for actor in self.entries("actors") if "RayTrainWorker" in actor["class_name"]]
         return [actor["node_id"] for actor in actors if actor["state"] == "ALIVE"]
 
     def join(self, cpus: int = 1, host: Host | None = None, gpus: int = 0) -> Node:
@@ -85,7 +85,7 @@ class Head:
         Raises:
             RuntimeError: it did not come up.
         """
-        before = {node["node_id"] for node in self.list("nodes")}
+        before = {node["node_id"] for node in self.entries("nodes")}
         ports = {"metrics-export-port": free_port(), "dashboard-agent-listen-port": free_port()} | _WORKER_PORTS
         log = self.session.parent / f"node-{len(before)}.log"
         with log.open("w") as out:
@@ -97,7 +97,7 @@ class Head:
             )  # fmt: skip
         deadline = time.monotonic() + _START_S
         while process.poll() is None and time.monotonic() < deadline:
-            for node in self.list("nodes"):
+            for node in self.entries("nodes"):
                 # The head itself may be listed only now.
                 if node["state"] == "ALIVE" and node["node_id"] not in before and not node["is_head_node"]:
                     return Node(process, node["node_id"])

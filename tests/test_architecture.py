@@ -72,3 +72,30 @@ def test_nothing_is_unpickled() -> None:
     for path in FILES:
         assert not {"pickle", "cloudpickle", "joblib"} & {module.split(".")[0] for module in imports(path)}, path.name
         assert not re.search(r"(?<!safetensors\.)torch\.load\(", path.read_text()), path.name
+
+
+OUTSIDE = {"drills", "benchmarks", "tests"}
+"""Folders beside the package. The package itself uses none of them."""
+MAY_USE = {
+    "raygp": set(),
+    "jobs": set(),
+    "drills": {"drills"},
+    "benchmarks": {"drills", "benchmarks"},
+    "tests": {"drills", "tests"},
+    # These test the benchmarks themselves, or the tables that the benchmarks write into the README.
+    "tests/benchmarks": OUTSIDE,
+    "tests/test_readme.py": OUTSIDE,
+}
+
+
+@pytest.mark.parametrize("where", list(MAY_USE))
+def test_tests_and_benchmarks_share_drills_and_nothing_else(where: str) -> None:
+    place = PROJECT / where
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    assert files
+    # A folder or file that is listed by itself is not judged by the rule of the folder around it.
+    own = [PROJECT / other for other in MAY_USE if other != where and (PROJECT / other).is_relative_to(place)]
+    for path in files:
+        if not any(path.is_relative_to(other) for other in own):
+            used = {module.split(".")[0] for module in imports(path)} & OUTSIDE
+            assert used <= MAY_USE[where], f"{path.relative_to(PROJECT)} imports {used - MAY_USE[where]}"

@@ -53,7 +53,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Location:
 
 
 def workers_of(head: Head) -> list[dict[str, Any]]:
-    return [node for node in head.list("nodes") if not node["is_head_node"]]
+    return [node for node in head.entries("nodes") if not node["is_head_node"]]
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def test_an_update_on_a_bare_head_brings_up_nodes_and_promotes(
 
 def test_what_it_needed_ran_on_the_new_nodes(head: Head, ran: subprocess.CompletedProcess[str]) -> None:
     came = {node["node_id"] for node in workers_of(head)}
-    trained = {actor["node_id"] for actor in head.list("actors") if actor["class_name"] == "RayTrainWorker"}
-    decoded = {task["node_id"] for task in head.list("tasks") if "_read_piece" in task["name"]}
+    trained = {actor["node_id"] for actor in head.entries("actors") if actor["class_name"] == "RayTrainWorker"}
+    decoded = {task["node_id"] for task in head.entries("tasks") if "_read_piece" in task["name"]}
     assert trained and trained <= came
     assert decoded and decoded <= came
 

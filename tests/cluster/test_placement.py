@@ -89,14 +89,14 @@ def wait_until_idle(head: Head) -> None:
 def test_decoding_runs_on_cpu_nodes_and_training_on_gpu_nodes(
     nodes: Cluster, location: Location, resident_mib: int
 ) -> None:
-    before = {actor["actor_id"] for actor in nodes.head.list("actors")}
+    before = {actor["actor_id"] for actor in nodes.head.entries("actors")}
     update = start(nodes, location, 1, f"resident_mib={resident_mib}")
     output = update.communicate(timeout=300)[0]
     assert update.returncode == 0 and re.search("^v0000: promoted", output, re.MULTILINE), output
-    new = [actor for actor in nodes.head.list("actors") if actor["actor_id"] not in before]
+    new = [actor for actor in nodes.head.entries("actors") if actor["actor_id"] not in before]
     (worker,) = (actor for actor in new if "RayTrainWorker" in actor["class_name"])
     assert worker["node_id"] == nodes.training
-    tasks = [task for task in nodes.head.list("tasks") if task["job_id"] == worker["job_id"]]
+    tasks = [task for task in nodes.head.entries("tasks") if task["job_id"] == worker["job_id"]]
     decoded = [task["node_id"] for task in tasks if "_read_piece" in task["name"]]
     assert decoded and set(decoded) == {nodes.decoding}
 

@@ -50,7 +50,7 @@ class Ran:
 
 def training_workers(head: Head) -> dict[str, str]:
     """Nodes of all that there have been, by their ids."""
-    actors = [actor for actor in head.list("actors") if "RayTrainWorker" in actor["class_name"]]
+    actors = [actor for actor in head.entries("actors") if "RayTrainWorker" in actor["class_name"]]
     return {actor["actor_id"]: actor["node_id"] for actor in actors}
 
 

@@ -23,7 +23,6 @@ from tests.digits import FewDigits
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
-
 @dataclass(frozen=True)
 class Swept:
     """A sweep, and what it came to."""

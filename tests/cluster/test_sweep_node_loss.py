@@ -39,7 +39,7 @@ def start(head: Head, location: Location, log: Path, *options: str) -> subproces
 
 def trial_node(head: Head) -> str | None:
     """The node that a trial's own process is on now: an actor that Tune makes of the function."""
-    actors = [actor for actor in head.list("actors") if actor["state"] == "ALIVE"]
+    actors = [actor for actor in head.entries("actors") if actor["state"] == "ALIVE"]
     return next((actor["node_id"] for actor in actors if actor["class_name"] == "ImplicitFunc"), None)
 
 
