@@ -1,40 +1,40 @@
-"""The jobs' common part: publish a source as arrivals if that has not been done, then bring the line up to date."""
+"""Options that several commands and the jobs share, and how they are parsed."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from raygp import app
-from raygp.data.ingest import IngestSettings
-from raygp.data.sources import Source
-from raygp.settings import RunSettings, load_settings
-from raygp.store import Location, check_root_usable
+if TYPE_CHECKING:
+    from raygp.settings import RunSettings
+
+ROOT_VARIABLE = "RAYGP_ROOT"
+"""Environment variable that stands in for ``--root``."""
 
 
-def add_common_options(parser: argparse.ArgumentParser, root: str, val_share: float, test_share: float) -> None:
-    """Options that every job has."""
-    parser.add_argument("--root", default=root, help=f"where the model line lives: path or URL (default {root})")
-    parser.add_argument("--arrivals", type=int, default=3, metavar="N", help="how many arrivals to make (default 3)")
+def add_root(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """The option that says where the line lives.
+
+    Args:
+        parser: gets the option.
+        default: what holds if the option is not given; None: what the environment says.
+    """
+    otherwise = f"default {default}" if default else f"default: what {ROOT_VARIABLE} says"
     parser.add_argument(
-        "--shares",
-        type=float,
-        nargs="+",
-        metavar="S",
-        help="part of the training samples in each (default 0.6, the rest in equal parts)",
+        "--root",
+        # A job that makes its own line must not touch the one that the environment names.
+        default=default or os.environ.get(ROOT_VARIABLE),
+        help=f"where the model line lives: path or URL ({otherwise})",
     )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that prints a table."""
     parser.add_argument(
-        "--val-share", type=float, default=val_share, help=f"part held out for validation (default {val_share:.3g})"
+        "--json", action="store_true", help="print one JSON value on standard output; the rest goes to standard error"
     )
-    parser.add_argument(
-        "--test-share",
-        type=float,
-        default=test_share,
-        help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
-    )
-    add_publish_options(parser)
-    add_update_options(parser)
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +55,22 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_held_out(parser: argparse.ArgumentParser, val_share: float, test_share: float) -> None:
+    """Options that decide what is held out."""
+    parser.add_argument(
+        "--val-share", type=float, default=val_share, help=f"part held out for validation (default {val_share:.3g})"
+    )
+    parser.add_argument(
+        "--test-share",
+        type=float,
+        default=test_share,
+        help=f"part held out for testing, where the source has no test set (default {test_share:.3g})",
+    )
+
+
 def add_update_options(parser: argparse.ArgumentParser) -> None:
     """Options that decide how updates run."""
-    parser.add_argument("--config", metavar="FILE.yaml", help="settings (see README: Settings)")
+    parser.add_argument("--config", metavar="FILE.yaml", help="settings, see docs/reference/settings.md")
     parser.add_argument("--workers", metavar="N", help="training workers, or a range of them such as 1..8 (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)
@@ -69,7 +82,7 @@ def add_update_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
-    """Options that decide how plans are searched for."""
+    """Options that decide how plans are searched for. Their values are checked with the other settings."""
     group = parser.add_argument_group("sweep")
     group.add_argument("--max-trials", type=int, metavar="N", help="plans to try (default 8)")
     group.add_argument("--max-hours", type=float, metavar="H", help="stop after so long, with the best so far")
@@ -78,10 +91,10 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--objective",
-        choices=["connections", "cost", "accuracy"],
-        help="what decides between trials of equal accuracy (default connections); accuracy: the highest alone",
+        metavar="NAME",
+        help="what decides between trials of equal accuracy: connections (default), cost; accuracy: the highest alone",
     )
-    group.add_argument("--search", choices=["random", "optuna"], help="how points are drawn (default random)")
+    group.add_argument("--search", metavar="NAME", help="how points are drawn: random (default), optuna")
 
 
 def add_single_writer(parser: argparse.ArgumentParser) -> None:
@@ -95,9 +108,15 @@ def add_single_writer(parser: argparse.ArgumentParser) -> None:
 
 
 def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
-    """The settings that the update options say."""
+    """The settings that the update options say.
+
+    Raises:
+        InputError: one of them does not exist or does not fit.
+    """
+    from raygp.settings import load_settings
+
     flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
-    sweep = {
+    sweep: dict[str, Any] = {
         "trials": options.max_trials,
         "max_hours": options.max_hours,
         "max_cost": options.max_cost,
@@ -109,42 +128,16 @@ def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
 
 
 def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse options with ``key.path=value`` overrides anywhere among them (argparse wants positionals in one place)."""
+    """Parse options with ``key.path=value`` overrides anywhere among them (argparse wants positionals in one place).
+
+    Ends the process with code 2 and a message where they cannot be parsed, as argparse does.
+    """
     options, rest = parser.parse_known_args(arguments)
     stray = [word for word in rest if word.startswith("-") or "=" not in word]
     if stray or (rest and not hasattr(options, "overrides")):
         parser.error(f"unrecognized arguments: {' '.join(stray or rest)}")
     if rest:
         options.overrides = rest
+    if options.root is None:
+        parser.error(f"--root is missing: say where the model line lives, or set {ROOT_VARIABLE}")
     return options
-
-
-def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Callable[[], Source]) -> int:
-    """Publish, update, print the table. Returns the exit code."""
-
-    def command() -> None:
-        console = app.make_console()
-        settings = run_settings(options, task["name"])
-        shares = app.equal_or_given_shares(options.arrivals, options.shares)
-        location = Location(options.root, settings.single_writer)
-        check_root_usable(location)
-        names = list(app.arrival_names(options.arrivals))
-        app.publish_missing(
-            console,
-            location,
-            task,
-            make_source,
-            IngestSettings(
-                names,
-                shares,
-                options.val_share,
-                options.test_share,
-                settings.seed,
-                max_bad_share=options.max_bad_share,
-            ),
-            options.ingest_workers,
-        )
-        app.update(console, location, settings, options.verbose, options.sweep)
-        app.report(console, location)
-
-    return app.run_command(command)
