@@ -24,7 +24,7 @@ from raygp.store.location import Location
 from raygp.store.manifest import Manifest, ShardInfo, arrival_names, find_manifests, list_arrivals, read_manifest
 from raygp.store.parts import discard_parts, find_parts, forget_parts, keep_part, publish_recorded, published_from
 from raygp.store.shards import read_shard
-from raygp.store.verify import verify_arrival
+from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import read_tensors, write_version
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Part",
     "PartWriter",
     "ShardInfo",
+    "Verified",
     "arrival_names",
     "check_free",
     "check_root_usable",

@@ -15,6 +15,7 @@ from raygp.store.shards import read_shard
 class Verified:
     """What was found in an arrival's folder."""
 
+    arrival: str
     problems: list[str] = field(default_factory=list)
     """Each names a file."""
     shards: int = 0
@@ -28,7 +29,7 @@ def verify_arrival(location: Location, arrival: str) -> Verified:
 
     One shard at a time is in memory.
     """
-    found = Verified()
+    found = Verified(arrival)
     try:
         manifest = find_manifest(location, arrival)
     except InputError as error:
