@@ -80,13 +80,12 @@ def location(tmp_path: Path) -> Location:
     return Location(str(tmp_path / "root"))
 
 
-@pytest.fixture
-def make_card() -> MakeCard:
-    def make(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
-        values: dict[str, Any] = {
-            "version": version,
-            "parent": parent,
-            "update": update,
+def new_card(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
+    """A card with some fields changed."""
+    values: dict[str, Any] = {
+        "version": version,
+        "parent": parent,
+        "update": update,
             "created": "2026-01-01T00:00:00.000000+00:00",
             "arrivals": ["first"],
             "arrival": "first",
@@ -107,7 +106,10 @@ def make_card() -> MakeCard:
             "ledger": dict.fromkeys(LEDGER, 1.0),
             "phases": [{"kind": "grow-new"}],
             "manifests": {"first": "ab"},
-        }
-        return Card(**(values | changes))
+    }
+    return Card(**(values | changes))
 
-    return make
+
+@pytest.fixture
+def make_card() -> MakeCard:
+    return new_card

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from raygp.cli.options import add_held_out, add_publish_options
 from raygp.cli.printer import printing
-from raygp.cli.running import make_console
+from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError
 from raygp.line import Line
 
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: neither is asked for, the source cannot be used, or what was published is damaged.
     """
+    load_slow_modules()
     line = Line(options.root)
     if options.source:
         _publish(line, options)

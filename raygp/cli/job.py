@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raygp.cli.ingest import parts_runner
 from raygp.cli.options import add_held_out, add_publish_options, add_root, add_update_options, run_settings
 from raygp.cli.printer import printing
-from raygp.cli.running import make_console, run_command
+from raygp.cli.running import load_slow_modules, make_console, run_command
 from raygp.cli.versions import show_versions
 from raygp.errors import ConflictError, InputError
 from raygp.line import Line
@@ -46,6 +46,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
     """
 
     def command() -> None:
+        load_slow_modules()
         from raygp.cluster.runner import RayRunner
         from raygp.data.ingest import IngestSettings
 

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from raygp.cluster.stopping import Terminated, leave, on_sigterm
 from raygp.errors import RaygpError, StoppedError
+from raygp.loading import ending_on_ctrl_c
 
 _ROOM = 160
 """Columns of tables where the output is no terminal."""
@@ -28,6 +29,13 @@ def make_console(as_json: bool = False) -> Console:
 def print_json(value: Any) -> None:
     """Print plain data as one JSON value on standard output."""
     print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def load_slow_modules() -> None:
+    """Import what takes seconds and every command that trains or decodes needs; Ctrl-C meanwhile ends the process."""
+    with ending_on_ctrl_c():
+        import pyarrow.parquet  # noqa: F401
+        import torch  # noqa: F401
 
 
 def run_command(command: Callable[[], None]) -> int:

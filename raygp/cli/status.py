@@ -46,7 +46,7 @@ def _show(console: Console, line: Line) -> None:
     else:
         console.print("nothing is waiting")
     for unfinished in line.unfinished():
-        console.print(_unfinished_line(line, unfinished))
+        console.print(_unfinished_line(line, unfinished), soft_wrap=True)
 
 
 def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:

@@ -6,7 +6,7 @@ import argparse
 
 from raygp.cli.options import add_json, add_update_options, run_settings
 from raygp.cli.printer import printing
-from raygp.cli.running import make_console, print_json
+from raygp.cli.running import load_slow_modules, make_console, print_json
 from raygp.cli.versions import show_versions, versions_json
 from raygp.line import Line
 
@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> None:
         RejectedError: the gate refused a candidate.
         RaygpError: whatever else ended it; see :meth:`raygp.line.Line.update`.
     """
+    load_slow_modules()
     settings = run_settings(options, Line(options.root).task["name"])
     line = Line(options.root, single_writer=settings.single_writer)
     console = make_console(options.json)

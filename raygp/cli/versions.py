@@ -13,6 +13,7 @@ from raygp.line import Line
 from raygp.line.summary import summary
 from raygp.report.graph import versions_graph
 from raygp.report.tables import versions_table
+from raygp.store import read_head
 
 NAME = "versions"
 HELP = "all versions with accuracy, density and cost"
@@ -55,5 +56,6 @@ def _show_graph(line: Line, console: Console) -> None:
     cards = line.versions()
     if not cards:
         console.print("no version yet (raygp update makes the first)")
-    for tree in versions_graph(cards, line.state.head):
+    # Of a damaged line the graph shows what can still be read: only the head's name is looked up.
+    for tree in versions_graph(cards, read_head(line.location)):
         console.print(tree)
