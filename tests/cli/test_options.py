@@ -47,18 +47,14 @@ def test_the_root_may_come_from_the_environment(
     assert "--root is missing: say where the model line lives, or set RAYGP_ROOT" in capsys.readouterr().err
 
 
-def test_show_without_a_version_and_show_head_mean_the_head(
-    line: Location, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_without_a_version_and_show_head_mean_the_head(line: Location, capsys: pytest.CaptureFixture[str]) -> None:
     named = printed(capsys, "show", "v0001", "--root", line.root)
     assert named.startswith("v0001, from v0000, folds in tue")
     assert printed(capsys, "show", "--root", line.root) == named
     assert printed(capsys, "show", "head", "--root", line.root) == named
 
 
-def test_show_of_a_line_without_a_version_says_what_to_do(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_of_a_line_without_a_version_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     location = Location(str(tmp_path / "line"))
     create_line(location, {"name": "lenet-300-100"})
     assert main(["show", "--root", location.root]) == 2

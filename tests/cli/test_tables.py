@@ -43,7 +43,10 @@ def test_what_matters_least_is_left_out_first_and_named() -> None:
     ]
     screen, out = console(40)
     Grid(columns, ["a"]).show(screen)
-    assert "second to go" in out.getvalue().splitlines()[1] and "x" not in out.getvalue().replace("text", "").split("no")[0]
+    assert (
+        "second to go" in out.getvalue().splitlines()[1]
+        and "x" not in out.getvalue().replace("text", "").split("no")[0]
+    )
     assert "no room for first to go: a wider terminal or --json shows all" in " ".join(out.getvalue().split())
 
 
@@ -91,6 +94,4 @@ def test_a_line_says_everything_where_there_is_no_terminal() -> None:
     screen, out = console(80)
     with PhaseLines(screen, "v0002") as lines:
         lines.show(event())
-    assert out.getvalue() == (
-        "v0002  2/2 prune-permanent    epoch 3/3  loss nan  density 0.119  validation 99.07%\n"
-    )
+    assert out.getvalue() == ("v0002  2/2 prune-permanent    epoch 3/3  loss nan  density 0.119  validation 99.07%\n")
