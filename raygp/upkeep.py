@@ -94,10 +94,12 @@ def verify(console: Console, location: Location) -> None:
     Raises:
         InputError: something is damaged, missing or too much; the message names the first file.
     """
-    open_line(location)
+    from raygp.tasks import make_task  # It loads torch, which the other commands here can do without.
+
+    symbols = make_task(open_line(location).task).symbols
     problems: list[str] = []
     for arrival in arrival_names(location):
-        found = verify_arrival(location, arrival)
+        found = verify_arrival(location, arrival, symbols)
         if found.rows is None and not found.problems:
             console.print(f"{arrival}: not published (an ingest is running, or was killed: see raygp gc)")
         for problem in found.problems:
