@@ -251,8 +251,10 @@ class Line:
 
     def verify(self) -> list[Verified]:
         """Read every arrival again, published or not, and compare it with its manifest."""
-        open_line(self.location)
-        return [verify_arrival(self.location, arrival) for arrival in arrival_names(self.location)]
+        from raygp.tasks import make_task
+
+        symbols = make_task(open_line(self.location).task).symbols
+        return [verify_arrival(self.location, arrival, symbols) for arrival in arrival_names(self.location)]
 
     def collect_garbage(self, older_than_s: float = _WEEK_S, *, dry_run: bool = False) -> list[Garbage]:
         """Delete (or only find) what nothing refers to any more and is older than so many seconds.
