@@ -23,7 +23,7 @@ from raygp.cluster.run_files import drop_damaged_index, run_storage
 from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.pipeline import materialise
-from raygp.data.reading import decoded_bytes
+from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
 from raygp.settings import RunSettings, Workers
 from raygp.store import Location
@@ -80,7 +80,7 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     size = decoded_bytes(catalog, task)
     if size <= settings.resident_mib << 20:
         return dict(materialise(catalog, task))
-    if task.ragged:
+    if not can_be_streamed(task):
         raise InputError(
             f"{size >> 20} MiB of decoded data do not fit resident_mib={settings.resident_mib}, and task {task.name} "
             "cannot be streamed: raise resident_mib"

@@ -169,7 +169,7 @@ def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     if not worker.splits:
         return StreamingData(catalog, make_task(worker.job.task))
     shards = {split: ray.train.get_dataset_shard(split) for split in worker.splits}
-    return collect(catalog, shards, make_task(worker.job.task).ragged)
+    return collect(catalog, shards, make_task(worker.job.task).sequences)
 
 
 class _Reporter:

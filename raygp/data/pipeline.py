@@ -125,7 +125,7 @@ def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -
         rows = np.asarray(rows, dtype=np.int64)
         numbers = np.broadcast_to(np.asarray(number, dtype=np.int64), rows.shape)
         for block in read_rows(catalog, refs_of(catalog, str(split)), task, numbers, rows):
-            if task.ragged:
+            if task.sequences:
                 # Arrow has no column for arrays of several shapes that every batch format can read back.
                 block |= {name: as_objects([pack_array(a) for a in block[name]]) for name in ("inputs", "targets")}
             yield block

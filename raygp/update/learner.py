@@ -257,8 +257,8 @@ class Learner:
 
     def guessing(self, split: Split) -> float:
         """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where
-        targets are sequences or there is no row."""
-        if self.task.ragged:
+        labels are no classes or there is no row."""
+        if not self.task.labels_are_classes:
             return 0.0
         counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
