@@ -20,8 +20,11 @@ from raygp.data.sources import Source
 from raygp.errors import ConflictError, InputError, RaygpError, StoppedError
 from raygp.report.progress import PhaseLines
 from raygp.report.summary import write_summary
-from raygp.report.sweep import space_table, trials_table, write_sweep_figure
+from raygp.report.sweep import space_table, sweep_line, trials_table, write_sweep_figure
 from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
+from raygp.search.algorithms import SEARCHES
+from raygp.search.layout import lay_out
+from raygp.search.space import describe, space_of
 from raygp.settings import RunSettings
 from raygp.store import (
     Card,
@@ -35,17 +38,6 @@ from raygp.store import (
     require_conditional_writes,
 )
 from raygp.update.job import UpdateJob
-from raygp.update.sweep import (
-    cost_limit,
-    describe,
-    draws,
-    expected_cost,
-    experience,
-    first_points,
-    grid_size,
-    kept_points,
-    space_of,
-)
 
 
 def make_console() -> Console:
@@ -197,8 +189,17 @@ def _update(console: Console, location: Location, settings: RunSettings, verbose
         console.print(f"{card.version}: promoted, {_verdict(card)}")
         write_summary(location, list_versions(location), time.monotonic() - started)
 
+    def told(job: UpdateJob) -> Callable[[Any], None]:
+        show = console_lines(console)
+
+        def tell(event: Any) -> None:
+            if line := sweep_line(event, job.version):
+                show(line)
+
+        return tell
+
     with ray_session(verbose), lines:
-        update_line(location, settings, begin, end, console_lines(console) if sweep else None)
+        update_line(location, settings, begin, end, told if sweep else None)
     return promoted
 
 
@@ -214,21 +215,19 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     if state.card is None:
         raise InputError(f"{location.root} has no version yet, and the first one's plan is not searched for")
     sweep, plan, arrival = settings.sweep, settings.plan, state.pending[0]
-    space = space_of(plan, sweep)
     past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
-    points = first_points(plan, space, past, state.card.total_connections, sweep)
-    trials = draws(space, sweep) * grid_size(space)
     old = sum(manifest.rows("train") for manifest in list_arrivals(location) if manifest.arrival in state.seen)
-    kept = kept_points(plan, space, points)
-    cost = expected_cost(plan, sweep, old, arrival.rows("train"), len(kept))
-    console.print(space_table(plan, space))
-    console.print(f"{arrival.arrival} on {state.card.version}: {trials} trials, {sweep.search} search")
-    for point in points:
-        end = ", to its end" if sweep.scheduler != "none" and point in kept else ""
+    layout = lay_out(
+        plan, sweep, past, state.card.val_accuracy, state.card.total_connections, old, arrival.rows("train")
+    )
+    cost = layout.cost
+    console.print(space_table(plan, layout.space))
+    console.print(f"{arrival.arrival} on {state.card.version}: {layout.trials} trials, {sweep.search} search")
+    for point in layout.points:
+        end = ", to its end" if sweep.scheduler != "none" and point in layout.kept else ""
         console.print(f"tried first{end}: {describe(point)}")
-    known = experience(plan, space, past, state.card.val_accuracy, state.card.total_connections, sweep)
-    if sweep.search == "optuna" and known:
-        console.print(f"learns from {len(known)} trials of earlier sweeps")
+    if layout.known and SEARCHES.get(sweep.search).learns:
+        console.print(f"learns from {len(layout.known)} trials of earlier sweeps")
     stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
     console.print(
         f"{sweep.concurrent} at a time, {stops}; each has {settings.workers.spelled} workers with a GPU each where the "
@@ -237,7 +236,7 @@ def plan_sweep(console: Console, location: Location, settings: RunSettings) -> N
     console.print(
         f"expected cost in examples: {cost.low:,.0f} ({cost.low / cost.update:.1f} plain updates), at most "
         f"{cost.high:,.0f}; of that once for all trials {cost.shared:,.0f}; budgets: "
-        f"{_budget(sweep.max_hours, 'hours')}, {_budget(cost_limit(sweep, cost.update), 'examples')}"
+        f"{_budget(sweep.max_hours, 'hours')}, {_budget(layout.limit, 'examples')}"
     )
 
 

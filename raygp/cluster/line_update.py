@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raygp.errors import InputError, RejectedError
+from raygp.events import EpochEnded, Event, InPhase, Listener, Notice, StepsDone
 from raygp.settings import RunSettings
 from raygp.store import (
     Card,
@@ -26,7 +27,7 @@ from raygp.store import (
     write_version,
 )
 from raygp.update.job import UpdateJob
-from raygp.update.observer import Progress
+from raygp.update.observer import Progress, Step
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def update_line(
     settings: RunSettings,
     started: Callable[[UpdateJob], Callable[[Progress], None]],
     finished: Callable[[Card], None],
-    sweep: Callable[[str], None] | None = None,
+    sweep: Callable[[UpdateJob], Listener] | None = None,
 ) -> Sequence[Card]:
     """Fold every pending arrival into the line, oldest first. A Ray cluster is connected.
 
@@ -123,7 +124,8 @@ def update_line(
         settings: plans, workers and the rest.
         started: called before each update; gives what shows its progress.
         finished: called with each promoted version.
-        sweep: look for the plan of each arrival as ``settings.sweep`` says; called with lines about the trials.
+        sweep: look for the plan of each arrival as ``settings.sweep`` says; called before each sweep; gives what is
+        told about its trials.
 
     Returns:
         The versions that became head.
@@ -142,13 +144,14 @@ def update_line(
         job = next_job(location, state, state.pending[0], settings, sweep is not None)
         folder, record = job.folder, None
         if job.sweep and sweep is not None:
-            from raygp.cluster.sweep_run import keep_events, run_sweep
+            from raygp.cluster.sweep_run import run_sweep
+            from raygp.search.outcome import keep_events
 
             past = [card.sweep for card in reversed(list_versions(location)) if card.sweep]
-            swept = run_sweep(job, settings, past, sweep)
+            swept = run_sweep(job, settings, past, sweep(job))
             job, outcome, record = swept.job, swept.outcome, swept.record
         else:
-            outcome = run_update(job, settings, started(job))
+            outcome = run_update(job, settings, _as_progress(started(job)))
         if not outcome.verdict.promoted:
             rejection = {
                 "reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger,
@@ -167,3 +170,19 @@ def update_line(
         promoted.append(card)
         finished(card)
     return promoted
+
+
+def _as_progress(show: Callable[[Progress], None]) -> Listener:
+    """TEMPORARY: for listeners that know Progress only."""
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Notice):
+            show(Progress(0, 0, "", 0, 0, 0.0, notice=event.text))
+        elif isinstance(event, InPhase) and isinstance(event, StepsDone | EpochEnded):
+            place = (event.phase, event.phases, event.kind, event.epoch, event.epochs, event.density)
+            if isinstance(event, StepsDone):
+                show(Progress(*place, Step(event.step, event.steps, event.loss, event.examples_per_s)))
+            else:
+                show(Progress(*place, None, event.record.val_accuracy, event.ledger.to_dict()))
+
+    return listen
