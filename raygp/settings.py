@@ -14,9 +14,9 @@ import yaml
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.errors import InputError
+from raygp.search.settings import SweepSettings
 from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, SelectionSettings, Settings, Share
 from raygp.update.plans import Role, named_plan, plan_names
-from raygp.update.sweep import SweepSettings
 
 _MOST_WORKERS = 64
 

@@ -13,7 +13,7 @@ from raygp.errors import RaygpError
 from raygp.store import Part
 
 _END_S = 30.0
-"""A task gets so long to delete what it began."""
+"""How long an interrupted task gets to delete what it began."""
 
 
 def as_tasks(tasks: int) -> RunParts:
@@ -43,8 +43,11 @@ def as_tasks(tasks: int) -> RunParts:
 
 
 def _write(job: PartJob) -> Part:
-    """:func:`write_part` in a process that, once interrupted, is not used again: an import that is interrupted half way
-    (pyarrow imports pandas when it first needs it) fails from then on, and with it every later task there."""
+    """:func:`write_part`; if it is interrupted, the process ends, so that Ray gives it no other task.
+
+    The interrupt may have hit an import (pyarrow imports pandas when it first needs it). A module that is half imported
+    stays broken in its process, and every later task there would fail.
+    """
     try:
         return write_part(job)
     except KeyboardInterrupt:

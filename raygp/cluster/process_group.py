@@ -19,15 +19,15 @@ _Backend: Any = TorchConfig().backend_cls
 
 @dataclass
 class NodesTorchConfig(TorchConfig):
-    """Ray's, but workers on several nodes reach each other where Ray's nodes do.
+    """Ray's configuration, with one change: workers on several nodes listen on the network that Ray's nodes use.
 
-    Left to itself, gloo listens where the host's own name resolves to: on many a Linux that is loopback, where no other
-    host can reach it. A ``GLOO_SOCKET_IFNAME`` in the workers' environment is left as it is.
+    Left to itself, gloo listens at the address that the host's own name resolves to. On many Linux hosts that is
+    loopback, where no other host can reach it. A ``GLOO_SOCKET_IFNAME`` in the workers' environment is left as it is.
     """
 
     @property
     def backend_cls(self) -> type[Any]:
-        """What Ray starts the group with."""
+        """The class with which Ray starts the group."""
         return _NodesBackend
 
 
@@ -51,7 +51,7 @@ def interface_of(address: str) -> str | None:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
-            # One without an address refuses.
+            # An interface without an IPv4 address answers with an error.
             with contextlib.suppress(OSError):
                 answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
                 if socket.inet_ntoa(answer[20:24]) == address:

@@ -1,16 +1,17 @@
 """The checkpoints of a Train run in storage: written by raygp itself, and found again whatever became of Ray's index.
 
-Ray Train would upload inside ``report``: an upload that fails there costs the workers their common step, and with it
-the run. Its index of them, one file in the run's folder, is written in place by the controller, whose failure ends the
-run; a full disk or a kill at the wrong moment leaves it empty, and Ray then refuses to go on. So the index is written
-through :class:`_RunFiles`, and not relied on.
+Why not by Ray Train? It uploads inside ``report``. If an upload fails there, one worker raises and the others do not,
+and the run is lost. Here the failure is a value that the worker can go on with.
+
+Ray keeps an index of a run's checkpoints, one file in the run's folder, which its controller writes in place. If that
+fails, the run ends. If a full disk or a kill cuts the writing short, the file is damaged and Ray refuses to go on. So
+raygp has the index written whole or not at all (:class:`_RunFiles`), and finds checkpoints without it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,29 +23,28 @@ import ray.train
 import ray.train.collective
 from fsspec.implementations.local import LocalFileSystem
 
+from raygp.cluster.internals import CHECKPOINT_INDEX, CHECKPOINT_PREFIX, checkpoints_in_index, new_checkpoint_name
 from raygp.errors import RaygpError, TrainingError
 from raygp.store import Location
 from raygp.update.checkpoints import load
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 
-_INDEX = "checkpoint_manager_snapshot.json"
-_PREFIX = "checkpoint_"
+_INDEX, _PREFIX = CHECKPOINT_INDEX, CHECKPOINT_PREFIX
 
 
-def store_checkpoint(location: Location, save: Callable[[Path], None]) -> ray.train.Checkpoint:
-    """Write a checkpoint into the folder of the run that this worker belongs to.
+def store_checkpoint(location: Location, run: str, save: Callable[[Path], None]) -> ray.train.Checkpoint:
+    """Write a checkpoint into the folder of a run.
 
     Args:
         location: root of the line.
+        run: the run's folder, relative to the root.
         save: writes the files into a folder of this machine.
 
     Raises:
         RaygpError: storage or the temporary folder cannot take it (full, denied, out of reach); nothing of it is left.
     """
-    storage = ray.train.get_context().get_storage()
-    name = storage.make_default_checkpoint_dir_name()
-    folder = f"{_run_folder(location)}/{name}"
+    folder = f"{run}/{new_checkpoint_name()}"
     try:
         with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
             save(Path(scratch))
@@ -55,18 +55,23 @@ def store_checkpoint(location: Location, save: Callable[[Path], None]) -> ray.tr
     except RaygpError:
         _forget(location, folder)
         raise
-    return ray.train.Checkpoint(f"{storage.experiment_fs_path}/{name}", storage.storage_filesystem)
+    storage = run_storage(location, folder)
+    return ray.train.Checkpoint(storage["storage_path"], storage["storage_filesystem"])
 
 
-def last_checkpoint(location: Location) -> Checkpoint | Outcome | None:
-    """What this run goes on from: the youngest checkpoint in its folder that is whole; None if there is none.
+def last_checkpoint(location: Location, run: str) -> Checkpoint | Outcome | None:
+    """What a run goes on from: the youngest checkpoint in its folder that is whole; None if there is none.
 
-    Rank 0 looks, so that all ranks go on from the same.
+    Every worker has to call it. Rank 0 looks, so that all ranks go on from the same.
+
+    Args:
+        location: root of the line.
+        run: the run's folder, relative to the root.
 
     Raises:
         RaygpError: storage cannot be read.
     """
-    run, found, name, failure = _run_folder(location), None, None, None
+    found, name, failure = None, None, None
     if ray.train.get_context().get_world_rank() == 0:
         try:
             name, found = youngest_checkpoint(location, run)
@@ -89,17 +94,13 @@ def youngest_checkpoint(location: Location, run: str) -> tuple[str | None, Check
 
 
 def drop_damaged_index(location: Location, run: str) -> None:
-    """Delete Ray's index of the checkpoints in the folder ``run`` if Ray could not use it: it is not whole, or names a
-    checkpoint that is gone. :func:`last_checkpoint` then finds those that are there."""
+    """Delete Ray's index of the checkpoints in the folder ``run`` if Ray could not use it: because it is damaged, or
+    names a checkpoint that is gone. :func:`last_checkpoint` then finds those that are there."""
     content = location.read_if_exists(f"{run}/{_INDEX}")
     if content is None:
         return
-    try:
-        named = {entry["checkpoint_dir_name"] for entry in json.loads(content)["checkpoint_results"]}
-    except (ValueError, KeyError, TypeError):
-        location.delete(f"{run}/{_INDEX}")
-        return
-    if named - set(location.list(run)):
+    named = checkpoints_in_index(content)
+    if named is None or named - set(location.list(run)):
         location.delete(f"{run}/{_INDEX}")
 
 
@@ -111,8 +112,11 @@ def run_storage(location: Location, folder: str) -> dict[str, Any]:
 
 
 class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
-    """The root's file system for Ray, but that the index is written whole or not at all, and that what a listing said
-    earlier is not relied on: workers write checkpoints that this process is to find."""
+    """The root's file system, as Ray uses it, with two changes.
+
+    The index is written whole or not at all. And every listing is fetched anew: fsspec would repeat an earlier one,
+    while workers, in other processes, have written checkpoints that this process is to find.
+    """
 
     def __init__(self, location: Location) -> None:
         super().__init__(LocalFileSystem() if location.is_local else location.filesystem()[0])
@@ -136,8 +140,11 @@ class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
 
 
 class _Index(io.BytesIO):
-    """Is stored when it is closed. If that fails the last one stays: a checkpoint it does not know is found all the
-    same, and one it knows that is gone makes it void."""
+    """Ray's index while it is being written: it is stored when it is closed.
+
+    If storing fails, nobody is told and the index of before stays. That does no harm: a checkpoint that it does not
+    name is found without it, and if it names one that is gone, :func:`drop_damaged_index` deletes it.
+    """
 
     def __init__(self, location: Location, path: str) -> None:
         super().__init__()
@@ -157,11 +164,6 @@ def _read(location: Location, folder: str) -> Checkpoint | Outcome:
         for name in location.list(folder):
             (copy / name).write_bytes(location.read_bytes(f"{folder}/{name}"))
         return load(copy)
-
-
-def _run_folder(location: Location) -> str:
-    """The folder of the run that this worker belongs to, relative to the root."""
-    return _relative(location, ray.train.get_context().get_storage().experiment_fs_path)
 
 
 def _relative(location: Location, path: str) -> str:

@@ -27,7 +27,8 @@ def leave() -> NoReturn:
 
 @contextlib.contextmanager
 def on_sigterm(act: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM calls ``act`` for the time of the block. Outside the main thread Python cannot see to that: nothing."""
+    """SIGTERM calls ``act`` for the time of the block. Outside the main thread this does nothing, since Python lets
+    only the main thread set handlers."""
     if not _in_main_thread():
         yield
         return
@@ -40,7 +41,7 @@ def on_sigterm(act: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def keeping_handler(number: signal.Signals) -> Iterator[None]:
-    """The handler of a signal that the program had before the block, it has after it."""
+    """Put back, after the block, the handler of a signal that was there before it."""
     before = signal.getsignal(number)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A sweep's trials as a table and as a figure."""
+"""A sweep's trials: as lines while they run, as a table and as a figure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,48 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from raygp.events import BudgetSpent, Event, Notice, TrialEnded, WorkShared
 from raygp.report.tables import percent
+from raygp.search.space import Draw, describe, short, value_of
 from raygp.store import Card, Location
 from raygp.update.plan import Plan
-from raygp.update.sweep import Distribution, short, value_of
+
+_MESSAGE_LENGTH = 160
+"""Of a failed trial's message on the terminal. The card has all of it."""
+
+
+def sweep_line(event: Event, version: str) -> str | None:
+    """What a person reads when something has happened in a sweep; None if the event is nothing to tell.
+
+    Args:
+        event: told by the sweep.
+        version: what the candidate will be called.
+    """
+    match event:
+        case TrialEnded(state="lost"):
+            return f"{version}  {describe(event.point)}: lost, tried again from its last checkpoint"
+        case TrialEnded():
+            return f"{version}  trial {event.number}/{event.trials}  {describe(event.point)}: {_trial_state(event)}"
+        case WorkShared():
+            return (
+                f"{version}: losses and growth gradients computed once, {event.examples:,.0f} examples' worth; "
+                f"{event.trials} trials save up to {event.saved:,.0f}"
+            )
+        case BudgetSpent():
+            return f"{version}: the sweep's budget of {event.budget} is spent"
+        case Notice():
+            return f"{version}: {event.text}"
+    return None
+
+
+def _trial_state(event: TrialEnded) -> str:
+    """How a trial ended, with what it came to."""
+    if event.state == "failed":
+        return f"failed: {event.error[:_MESSAGE_LENGTH]}" if event.error else "failed"
+    if event.state == "finished":
+        active = f"{event.active_connections:,} connections"
+        return f"validation {event.val_accuracy:.2%}, {active}, {event.examples:,.0f} examples"
+    return f"stopped after {event.epochs} epochs at {event.val_accuracy:.2%}"
 
 
 def trials_table(sweep: Mapping[str, Any]) -> Table:
@@ -43,14 +81,14 @@ def trials_table(sweep: Mapping[str, Any]) -> Table:
     return table
 
 
-def space_table(plan: Plan, space: Mapping[str, Distribution]) -> Table:
+def space_table(plan: Plan, space: Mapping[str, Draw]) -> Table:
     """One row a field of the plan that a sweep may change."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("field", "drawn from", "the plan says"):
         table.add_column(name, no_wrap=True)
-    for path, distribution in space.items():
-        values = ", ".join(short(value) for value in distribution.arguments)
-        table.add_row(path, f"{distribution.kind}({values})", short(value_of(plan, path)))
+    for path, draw in space.items():
+        values = ", ".join(short(value) for value in draw.arguments)
+        table.add_row(path, f"{draw.kind}({values})", short(value_of(plan, path)))
     return table
 
 

@@ -4,25 +4,13 @@ import pytest
 from pydantic import ValidationError
 
 from raygp.errors import InputError
+from raygp.search.choice import TrialResult, best_trial, pareto_front, score
+from raygp.search.cost import cost_limit, expected_cost
+from raygp.search.memory import experience, first_points, kept_points
+from raygp.search.settings import SweepSettings
+from raygp.search.space import Draw, default_space, own_point, plan_of, space_of
 from raygp.update.plan import DistillationSettings, Plan
 from raygp.update.plans import named_plan
-from raygp.update.sweep import (
-    Distribution,
-    SweepSettings,
-    TrialResult,
-    best_trial,
-    cost_limit,
-    default_space,
-    expected_cost,
-    experience,
-    first_points,
-    kept_points,
-    own_point,
-    pareto_front,
-    plan_of,
-    score,
-    space_of,
-)
 
 PLAN = named_plan("default", "update", "lenet-300-100")
 
@@ -100,7 +88,7 @@ def test_a_point_changes_the_fields_it_names() -> None:
     assert plan_of(plan, own_point(PLAN, dict.fromkeys(("alpha", "arrival.share", "phases.1.end"), _ANY)) or {}) == PLAN
 
 
-_ANY = Distribution(uniform=(0.0, 1.0))
+_ANY = Draw(uniform=(0.0, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +118,7 @@ def test_a_space_that_does_not_fit_is_refused_before_anything_runs(space: dict[s
 )
 def test_a_distribution_says_what_is_wrong_with_it(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Distribution.model_validate(given)
+        Draw.model_validate(given)
 
 
 @pytest.mark.parametrize("task", ["lenet-300-100", "lenet-5", "resnet18", "resnet18-small", "deepspeech2-small"])
@@ -156,7 +144,7 @@ def past_trial(
     }  # fmt: skip
 
 
-ALPHAS = {"alpha": Distribution(uniform=(0.0, 0.5))}
+ALPHAS = {"alpha": Draw(uniform=(0.0, 0.5))}
 
 
 def test_what_did_best_in_earlier_sweeps_is_tried_after_the_plans_own_point() -> None:
@@ -172,7 +160,7 @@ def test_what_did_best_in_earlier_sweeps_is_tried_after_the_plans_own_point() ->
     assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(trials=2)) == points[:2]
     assert first_points(PLAN, ALPHAS, [new, old], TOTAL, settings(warm_start=False)) == [own]
     assert kept_points(PLAN, ALPHAS, points) == points[:2] and kept_points(PLAN, ALPHAS, [own]) == [own]
-    elsewhere = {"alpha": Distribution(uniform=(0.0, 0.2))}
+    elsewhere = {"alpha": Draw(uniform=(0.0, 0.2))}
     assert kept_points(PLAN, elsewhere, points[1:]) == points[1:2]
 
 
@@ -227,4 +215,4 @@ def test_a_cost_limit_is_in_examples_or_in_plain_updates() -> None:
 def test_the_default_space_changes_what_a_small_or_shifted_arrival_needs() -> None:
     space = default_space(PLAN)
     assert set(space) == {"alpha", "density", "epochs", "arrival.share"}
-    assert all(distribution.admits(value) for distribution in space.values() for value in distribution.extremes)
+    assert all(draw.admits(value) for draw in space.values() for value in draw.extremes)

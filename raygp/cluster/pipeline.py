@@ -1,8 +1,8 @@
 """Ray Data pipelines: shards in storage -> checked -> decoded -> tensors in the workers.
 
-Two ways, chosen by size. Small data are decoded once by Ray tasks into the object store and from there, through
-``iter_torch_batches``, into each worker, which shuffles by index (:func:`materialise`, :func:`collect`). Larger data
-are streamed anew in every epoch (:mod:`raygp.data.streaming`).
+There are two ways, chosen by size. Small data are decoded once, by Ray tasks, into the object store. Each worker then
+copies all of them into its memory and shuffles by index (:func:`materialise`, :func:`collect`). Larger data are
+streamed anew in every epoch (:mod:`raygp.cluster.streaming`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from raygp.data.batches import Split
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.data.reading import Decoded, as_objects, read_rows
 from raygp.data.resident import Examples, ResidentData
+from raygp.data.streaming_order import TRAIN
 from raygp.tasks.protocol import Task
 
-TRAIN = "train"
 _BATCH_ROWS = 1024
 
 
@@ -49,8 +49,8 @@ def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
 def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.MaterializedDataset]:
     """Decode every split once into the object store, in parallel over shards. Empty splits are left out.
 
-    They end up on the driver's node: others may be taken away while the update goes on, and to decode what they had
-    again would need CPUs that its workers have.
+    The results are brought to the driver's node. If they stayed where they were decoded, a node that is taken away
+    would take some with it, and Ray could not decode them again, since the workers have the CPUs for that.
     """
     datasets = {}
     for split in (TRAIN, "val", "test"):
