@@ -125,7 +125,7 @@ class Printer:
     def _(self, event: WorkShared | TrialEnded | BudgetSpent) -> None:
         from raygp.report.sweep import sweep_line
 
-        self._console.print(sweep_line(event), soft_wrap=True)
+        self._console.print(sweep_line(event, event.version), soft_wrap=True)
 
     @_show.register
     def _(self, event: Promoted) -> None:

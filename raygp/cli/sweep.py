@@ -47,16 +47,16 @@ def run(options: argparse.Namespace) -> None:
 
 def _show(console: Console, forecast: SweepForecast, settings: RunSettings) -> None:
     from raygp.report.sweep import space_table
-    from raygp.search import describe
+    from raygp.search.space import describe
 
-    sweep, cost = settings.sweep, forecast.cost
-    space_table(settings.plan, forecast.space).show(console)
-    console.print(f"{forecast.arrival} on {forecast.parent}: {forecast.trials} trials, {sweep.search} search")
-    for point in forecast.points:
-        end = ", to its end" if sweep.scheduler != "none" and point in forecast.kept else ""
+    sweep, layout, cost = settings.sweep, forecast.layout, forecast.layout.cost
+    space_table(settings.plan, layout.space).show(console)
+    console.print(f"{forecast.arrival} on {forecast.parent}: {layout.trials} trials, {sweep.search} search")
+    for point in layout.points:
+        end = ", to its end" if sweep.scheduler != "none" and point in layout.kept else ""
         console.print(f"tried first{end}: {describe(point)}")
-    if sweep.search == "optuna" and forecast.known:
-        console.print(f"learns from {forecast.known} trials of earlier sweeps")
+    if sweep.search == "optuna" and layout.known:
+        console.print(f"learns from {len(layout.known)} trials of earlier sweeps")
     stops = "all run to their end" if sweep.scheduler == "none" else f"stopped early by {sweep.scheduler}"
     console.print(
         f"{sweep.concurrent} at a time, {stops}; each has {settings.workers.spelled} workers with a GPU each where the "
@@ -65,14 +65,22 @@ def _show(console: Console, forecast: SweepForecast, settings: RunSettings) -> N
     console.print(
         f"expected cost in examples: {cost.low:,.0f} ({cost.low / cost.update:.1f} plain updates), at most "
         f"{cost.high:,.0f}; of that once for all trials {cost.shared:,.0f}; budgets: "
-        f"{_budget(sweep.max_hours, 'hours')}, {_budget(forecast.limit, 'examples')}"
+        f"{_budget(sweep.max_hours, 'hours')}, {_budget(layout.limit, 'examples')}"
     )
 
 
 def _json(forecast: SweepForecast) -> dict[str, object]:
-    fields = {key: value for key, value in vars(forecast).items() if key not in ("space", "cost")}
-    space = {path: draw.model_dump(mode="json", exclude_none=True) for path, draw in forecast.space.items()}
-    return {**fields, "space": space, "cost": asdict(forecast.cost)}
+    layout = forecast.layout
+    return {
+        "arrival": forecast.arrival,
+        "parent": forecast.parent,
+        "space": {path: draw.model_dump(mode="json", exclude_none=True) for path, draw in layout.space.items()},
+        "trials": layout.trials,
+        "first": layout.points,
+        "known": len(layout.known),
+        "cost": asdict(layout.cost),
+        "limit": layout.limit,
+    }
 
 
 def _budget(value: float | None, unit: str) -> str:

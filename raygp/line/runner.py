@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from raygp.events import Listener
 
 if TYPE_CHECKING:
-    from raygp.search import SweepOutcome
+    from raygp.search.outcome import SweepOutcome
     from raygp.settings import RunSettings
     from raygp.update.job import UpdateJob
     from raygp.update.outcome import Outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,16 @@ from raygp.store import (
     Card,
     Location,
     Manifest,
+    Refusal,
     finish_interrupted_promotion,
     line_lease,
     list_versions,
     promote,
     read_head,
+    read_refusal,
     require_conditional_writes,
     version_to_make,
+    write_refusal,
     write_version,
 )
 
@@ -78,7 +80,7 @@ def _fold_in(
     started = time.monotonic()
     job, state = next_job(location, state, state.pending[0], settings, sweep)
     if job.sweep:
-        from raygp.search import space_of
+        from raygp.search.space import space_of
 
         space_of(settings.plan, settings.sweep)  # Raises where the space does not fit the plan.
     tell(UpdatesWaiting(root=location.root, arrivals=len(state.pending)))
@@ -126,9 +128,10 @@ def next_job(
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
     )
-    if (refusal := location.read_if_exists(f"{job.folder}/rejected.json")) is not None:
-        reason = json.loads(refusal)["reason"]
-        raise RejectedError(f"{arrival.arrival} was tried with this plan before: {reason}. Try another plan or seed")
+    if refusal := read_refusal(location, job.folder):
+        raise RejectedError(
+            f"{arrival.arrival} was tried with this plan before: {refusal.reason}. Try another plan or seed"
+        )
     return job, state
 
 
@@ -161,9 +164,9 @@ def _update(
     card = write_version(location, job.card(outcome, settings.workers.spelled, trials), outcome.tensors)
     head = promote(location, card, state.head)
     if trials is not None:
-        from raygp.search import keep_trial_events
+        from raygp.search.outcome import keep_events
 
-        keep_trial_events(location, folder, card.version)
+        keep_events(location, folder, card.version)
     location.delete(folder, recursive=True)
     tell(Promoted(card=card, reason=outcome.verdict.reason))
     return card, state_after(location, state, head, card)
@@ -177,11 +180,10 @@ def _refuse(
     Raises:
         RejectedError: always.
     """
-    refusal = {
-        "reason": outcome.verdict.reason, "val_accuracy": outcome.val_accuracy, "ledger": outcome.ledger,
-    }  # fmt: skip
+    record = outcome.record
+    refusal = Refusal(reason=outcome.verdict.reason, val_accuracy=record.val_accuracy, ledger=record.ledger)
     location.delete(folder, recursive=True)
-    location.write_bytes(f"{folder}/rejected.json", json.dumps(refusal, indent=1).encode())
+    write_refusal(location, folder, refusal)
     reason, arrival = outcome.verdict.reason, job.arrival.arrival
     tell(Refused(version=job.version, arrival=arrival, reason=reason, head=state.version))
     raise RejectedError(f"{job.version} from {arrival} {reason}: {state.version or 'nothing'} stays the head")

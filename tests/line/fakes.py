@@ -11,7 +11,7 @@ import torch
 from raygp.errors import InputError
 from raygp.events import CheckpointStored, Listener
 from raygp.record import CostLedger, PhaseRecord, UpdateRecord
-from raygp.search import SweepOutcome
+from raygp.search.outcome import SweepOutcome
 from raygp.settings import RunSettings
 from raygp.update.gate import Verdict
 from raygp.update.job import UpdateJob

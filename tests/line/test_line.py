@@ -21,8 +21,8 @@ from raygp.events import (
     Refused,
     RolledBack,
     SamplesChecked,
-    UpdatesWaiting,
     UpdateStarted,
+    UpdatesWaiting,
 )
 from raygp.line import Line
 from raygp.store import Location, create_line, line_lease, read_head, write_version
@@ -64,7 +64,7 @@ def test_opening_reads_nothing_and_needs_no_line(tmp_path: Path) -> None:
     line = raygp.open(str(tmp_path / "nothing"))
     assert not line.exists and not (tmp_path / "nothing").exists()
     with pytest.raises(InputError, match="does not exist"):
-        line.state
+        _ = line.state
 
 
 def test_ingest_makes_the_line_and_tells_of_samples_and_arrivals(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_refused_candidate_is_told_and_not_tried_again(line: Line) -> None:
     refused = events[-1]
     assert isinstance(refused, Refused)
     assert (refused.version, refused.arrival, refused.head) == ("v0001", "tue", "v0000")
-    with pytest.raises(RejectedError, match="tue was tried with this plan before: rejected: validation 10.00%"):
+    with pytest.raises(RejectedError, match=r"tue was tried with this plan before: rejected: validation 10\.00%"):
         line.update(runner=runner)
     assert [job.version for job in runner.jobs] == ["v0000", "v0001"] and runner.sessions == 1
     other = line.settings(None, "plan.alpha=0.123")
