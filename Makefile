@@ -1,10 +1,12 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
+# `make test` has one short case of each kind of crash. `make drill` has the long ones (about half an hour): run it, too,
+# whenever raygp/cluster/ or raygp/store/ has changed.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test drill lint clean
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
@@ -20,7 +22,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --durations=10
+
+drill: $(STAMP)
+	$(BIN)/python -m pytest -m drill --durations=10
 
 clean:
 	rm -rf $(VENV) raygp-demo raygp-mnist

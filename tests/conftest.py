@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from drills.servers import environment, missing_package, moto_server, rclone_server
 from raygp.cluster.session import ray_session
 from raygp.store import Card, Location
-from tests.servers import environment, missing_package, moto_server, rclone_server
 from tests.store.helpers import MakeCard
 
 UseServer = Callable[[str], str]

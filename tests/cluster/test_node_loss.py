@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from drills.heads import head_node
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 

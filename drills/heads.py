@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 
 import yaml
 
-from tests.hosts import Host
-from tests.servers import free_port
+from drills.hosts import Host
+from drills.servers import free_port
 
 RAY = Path(sys.executable).with_name("ray")
 _START_S = 120
