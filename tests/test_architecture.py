@@ -9,7 +9,7 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"errors", "registry", "record", "events"}
+BASE = {"errors", "registry", "record", "events", "stopping", "loading"}
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from raygp.cluster.stopping import Terminated, leave, on_sigterm
+from raygp.stopping import Terminated, leave, on_sigterm
 from raygp.errors import RaygpError, StoppedError
 from raygp.loading import ending_on_ctrl_c
 

@@ -26,7 +26,7 @@ from fsspec.implementations.local import LocalFileSystem
 from raygp.cluster.internals import CHECKPOINT_INDEX, CHECKPOINT_PREFIX, checkpoints_in_index, new_checkpoint_name
 from raygp.errors import RaygpError, TrainingError
 from raygp.store import Location
-from raygp.update.checkpoints import load
+from raygp.update.checkpoints import read_checkpoint, store_checkpoint_files, youngest_checkpoint
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 
@@ -45,16 +45,7 @@ def store_checkpoint(location: Location, run: str, save: Callable[[Path], None])
         RaygpError: storage or the temporary folder cannot take it (full, denied, out of reach); nothing of it is left.
     """
     folder = f"{run}/{new_checkpoint_name()}"
-    try:
-        with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-            save(Path(scratch))
-            for file in sorted(Path(scratch).iterdir()):
-                location.write_bytes(f"{folder}/{file.name}", file.read_bytes())
-    except OSError as error:
-        raise RaygpError(f"{tempfile.gettempdir()}: {error.strerror or error}") from error
-    except RaygpError:
-        _forget(location, folder)
-        raise
+    store_checkpoint_files(location, folder, save)
     storage = run_storage(location, folder)
     return ray.train.Checkpoint(storage["storage_path"], storage["storage_filesystem"])
 
@@ -80,17 +71,7 @@ def last_checkpoint(location: Location, run: str) -> Checkpoint | Outcome | None
     name, failure = ray.train.collective.broadcast_from_rank_zero((name, failure))
     if failure:
         raise RaygpError(failure)
-    return found if found is not None or name is None else _read(location, f"{run}/{name}")
-
-
-def youngest_checkpoint(location: Location, run: str) -> tuple[str | None, Checkpoint | Outcome | None]:
-    """Name and content of the youngest checkpoint in the folder ``run`` that is whole; None twice if there is none."""
-    for name in reversed([name for name in location.list(run) if name.startswith(_PREFIX) and name != _INDEX]):
-        try:
-            return name, _read(location, f"{run}/{name}")
-        except TrainingError:
-            continue  # Its upload was cut off.
-    return None, None
+    return found if found is not None or name is None else read_checkpoint(location, f"{run}/{name}")
 
 
 def drop_damaged_index(location: Location, run: str) -> None:
@@ -157,22 +138,7 @@ class _Index(io.BytesIO):
         super().close()
 
 
-def _read(location: Location, folder: str) -> Checkpoint | Outcome:
-    with tempfile.TemporaryDirectory(prefix="raygp-") as scratch:
-        copy = Path(scratch, folder.split("/")[-1])
-        copy.mkdir()
-        for name in location.list(folder):
-            (copy / name).write_bytes(location.read_bytes(f"{folder}/{name}"))
-        return load(copy)
-
-
 def _relative(location: Location, path: str) -> str:
     """A path of the root's file system, relative to the root."""
     base = str(location.local_path()) if location.is_local else location.filesystem()[1].rstrip("/")
     return path.removeprefix(base).strip("/")
-
-
-def _forget(location: Location, folder: str) -> None:
-    # What failed the upload may fail this too; half a checkpoint is never gone on from.
-    with contextlib.suppress(RaygpError):
-        location.delete(folder, recursive=True)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from raygp.cluster.stopping import keeping_handler
+from raygp.stopping import keeping_handler
 from raygp.errors import RaygpError
 
 _QUIET = {

@@ -20,7 +20,7 @@ from raygp.cluster.internals import cause_of, most_cpus, waits_for_workers, when
 from raygp.cluster.pipeline import materialise
 from raygp.cluster.process_group import NodesTorchConfig
 from raygp.cluster.run_files import drop_damaged_index, run_storage
-from raygp.cluster.stopping import keeping_handler, on_sigterm
+from raygp.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError

@@ -124,17 +124,17 @@ def _run(worker: WorkerConfig) -> None:
         reporter = _Reporter(worker, rank)
         update = _make_update(worker, reporter)
         reporter.metrics = _metrics_of(worker.job, done) if rank == 0 else None
-        reporter.update = update  # TEMPORARY
         if done is not None:
             update.resume(done)
         outcome = update.run()
+    record = outcome.record
     metrics = {
-        "val_accuracy": outcome.val_accuracy,
-        "epochs": sum(phase["epochs"] for phase in outcome.phases),
+        "val_accuracy": record.val_accuracy,
+        "epochs": sum(phase.epochs for phase in record.phases),
         "percent_done": 100.0,
-        "active_connections": outcome.active_connections,
-        "total_connections": outcome.total_connections,
-        "ledger": outcome.ledger,
+        "active_connections": record.active_connections,
+        "total_connections": record.total_connections,
+        "ledger": record.ledger.to_dict(),
         "finished": True,
     }
     if failure := _report(rank, worker, lambda folder: save_outcome(folder, outcome), metrics):
@@ -145,8 +145,8 @@ def _metrics_of(job: UpdateJob, done: Checkpoint | None) -> UpdateMetrics:
     """Metrics of an update that begins, or goes on from a checkpoint and its counts."""
     if done is None:
         return UpdateMetrics(job.update_id)
-    phases = [PhaseRecord.model_validate(phase) for phase in done.state["records"]]
-    return UpdateMetrics(job.update_id, phases, inside_phase=done.state["cursor"]["phase"] < len(phases))
+    phases = done.state.record.phases
+    return UpdateMetrics(job.update_id, phases, inside_phase=done.state.cursor.phase < len(phases))
 
 
 def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
@@ -188,37 +188,7 @@ def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     return collect(catalog, shards, make_task(worker.job.task).sequences)
 
 
-# TEMPORARY: until the engine tells events by itself. Delete this class, its mention as a base of _Reporter, and the
-# line marked TEMPORARY in _run.
-class _ProgressAsEvents:
-    update: Any = None
-    _grown = _pruned = 0
-
-    def progress(self, progress: Any) -> None:
-        place: dict[str, Any] = {
-            "phase": progress.phase, "phases": progress.phases, "kind": progress.kind, "round": 0,
-            "epoch": progress.epoch, "epochs": progress.epochs, "density": progress.density,
-        }  # fmt: skip
-        if (step := progress.step) is not None:
-            self.event(
-                StepsDone(**place, step=step.step, steps=step.steps, loss=step.loss, examples_per_s=step.examples_per_s)
-            )
-            return
-        records, ledger = self.update.state.records, CostLedger(**progress.ledger)
-        grown, pruned = sum(record.grown for record in records), sum(record.pruned for record in records)
-        record = EpochRecord(
-            round=0, loss=None, val_accuracy=progress.val_accuracy, densities=self.update.masks.densities(),
-            grown=grown - self._grown, pruned=pruned - self._pruned, examples=ledger.examples,
-            seconds=ledger.worker_seconds,
-        )  # fmt: skip
-        self._grown, self._pruned = grown, pruned
-        self.event(EpochEnded(**place, record=record, ledger=ledger))
-
-    def event(self, event: Event) -> None:
-        raise NotImplementedError
-
-
-class _Reporter(_ProgressAsEvents):
+class _Reporter:
     """The observer of an update in a Train worker: sends events to the board (rank 0 alone), and checkpoints to Ray
     Train (all ranks report; rank 0 has the files)."""
 
@@ -255,12 +225,13 @@ class _Reporter(_ProgressAsEvents):
         failure = None
         if self._rank == 0:
             checkpoint = make()
-            epochs = sum(record["epochs"] for record in checkpoint.state["records"])
+            record = checkpoint.state.record
+            epochs = sum(phase.epochs for phase in record.phases)
             metrics = {
-                "val_accuracy": checkpoint.state["val_accuracy"],
+                "val_accuracy": record.val_accuracy,
                 "epochs": epochs,
                 "percent_done": 100.0 * epochs / self._worker.job.plan.most_epochs,
-                "ledger": checkpoint.state["ledger"],
+                "ledger": record.ledger.to_dict(),
                 "finished": False,
             }
             failure = _report(self._rank, self._worker, lambda folder: save_checkpoint(folder, checkpoint), metrics)

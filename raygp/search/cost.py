@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from raygp.search.settings import SweepSettings
-from raygp.update.plan import GrowPhase, Plan, PrunePhase
+from raygp.update.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,11 @@ def _examples_of(plan: Plan, old_rows: int, new_rows: int) -> tuple[float, float
     scanned = sum(
         max(part.share * part.hard, part.scan) * rows / 3
         for part, rows in parts
-        if 0.0 < part.share < 1.0 and part.hard > 0.0
+        if part.by_loss
     )
     chosen = sum(part.share * rows for part, rows in parts)
-    trained = 0.0
-    for phase in plan.phases:
-        rounds = phase.rounds if isinstance(phase, PrunePhase) and not phase.gradual else 1
-        rows = new_rows if phase.kind == "grow-new" else chosen
-        trained += rounds * plan.epochs_of(phase) * rows
-        if isinstance(phase, GrowPhase):
-            scanned += phase.sampled(math.ceil(rows))
+    trained = sum(phase.trained_examples(plan, new_rows, chosen) for phase in plan.phases)
+    scanned += sum(phase.scanned_examples(plan, new_rows, chosen) for phase in plan.phases)
     if plan.distillation.weight_for(old_rows, new_rows) > 0.0:
         trained *= 4 / 3
     return scanned, trained

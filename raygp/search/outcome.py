@@ -67,7 +67,9 @@ def conclude(
         "seconds": round(seconds, 3),
     }
     won = replace(job, plan=plan_of(job.plan, best.point), sweep="")
-    return SweepOutcome(won, replace(outcome_of(best.name), ledger=spent.to_dict()), record)
+    outcome = outcome_of(best.name)
+    whole = outcome.record.model_copy(update={"ledger": spent})
+    return SweepOutcome(won, replace(outcome, record=whole), record)
 
 
 def keep_events(location: Location, folder: str, version: str) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from raygp.search.algorithms import SEARCHES
 from raygp.search.space import Draw
-from raygp.update.plan import Settings, Share
+from raygp.update.fields import Settings, Share
 
 
 class SweepSettings(Settings):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError, model_validator
 
 from raygp.errors import InputError
-from raygp.update.plan import Plan, Settings
+from raygp.update.fields import Settings
+from raygp.update.plan import Plan
 
 if TYPE_CHECKING:
     from raygp.search.settings import SweepSettings
