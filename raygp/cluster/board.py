@@ -25,7 +25,6 @@ class Failure:
     exit_code: int
 
 
-@ray.remote(num_cpus=0, max_concurrency=4)
 class _Board:
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -49,6 +48,11 @@ class _Board:
         return events, self._failure
 
 
+def _board_actor() -> Any:
+    make: Any = ray.remote(num_cpus=0, max_concurrency=4)  # type: ignore[call-overload]  # Unknown to Ray's stubs.
+    return make(_Board)
+
+
 class Board:
     """The driver's end: tells events as they come, remembers a failure, and passes on that the update shall stop."""
 
@@ -60,7 +64,7 @@ class Board:
         """
         self._tell = tell
         # On another node the actor would be lost when that node is taken away, although the update goes on.
-        self.handle: Any = _Board.options(scheduling_strategy=beside_this_process()).remote()
+        self.handle: Any = _board_actor().options(scheduling_strategy=beside_this_process()).remote()
         self.failure: Failure | None = None
         self._stop = threading.Event()
 

@@ -25,7 +25,8 @@ def as_tasks(tasks: int) -> RunParts:
     def run(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
         # The number of tasks is the limit: a head node may offer no CPUs.
         write = ray.remote(_write).options(num_cpus=0, max_retries=3, scheduling_strategy=beside_this_process())
-        waiting, running = list(enumerate(jobs))[::-1], {}
+        waiting = list(enumerate(jobs))[::-1]
+        running: dict[ray.ObjectRef[Part], int] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < tasks:
@@ -54,7 +55,7 @@ def _write(job: PartJob) -> Part:
         os._exit(1)
 
 
-def _result(task: ray.ObjectRef) -> Part:
+def _result(task: ray.ObjectRef[Part]) -> Part:
     """What a task gave.
 
     Raises:
@@ -71,7 +72,7 @@ def _result(task: ray.ObjectRef) -> Part:
     return part
 
 
-def _end(tasks: list[ray.ObjectRef]) -> None:
+def _end(tasks: list[ray.ObjectRef[Part]]) -> None:
     """Interrupt tasks and wait until they have deleted what they began."""
     for task in tasks:
         ray.cancel(task)

@@ -203,7 +203,8 @@ def placement_group_of(identity: str) -> PlacementGroup:
 def when_controlled(trainer: TorchTrainer, act: Callable[[Any], None]) -> None:
     """Have ``act`` called with the handle of the run's controller once :meth:`fit` has started it, if that happens in
     the main thread. It takes the place of the method with which Ray installs its own handler of Ctrl-C."""
-    trainer._register_sigint_handler = act
+    replaced: Any = trainer
+    replaced._register_sigint_handler = act
 
 
 def waits_for_workers(controller: Any, patience_s: float) -> bool:

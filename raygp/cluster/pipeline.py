@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import ray.data
 import torch
+from ray.data.dataset import MaterializedDataset
 
 from raygp.data.batches import Split
 from raygp.data.catalog import Catalog, ShardRef
@@ -46,7 +47,7 @@ def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
     return catalog.train if split == TRAIN else catalog.held_out[split]  # type: ignore[index]
 
 
-def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.MaterializedDataset]:
+def materialise(catalog: Catalog, task: Task) -> dict[str, MaterializedDataset[Any]]:
     """Decode every split once into the object store, in parallel over shards. Empty splits are left out.
 
     The results are brought to the driver's node. If they stayed where they were decoded, a node that is taken away
@@ -61,10 +62,12 @@ def materialise(catalog: Catalog, task: Task) -> dict[str, ray.data.Materialized
     return datasets
 
 
-def _beside_driver(dataset: ray.data.MaterializedDataset) -> ray.data.MaterializedDataset:
-    if sum(node["Alive"] for node in ray.nodes()) == 1:
+def _beside_driver(dataset: MaterializedDataset[Any]) -> MaterializedDataset[Any]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    if sum(node["Alive"] for node in nodes) == 1:
         return dataset
-    return ray.data.from_arrow_refs([ray.put(ray.get(ref)) for ref in dataset.to_arrow_refs()])
+    here: Any = [ray.put(ray.get(ref)) for ref in dataset.to_arrow_refs()]
+    return ray.data.from_arrow_refs(here)
 
 
 def collect(catalog: Catalog, iterators: dict[str, ray.data.DataIterator], ragged: bool = False) -> ResidentData:
@@ -99,11 +102,12 @@ def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Exampl
     Raises:
         RuntimeError: a row is missing or came twice.
     """
-    inputs = targets = None
+    inputs: torch.Tensor | None = None
+    targets: torch.Tensor | None = None
     seen = torch.zeros(rows, dtype=torch.int32)
     for batch in batches:
         ids = batch["ids"]
-        if inputs is None:
+        if inputs is None or targets is None:
             inputs = torch.empty((rows, *batch["inputs"].shape[1:]), dtype=batch["inputs"].dtype)
             targets = torch.empty(rows, dtype=torch.int64)
         inputs[ids] = batch["inputs"]
@@ -127,7 +131,9 @@ def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -
         for block in read_rows(catalog, refs_of(catalog, str(split)), task, numbers, rows):
             if task.sequences:
                 # Arrow has no column for arrays of several shapes that every batch format can read back.
-                block |= {name: as_objects([pack_array(a) for a in block[name]]) for name in ("inputs", "targets")}
+                for name in ("inputs", "targets"):
+                    packed: list[Any] = [pack_array(array) for array in block[name]]
+                    block[name] = as_objects(packed)
             yield block
 
 
@@ -140,4 +146,5 @@ def pack_array(array: np.ndarray) -> bytes:
 
 def unpack_array(data: bytes) -> np.ndarray:
     """What :func:`pack_array` packed."""
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    array: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+    return array

@@ -31,7 +31,7 @@ class NodesTorchConfig(TorchConfig):
         return _NodesBackend
 
 
-class _NodesBackend(_Backend):
+class _NodesBackend(_Backend):  # type: ignore[misc]  # Its class is known at run time only.
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
         if len(set(worker_group.execute(ray.util.get_node_ip_address))) > 1:
             worker_group.execute(_listen_where_the_node_does)
@@ -39,7 +39,8 @@ class _NodesBackend(_Backend):
 
 
 def _listen_where_the_node_does() -> None:
-    if name := interface_of(ray.util.get_node_ip_address()):
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    if name := interface_of(address):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 

@@ -103,6 +103,17 @@ class _RunFiles(pyarrow.fs.FSSpecHandler):  # type: ignore[misc]
         super().__init__(LocalFileSystem() if location.is_local else location.filesystem()[0])
         self._location = location
 
+    # Ray takes a checkpoint only if its file system is equal to the run's. fsspec calls two of the same kind unequal if
+    # they were made in different threads, and a worker's loop has a thread of its own.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _RunFiles) and self._location == other._location
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._location)
+
     def get_file_info(self, paths: list[str]) -> Any:
         """Called by pyarrow."""
         self.fs.invalidate_cache()

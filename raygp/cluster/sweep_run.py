@@ -11,7 +11,7 @@ from typing import Any
 import ray
 import ray.train
 from ray import tune
-from ray.train import ScalingConfig
+from ray.train.v2.api.config import ScalingConfig
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from raygp.cluster.board import Board
@@ -59,7 +59,6 @@ class _Trials:
     """Handle of the sweep's register."""
 
 
-@ray.remote(num_cpus=0)
 class _Register:
     """What all nodes have to know of the trials: which were stopped early, and which placement groups their runs
     hold."""
@@ -79,6 +78,11 @@ class _Register:
 
     def held(self, name: str) -> set[str]:
         return self._held.get(name, set())
+
+
+def _register_actor() -> Any:
+    make: Any = ray.remote(num_cpus=0)
+    return make(_Register)
 
 
 def run_sweep(job: UpdateJob, settings: RunSettings, past: Sequence[Mapping[str, Any]], tell: Listener) -> SweepOutcome:
@@ -141,7 +145,7 @@ class _TuneTrials:
         """Have Tune run them."""
         job, settings = self._job, self._settings
         # A register on another node would be lost when that node is taken away, although the sweep goes on.
-        register = _Register.options(scheduling_strategy=beside_this_process()).remote()
+        register = _register_actor().options(scheduling_strategy=beside_this_process()).remote()
         begin_watch(watch, register)
         trials = _Trials(job, settings, self._datasets, job.folder, self._scaling, register)
         request = SearchRequest(
@@ -160,12 +164,13 @@ class _TuneTrials:
         )
         keep_credentials_to_ourselves()
         grid = _tuner(trials, make_domains(layout.space), choice).fit()
+        entries = [grid[number] for number in range(len(grid))]
         self._checkpoints = {
             entry.metrics["trial_id"]: entry.metrics["checkpoint_path"]
-            for entry in grid
+            for entry in entries
             if entry.metrics and "checkpoint_path" in entry.metrics
         }
-        results = [read_trial(dict(entry.config), entry.metrics, str(entry.error or "")) for entry in grid]
+        results = [read_trial(dict(entry.config or {}), entry.metrics, str(entry.error or "")) for entry in entries]
         return [result for result in results if result is not None]
 
     def outcome(self, name: str) -> Outcome:
@@ -227,7 +232,7 @@ class _Report(TuneReportCallback):
     was stopped. Ray Train calls it in the process of the run's controller."""
 
     def __init__(self, job: UpdateJob, around: UpdateJob, sweep: SweepSettings, trial: str, register: Any) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._job, self._around, self._sweep, self._trial, self._register = job, around, sweep, trial, register
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:

@@ -11,8 +11,11 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import DataConfig
 from ray.train.torch import TorchTrainer
+
+# ray.train has the same classes, but a type checker takes those for their namesakes of Train V1.
+from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from raygp.cluster.board import Board
@@ -98,7 +101,8 @@ class TrainRun:
     """
 
     def __init__(self, trainer: TorchTrainer) -> None:
-        self._trainer, self._controller = trainer, None
+        self._trainer = trainer
+        self._controller: Any = None
         when_controlled(trainer, self._follow)
 
     def _follow(self, controller: Any) -> None:
@@ -150,7 +154,8 @@ def train_run(
     loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], placed: ScalingConfig, run: RunConfig
 ) -> TrainRun:
     """A run whose workers run ``loop``. With ``ScalingConfig(num_workers=0)`` Ray calls ``loop`` in this process."""
-    trainer = TorchTrainer(
+    make: Any = TorchTrainer  # A type checker takes it for that of Train V1.
+    trainer = make(
         loop,
         train_loop_config={"worker": worker},
         torch_config=NodesTorchConfig(),
@@ -236,7 +241,7 @@ def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, str
     wanted = Workers.parse(workers)
     number: Any = (wanted.least, wanted.most) if wanted.elastic else wanted.least
     elastic: dict[str, Any] = {"num_workers": number, "elastic_resize_monitor_interval_s": RESIZE_S}
-    resources = ray.cluster_resources()
+    resources = _cluster_resources()
     if resources.get("GPU", 0.0) >= wanted.least * runs if gpus is None else gpus:
         return ScalingConfig(use_gpu=True, resources_per_worker={"GPU": 1}, **elastic)
     # A range of workers grows over the CPUs that there are. Where data are streamed, decoding needs some of them, so
@@ -257,12 +262,12 @@ def wait_for_room(placed: ScalingConfig, tell: Callable[[str], None]) -> None:
         placed: what the run asks for.
         tell: called with a line if there is no room yet.
     """
-    each = placed.resources_per_worker or {}
+    each: Any = placed.resources_per_worker or {}
     group = placement_group([each] * placed.min_workers, strategy=placed.placement_strategy)
     try:
         if group.wait(timeout_seconds=_PATIENCE_S):
             return
-        there = ray.cluster_resources()
+        there = _cluster_resources()
         wants = [
             f"{some * placed.min_workers:g} {kind} (the cluster has {there.get(kind, 0):g})"
             for kind, some in each.items()
@@ -272,6 +277,11 @@ def wait_for_room(placed: ScalingConfig, tell: Callable[[str], None]) -> None:
             pass
     finally:
         remove_placement_group(group)
+
+
+def _cluster_resources() -> dict[str, float]:
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return there
 
 
 def _cause(error: Exception) -> str:

@@ -62,7 +62,7 @@ class SweepSettings(Settings):
     def _known_search(cls, search: str) -> str:
         if search not in SEARCHES:
             names = [f"'{name}'" for name in SEARCHES.names()]
-            raise ValueError(f"input should be {', '.join(names[:-1])} or {names[-1]}{SEARCHES.suggestion(search)}")
+            raise ValueError(f"input should be {', '.join(names[:-1])} or {names[-1]}")
         return search
 
     @field_validator("max_cost", mode="before")

@@ -68,7 +68,8 @@ class Draw(Settings):
     @property
     def arguments(self) -> tuple[Any, ...]:
         """Tune's arguments."""
-        return getattr(self, self.kind)
+        arguments: tuple[Any, ...] = getattr(self, self.kind)
+        return arguments
 
     @property
     def extremes(self) -> tuple[Any, ...]:
