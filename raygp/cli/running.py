@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from raygp.stopping import Terminated, leave, on_sigterm
 from raygp.errors import RaygpError, StoppedError
 from raygp.loading import ending_on_ctrl_c
+from raygp.stopping import Terminated, leave, on_sigterm
 
 _ROOM = 160
 """Columns of tables where the output is no terminal."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ import ray.train.collective
 from fsspec.implementations.local import LocalFileSystem
 
 from raygp.cluster.internals import CHECKPOINT_INDEX, CHECKPOINT_PREFIX, checkpoints_in_index, new_checkpoint_name
-from raygp.errors import RaygpError, TrainingError
+from raygp.errors import RaygpError
 from raygp.store import Location
 from raygp.update.checkpoints import read_checkpoint, store_checkpoint_files, youngest_checkpoint
 from raygp.update.outcome import Outcome

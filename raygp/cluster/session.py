@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from raygp.stopping import keeping_handler
 from raygp.errors import RaygpError
+from raygp.stopping import keeping_handler
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -23,12 +23,12 @@ from raygp.cluster.internals import cause_of, most_cpus, waits_for_workers, when
 from raygp.cluster.pipeline import materialise
 from raygp.cluster.process_group import NodesTorchConfig
 from raygp.cluster.run_files import drop_damaged_index, run_storage
-from raygp.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
 from raygp.events import Listener, Notice
 from raygp.settings import RunSettings, Workers
+from raygp.stopping import keeping_handler, on_sigterm
 from raygp.store import Location
 from raygp.tasks import make_task
 from raygp.update.checkpoints import load

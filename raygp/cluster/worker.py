@@ -27,8 +27,7 @@ from raygp.cluster.streaming import StreamingData
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
 from raygp.errors import RaygpError, StoppedError
-from raygp.events import CheckpointStored, EpochEnded, Event, Notice, StepsDone
-from raygp.record import CostLedger, EpochRecord, PhaseRecord
+from raygp.events import CheckpointStored, Event, Notice, StepsDone
 from raygp.sparse import MaskDisagreement, world_size
 from raygp.store import read_tensors
 from raygp.tasks import make_task

@@ -1,5 +1,7 @@
-"""The growth and pruning criteria that a plan can name (``plan.growth``, ``plan.pruning``), as two open registries: each
-is one function in one file (see :mod:`raygp.sparse.criteria`). No torch in here, so that plans can be read without it.
+"""The growth and pruning criteria that a plan can name (``plan.growth``, ``plan.pruning``), as two open registries.
+
+Each is one function in one file (see :mod:`raygp.sparse.criteria`). No torch in here, so that plans can be read
+without it.
 """
 
 from __future__ import annotations
