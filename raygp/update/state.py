@@ -11,7 +11,7 @@ from raygp.record import CostLedger, RunningRecord
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Tensors = dict[str, Tensor]
+Tensors = dict[str, "Tensor"]
 
 
 @dataclass

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from raygp.cluster.line_update import line_state, next_job
 
 from raygp.cluster import worker
-from raygp.cluster.line_update import line_state, next_job
 from raygp.cluster.runner import RayRunner
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.errors import InputError, RaygpError

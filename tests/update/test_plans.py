@@ -30,7 +30,9 @@ KEPT = json.loads((Path(__file__).parent / "plans.json").read_text())
 def test_plans_are_what_they_were(role: str, task: str) -> None:
     assert plan_names(role) == list(KEPT[task][role])  # type: ignore[arg-type]
     for name, fields in KEPT[task][role].items():
-        assert named_plan(name, role, task) == Plan.model_validate(fields)  # type: ignore[arg-type]
+        plan = named_plan(name, role, task)  # type: ignore[arg-type]
+        assert plan == Plan.model_validate(fields)
+        assert plan.identity() == fields, "or updates that were begun before are not found again"
 
 
 @pytest.fixture
