@@ -85,7 +85,7 @@ def test_four_trials_of_two_workers_finish_and_a_sweep_of_one_point_is_a_plain_u
     # Shared work and four trials: a plain update, and three times what training alone costs.
     shared = card.sweep["shared"]["examples"]
     assert shared > 0
-    assert card.ledger["examples"] == pytest.approx(plain.ledger["examples"] + 3 * (plain.ledger["examples"] - shared))
+    assert card.ledger.examples == pytest.approx(plain.ledger.examples + 3 * (plain.ledger.examples - shared))
 
 
 def test_a_trial_shows_on_one_line_and_the_winner_says_why(swept: tuple[Location, Card, str]) -> None:
@@ -121,7 +121,7 @@ def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(root: Path)
     # Two at a time: two finish, the budget is spent while the next two are on their way: each reports after each of its
     # four epochs, and two reports spend what is left.
     assert len(finished) == 2 and len(trials) in (3, 4)
-    assert limit * 0.97 <= card.ledger["examples"] <= limit + 2 * trained / 4
+    assert limit * 0.97 <= card.ledger.examples <= limit + 2 * trained / 4
     assert "v0001: the sweep's budget of " in output and card.sweep["winner"] in {trial["name"] for trial in finished}
     assert not held_resources()
 
