@@ -182,7 +182,7 @@ def finished_state(root: Path) -> dict[str, Any]:
     return {
         # Values and masks of the compact model, by the hash in the card.
         "files": [file.sha256 for file in card.files], "accuracy": card.val_accuracy,
-        "examples": card.ledger["examples"], "in_flight": location.list("updates"),
+        "examples": card.ledger.examples, "in_flight": location.list("updates"),
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
             f"{card.active_connections:,}",
             percent(card.test_accuracy),
             f"{sum(trial['state'] == 'finished' for trial in trials)}/{len(trials)}",
-            f"{card.ledger['examples'] / cost:.2f}",
+            f"{card.ledger.examples / cost:.2f}",
             f"{60 * len(trials) / card.sweep['seconds']:.2f}",
         )
     return table
@@ -153,7 +153,7 @@ def warm_start_table(pairs: list[tuple[Card, Card]], settings: RunSettings) -> T
         for card, same in zip(pair, trials_until_same(pair, settings), strict=True):
             winner = trials_until_winner(card, pair[0], settings.sweep.tolerance)
             counts.append((same, winner or settings.sweep.trials + 1))
-            cells += [percent(card.val_accuracy), f"{card.active_connections:,}", f"{card.ledger['examples']:,.0f}"]
+            cells += [percent(card.val_accuracy), f"{card.active_connections:,}", f"{card.ledger.examples:,.0f}"]
             cells += [str(same), "never" if winner is None else str(winner)]
         table.add_row(pair[0].arrival, *cells)
     table.add_section()

@@ -57,7 +57,7 @@ def run_with_ray(
     with ray_session(verbose=False):
         update_line(location, settings, began, cards.append)
     train_rows = len(rows.old) + len(rows.new)
-    return make_row(key, method, cards[-1], points, cards[-1].ledger["worker_seconds"], train_rows, "cpu")
+    return make_row(key, method, cards[-1], points, cards[-1].ledger.worker_seconds, train_rows, "cpu")
 
 
 def _publish(workload: Workload, location: Location, parts: dict[str, np.ndarray], val: np.ndarray) -> None:

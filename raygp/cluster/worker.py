@@ -117,7 +117,7 @@ def _run(worker: WorkerConfig) -> None:
     rank = ray.train.get_context().get_world_rank()
     _stop_if_asked(worker.board, rank)
     if isinstance(done, Outcome):
-        # The run was over when it was lost: whoever asks again is told again.
+        # The update was over when its run was lost. It only has to be reported again.
         outcome = done
     else:
         reporter = _Reporter(worker, rank)

@@ -61,7 +61,7 @@ def test_each_arrival_becomes_a_version_at_the_plans_density(line: tuple[Locatio
     for card in (first, second):
         assert card.active_connections == round(0.1 * card.total_connections)
     assert first.val_accuracy > 0.8
-    assert second.phases[0]["grown"] > 0 and second.phases[1]["pruned"] > 0
+    assert second.phases[0].grown > 0 and second.phases[1].pruned > 0
 
 
 def test_earlier_class_ids_do_not_move_when_an_arrival_brings_a_class(line: tuple[Location, str]) -> None:
@@ -175,7 +175,7 @@ def test_what_a_rollback_unfolds_is_folded_in_again_without_replay_from_its_own_
     assert card.update.startswith("v0002-tuesday-") and not copy.exists("lease.json")
     # A growth pass and an epoch over the arrival, of whose last batch nothing is left over, with the parent's answers.
     new = tuesday.rows("train")
-    assert card.ledger["examples"] == pytest.approx(new + new // 32 * 32 * 4 / 3)
+    assert card.ledger.examples == pytest.approx(new + new // 32 * 32 * 4 / 3)
 
 
 def test_nothing_new_trains_nothing(

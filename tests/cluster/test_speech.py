@@ -89,7 +89,7 @@ def test_characters_keep_their_ids_when_an_arrival_brings_one(line: tuple[Locati
     assert second.classes == [*first.classes, "J"]
     for card in (first, second):
         assert card.active_connections == round(card.plan["density"] * card.total_connections)
-    assert second.phases[0]["grown"] > 0 and second.phases[-1]["pruned"] > 0
+    assert second.phases[0].grown > 0 and second.phases[-1].pruned > 0
 
 
 def test_error_rates_are_those_of_the_stored_version(line: tuple[Location, str], catalog: Catalog) -> None:
