@@ -35,6 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
+from drills.checkout import PROJECT
+from drills.heads import Head, Node, head_node
 from raygp.cluster.line_update import update_line
 from raygp.cluster.session import ray_session
 from raygp.data.ingest import IngestSettings, ingest
@@ -42,8 +44,6 @@ from raygp.data.sources import open_source
 from raygp.settings import Workers, load_settings
 from raygp.store import Location, list_versions, read_head
 from raygp.update.observer import Progress
-from tests.checkout import PROJECT
-from tests.heads import Head, Node, head_node
 
 TASK = "lenet-300-100"
 BATCH = 2

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
-from tests.checkout import PROJECT
-from tests.heads import RAY, Head, head_node
+from drills.checkout import PROJECT
+from drills.heads import RAY, Head, head_node
 
 STAGES = {
     "submitted successfully": "uploaded and accepted",

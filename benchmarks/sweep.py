@@ -35,9 +35,10 @@ from raygp.data.ingest import IngestSettings
 from raygp.data.sources import open_source
 from raygp.errors import InputError
 from raygp.report.tables import percent
+from raygp.search.choice import score
+from raygp.search.space import own_point, plan_of, space_of
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import own_point, plan_of, score, space_of
 
 TASK = {"name": "lenet-300-100"}
 FIRST_SHARE = 0.4

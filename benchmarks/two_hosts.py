@@ -30,9 +30,9 @@ import torch.distributed as dist
 from rich.table import Table
 
 from benchmarks.stepping import Case, Mode, Stepper
+from drills.hosts import LINK, several_hosts, why_no_hosts
 from raygp import app
 from raygp.errors import InputError
-from tests.hosts import LINK, several_hosts, why_no_hosts
 
 _PORT = 29511
 TOGETHER: dict[str, Mode] = {

@@ -1,6 +1,7 @@
 """Where the checkout is, and the real data sets beside it that some tests use if they are there."""
 
-from pathlib import Path
+from drills.checkout import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
+__all__ = ["PROJECT", "REAL_DATA"]
+
 REAL_DATA = PROJECT.parent / "shared" / "data"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from drills.servers import environment
 from tests.checkout import PROJECT
-from tests.servers import environment
 
 FILE = PROJECT / "cluster.yaml"
 RAY = Path(sys.executable).with_name("ray")

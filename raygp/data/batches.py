@@ -39,7 +39,7 @@ class Batch:
 
 
 class TrainingData(Protocol):
-    """The data of one update. Implementations: :mod:`raygp.data.resident`, :mod:`raygp.data.streaming`."""
+    """The data of one update. Implementations: :mod:`raygp.data.resident`, :mod:`raygp.cluster.streaming`."""
 
     old_rows: int
     """Training examples of earlier arrivals: ids 0 .. old_rows - 1."""

@@ -85,7 +85,7 @@ def ingest(
     strange = unusable_labels(everything, checker.symbols, vocabulary, settings.new_classes, settings.max_bad_share)
     usable = [row for row in range(len(everything)) if row not in strange]
     samples = [everything[row] for row in usable]
-    stratified = not checker.ragged
+    stratified = checker.labels_are_classes
     drawn = draw_splits(samples, settings.val_share, settings.test_share, settings.shares, settings.seed, stratified)
     made_for = _complete(spec.task if spec is not None else task or {})
     makings = []

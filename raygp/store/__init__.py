@@ -33,7 +33,7 @@ from raygp.store.manifest import (
 from raygp.store.parts import discard_parts, find_parts, forget_parts, keep_part, publish_recorded, published_from
 from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.shards import read_shard
-from raygp.store.verify import verify_arrival
+from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, write_version
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Refusal",
     "ShardInfo",
     "StoredFile",
+    "Verified",
     "arrival_names",
     "check_free",
     "check_root_usable",

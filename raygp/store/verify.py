@@ -16,6 +16,7 @@ from raygp.store.shards import read_shard
 class Verified:
     """What was found in an arrival's folder."""
 
+    arrival: str
     problems: list[str] = field(default_factory=list)
     """Each names a file."""
     shards: int = 0
@@ -36,7 +37,7 @@ def verify_arrival(location: Location, arrival: str, symbols: Callable[[str], se
             count these. The label itself if not given, which is right for tasks whose labels are classes.
     """
     symbols = symbols or (lambda label: {label})
-    found = Verified()
+    found = Verified(arrival)
     try:
         manifest = find_manifest(location, arrival)
     except InputError as error:

@@ -11,7 +11,7 @@ from raygp.data.batches import TrainingData
 from raygp.errors import InputError
 from raygp.sparse import Masks, pack_bits, seed_sparse, unpack_bits, unpack_model
 from raygp.tasks.protocol import Task
-from raygp.update.learner import Learner, make_optimizer
+from raygp.update.learner import Learner
 from raygp.update.plan import Plan
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.teacher import Teacher
@@ -62,7 +62,7 @@ def make_learner(
         weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
         if weight > 0.0:
             teacher = _make_teacher(task, parent, known, weight, plan.distillation.temperature, device)
-    optimizer = make_optimizer(model, plan.optimizer, plan.lr)
+    optimizer = plan.optimizer.make(model.parameters(), plan.lr)
     return Learner(
         task,
         model,

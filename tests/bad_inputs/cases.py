@@ -350,7 +350,7 @@ OPTIONS = [
         "an age without a unit",
         line,
         "gc --root @/line --older-than 7",
-        "--older-than: '7' is no age: give a whole number and d, h, m or s, such as 7d",
+        "--older-than: '7' is not an age: give a whole number and d, h, m or s, such as 7d",
     ),
 ]
 

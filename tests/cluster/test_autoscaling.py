@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
+from drills.heads import Head, head_node
 from raygp.store import Location, list_versions
 from tests.checkout import PROJECT
-from tests.heads import Head, head_node
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from drills.fault_proxy import FaultProxy, Faults
+from drills.servers import environment
 from raygp.store import Location, list_arrivals, open_head, read_head, read_tensors, verify_arrival
 from tests.checkout import PROJECT
 from tests.conftest import UseServer
 from tests.digits import FewDigits
-from tests.fault_proxy import FaultProxy, Faults
-from tests.servers import environment
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.drill]
 
 PLANTED = {"AWS_ACCESS_KEY_ID": "PLANTEDKEYID000", "AWS_SECRET_ACCESS_KEY": "planted/secret/never/stored"}
 QUICK = ["synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=2", "plan.batch_size=32", "plan.epochs=1"]

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from drills.heads import head_node
 from tests.checkout import PROJECT
-from tests.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from drills.heads import head_node
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import head_node
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 
@@ -21,7 +22,7 @@ DRIVER = """
 import sys
 from raygp.cluster.session import ray_session
 from raygp.data.catalog import build_catalog
-from raygp.data.pipeline import collect, materialise
+from raygp.cluster.pipeline import collect, materialise
 from raygp.store import Location, list_arrivals
 from raygp.tasks import make_task
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from drills.heads import Head, head_node
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import Head, head_node
 
 pytestmark = [
     pytest.mark.cluster,

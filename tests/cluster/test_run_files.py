@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 
 import pyarrow.fs
@@ -85,3 +86,13 @@ def test_checkpoints_that_other_processes_write_are_found_on_s3(moto: str, use_s
     PatientS3(skip_instance_cache=True).pipe_file(f"{root}/updates/u/checkpoint_3/state.json", b"{}")
     found = files.get_file_info(pyarrow.fs.FileSelector(run))
     assert sorted(info.base_name for info in found) == ["checkpoint_1", "checkpoint_2", "checkpoint_3"]
+
+
+def test_a_file_system_of_a_root_is_the_same_in_every_thread(location: Location) -> None:
+    made = [run_storage(location, "updates")["storage_filesystem"]]
+    thread = threading.Thread(target=lambda: made.append(run_storage(location, "updates")["storage_filesystem"]))
+    thread.start()
+    thread.join()
+    here, elsewhere = made
+    assert here == elsewhere
+    assert here != run_storage(Location(f"{location.root}-2"), "updates")["storage_filesystem"]

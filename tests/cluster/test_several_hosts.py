@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
+from drills.heads import RAY, Head, head_node
+from drills.hosts import several_hosts, why_no_hosts
 from raygp.store import Location, list_versions
 from tests.checkout import PROJECT
-from tests.heads import RAY, Head, head_node
-from tests.hosts import several_hosts, why_no_hosts
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(bool(why := why_no_hosts()), reason=f"cannot make hosts of this machine: {why}"),
 ]
 

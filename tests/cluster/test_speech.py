@@ -9,9 +9,9 @@ import torch
 from rich.console import Console
 
 from raygp import app
+from raygp.cluster.pipeline import collect, materialise
 from raygp.data.catalog import Catalog, build_catalog
 from raygp.data.ingest import IngestSettings, ingest
-from raygp.data.pipeline import collect, materialise
 from raygp.data.ragged import Ragged
 from raygp.data.reading import read_examples
 from raygp.data.sources.source import SourceSample

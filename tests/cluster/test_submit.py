@@ -13,12 +13,12 @@ from urllib.request import urlopen
 
 import pytest
 
+from drills.heads import RAY, Head, head_node
+from drills.servers import environment
 from raygp.cluster.metrics import METRICS
 from raygp.store import Location, list_versions
 from tests.checkout import PROJECT
 from tests.conftest import forget_servers, new_bucket
-from tests.heads import RAY, Head, head_node
-from tests.servers import environment
 
 pytestmark = [
     pytest.mark.cluster,

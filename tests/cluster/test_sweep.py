@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,17 +17,26 @@ from raygp.cli import main
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_versions, read_head, read_tensors
+from tests.cluster.conftest import PLAN, TASK
 from tests.digits import FewDigits
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
-TASK = "lenet-300-100"
-PLAN = ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=4"]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep, and what it came to."""
+
+    number: int
+    """Of trials."""
+    location: Location
+    card: Card
+    output: str
 
 
 def settings_of(**sweep: object) -> RunSettings:
-    overrides = [*PLAN, "synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=6", "gate_tolerance=0.5"]
-    return load_settings(TASK, None, overrides, sweep=sweep)
+    return load_settings(TASK, None, list(PLAN), sweep=sweep)
 
 
 def update(location: Location, settings: RunSettings, sweep: bool) -> tuple[Card, str]:
@@ -47,70 +57,59 @@ def held_resources() -> list[object]:
     return held
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
-    """A line with one version and an arrival that waits."""
-    root = tmp_path_factory.mktemp("sweep") / "root"
-    location = Location(str(root))
-    ingest(location, {"name": TASK}, FewDigits(0, 500), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    update(location, settings_of(), sweep=False)
-    ingest(location, None, FewDigits(500, 800), IngestSettings(["two"], [1.0], 0.3, 0.2))
-    return root
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.drill)])
+def swept(request: pytest.FixtureRequest, waiting_line: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """A sweep of so many trials of the plan's own point."""
+    root = tmp_path_factory.mktemp("sweep") / "swept"
+    shutil.copytree(waiting_line, root)
+    settings = settings_of(trials=request.param, scheduler="none", space={"lr": {"choice": [0.05]}})
+    return Swept(request.param, Location(str(root)), *update(Location(str(root)), settings, sweep=True))
 
 
-@pytest.fixture(scope="module")
-def swept(root: Path) -> tuple[Location, Card, str]:
-    """A sweep of four trials of the plan's own point."""
-    location = Location(str(root.parent / "swept"))
-    shutil.copytree(root, root.parent / "swept")
-    settings = settings_of(trials=4, scheduler="none", space={"lr": {"choice": [0.05]}})
-    return location, *update(location, settings, sweep=True)
-
-
-def test_four_trials_of_two_workers_finish_and_a_sweep_of_one_point_is_a_plain_update(
-    root: Path, swept: tuple[Location, Card, str]
+def test_trials_of_two_workers_finish_and_a_sweep_of_one_point_is_a_plain_update(
+    updated_line: Path, swept: Swept
 ) -> None:
-    _, card, _ = swept
+    card = swept.card
     assert card.sweep is not None
     trials = card.sweep["trials"]
-    assert [trial["state"] for trial in trials] == ["finished"] * 4
-    shutil.copytree(root, root.parent / "plain")
-    plain_line = Location(str(root.parent / "plain"))
-    plain, _ = update(plain_line, settings_of(), sweep=False)
+    assert [trial["state"] for trial in trials] == ["finished"] * swept.number
+    plain_line = Location(str(updated_line))
+    plain = list_versions(plain_line)[-1]
     assert card.mask_digest == plain.mask_digest
-    ours, theirs = read_tensors(swept[0], card), read_tensors(plain_line, plain)
+    ours, theirs = read_tensors(swept.location, card), read_tensors(plain_line, plain)
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], value) for key, value in theirs.items())
     assert {**card.plan, "name": ""} == {**plain.plan, "name": ""}
-    # Shared work and four trials: a plain update, and three times what training alone costs.
-    shared = card.sweep["shared"]["examples"]
+    # Shared work and all trials: a plain update, and for each further trial what training alone costs.
+    shared, spent = card.sweep["shared"]["examples"], plain.ledger["examples"]
     assert shared > 0
-    assert card.ledger["examples"] == pytest.approx(plain.ledger["examples"] + 3 * (plain.ledger["examples"] - shared))
+    assert card.ledger["examples"] == pytest.approx(spent + (swept.number - 1) * (spent - shared))
 
 
-def test_a_trial_shows_on_one_line_and_the_winner_says_why(swept: tuple[Location, Card, str]) -> None:
-    _, _, output = swept
-    assert output.count("  trial ") == 4
+def test_a_trial_shows_on_one_line_and_the_winner_says_why(swept: Swept) -> None:
+    output = swept.output
+    assert output.count("  trial ") == swept.number
     assert "lr=0.05: validation" in output
-    assert "wins: fewest connections of 4 trials within 0.1 points of" in output
+    assert f"wins: fewest connections of {swept.number} trials within 0.1 points of" in output
     assert "INFO" not in output and "WARNING" not in output
     (lines,) = [line for line in output.splitlines() if "computed once" in line]
-    assert "4 trials save up to" in lines
+    assert f"{swept.number} trials save up to" in lines
 
 
-def test_nothing_of_a_sweep_is_left_but_what_it_reports(swept: tuple[Location, Card, str]) -> None:
-    location, card, _ = swept
+def test_nothing_of_a_sweep_is_left_but_what_it_reports(swept: Swept) -> None:
+    location, card = swept.location, swept.card
     assert location.list("updates") == []
     head = read_head(location)
     assert head is not None and head.version == card.version == "v0001"
     assert location.read_bytes("reports/v0001-sweep.png").startswith(b"\x89PNG")
     events = [file.path for file in location.walk("reports/v0001-sweep") if "tfevents" in file.path]
-    assert len(events) == 4
+    assert len(events) == swept.number
+    assert not held_resources()
 
 
-def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(root: Path) -> None:
-    shutil.copytree(root, root.parent / "bounded")
-    location = Location(str(root.parent / "bounded"))
+@pytest.mark.drill
+def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(waiting_line: Path, tmp_path: Path) -> None:
+    location = Location(str(shutil.copytree(waiting_line, tmp_path / "bounded")))
     space = {"lr": {"choice": [0.05]}}
     card, output = update(location, settings_of(trials=9, scheduler="none", space=space, max_cost="1.8x"), sweep=True)
     assert card.sweep is not None
@@ -126,11 +125,11 @@ def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(root: Path)
     assert not held_resources()
 
 
-def test_asha_with_optuna_starts_from_the_last_winner(
-    swept: tuple[Location, Card, str], capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.drill
+@pytest.mark.parametrize("swept", [4], indirect=True)
+def test_asha_with_optuna_starts_from_the_last_winner(swept: Swept, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna")
-    location, first, _ = swept
+    location, first = swept.location, swept.card
     ingest(location, None, FewDigits(800, 1000), IngestSettings(["three"], [1.0], 0.3, 0.2))
     space = {"lr": {"loguniform": [0.01, 0.1]}}
     settings = settings_of(trials=3, search="optuna", space=space)

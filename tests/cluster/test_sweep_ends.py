@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.crash_matrix import Command
+from drills.commands import Command
 from raygp import app
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import load_settings
@@ -18,6 +18,7 @@ from tests.digits import FewDigits
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.usefixtures("cluster"),
     pytest.mark.skipif(sys.platform != "linux", reason="Ray's processes are found in /proc"),
 ]

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from drills.heads import Head, head_node
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.store import Location, list_versions, read_head
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
-from tests.heads import Head, head_node
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.drill,
     pytest.mark.skipif(sys.platform != "linux", reason="a head node of its own is started and ended as on Linux"),
 ]
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
+from drills.fault_proxy import FaultProxy, Faults
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.store import (
     Location,
@@ -22,7 +23,6 @@ from raygp.store import (
     write_version,
 )
 from tests.conftest import UseServer
-from tests.fault_proxy import FaultProxy, Faults
 from tests.store.helpers import MakeCard, manifest_of, publish
 
 BAD_NETWORK = Faults(refused=0.05, cut=0.03, slow=0.1, latency_s=0.02)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from drills.fault_proxy import FaultProxy, Faults
+from drills.servers import missing_package, rclone_server
 from raygp.cli import main
 from raygp.store import Head, Location, create_line
 from raygp.store.documents import encode, sha256_hex
 from tests.conftest import UseServer
-from tests.fault_proxy import FaultProxy, Faults
-from tests.servers import missing_package, rclone_server
 from tests.store.helpers import MakeCard, publish
 
 COUNT = 1000

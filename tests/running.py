@@ -1,0 +1,28 @@
+"""Updates as the command line runs them, for tests that start none of their own processes."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from raygp.cli.printer import printing
+from raygp.cli.versions import show_versions
+from raygp.line import Line, Runner
+from raygp.settings import RunSettings
+from raygp.store import Card, Location
+
+
+def update(
+    console: Console, location: Location, settings: RunSettings, *, sweep: bool = False, runner: Runner | None = None
+) -> list[Card]:
+    """Fold what waits into the line on Ray (or another runner), and print what happens on ``console``."""
+    from raygp.cluster.runner import RayRunner
+
+    line = Line(location)
+    with printing(console, location) as printer:
+        line.listen(printer)
+        return line.update(settings, runner=runner or RayRunner(), sweep=sweep)
+
+
+def report(console: Console, location: Location) -> None:
+    """Print the table of all versions."""
+    show_versions(Line(location), console)
