@@ -35,54 +35,72 @@ def settings(plan: dict[str, object], **others: object) -> dict[str, object]:
 
 
 def main() -> None:
+    """Make all roots, or with names of functions after the folders those alone (``lines`` comes before the others)."""
     work, out = (Path(argument).absolute() for argument in sys.argv[1:3])
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
+    for make in (lines, unfinished_update, unfinished_sweep, unfinished_ingest, refused_update):
+        if not sys.argv[3:] or make.__name__ in sys.argv[3:]:
+            make(work, out)
+
+
+def lines(work: Path, out: Path) -> None:
+    """``line``: two versions, rolled back to the first. ``waiting`` (not kept): as it was before its second update."""
     for number in range(2):
         make_images(work / f"digits-{number}", number)
-    short, long = settings(UPDATE), settings(LONG, checkpoint_minutes=0.0)
-    swept = settings(UPDATE, sweep=SWEEP)
-
     line = work / "line"
     ingest(line, work, 0, "--task", "lenet-300-100", "--image-size", "28")
-    update(line, short)
+    update(line, settings(UPDATE))
     ingest(line, work, 1)
-    waiting = copy(line, work / "waiting")
-    update(line, short)
+    copy(line, work / "waiting")
+    update(line, settings(UPDATE))
     raygp("rollback", "v0000", "--root", str(line))
-    keep(line, out, short)
+    keep(line, out, settings(UPDATE))
 
-    unfinished = copy(waiting, work / "unfinished")
-    kill_update(unfinished, long, lambda: len(list(unfinished.glob("updates/*/checkpoint_*/state.json"))) > 1)
-    finished = copy(unfinished, work / "unfinished-finished")
-    update(finished, long)
-    keep(unfinished, out, long, card_of(finished, "v0001"))
 
-    # Killed once the outcome is stored, before the gate's verdict is carried out.
-    decided = copy(unfinished, work / "decided")
-    kill_update(decided, long, lambda: any(decided.glob("updates/*/checkpoint_*/outcome.json")))
-    finished = copy(decided, work / "decided-finished")
-    update(finished, long)
-    keep(decided, out, long, card_of(finished, "v0001"))
+def unfinished_update(work: Path, out: Path) -> None:
+    """``unfinished``: an update that was killed. ``decided``: the same one, killed when its outcome was stored but was
+    no version yet."""
+    unfinished = copy(work / "waiting", work / "unfinished")
+    slow = settings(LONG, checkpoint_minutes=0.0)
+    kill_update(unfinished, slow, lambda: len(list(unfinished.glob("updates/*/checkpoint_*/state.json"))) > 1)
+    finished, decided = copy(unfinished, work / "finished"), work / "decided"
+    process = start_update(finished, settings(LONG))
+    while not any(finished.glob("updates/*/checkpoint_*/outcome.json")):
+        time.sleep(0.005)
+    time.sleep(0.2)  # Until Ray has written its index.
+    copy(finished, decided)
+    assert process.wait() == 0
+    for root in (unfinished, decided):
+        keep(root, out, settings(LONG), card_of(finished, "v0001"))
 
-    sweep = copy(waiting, work / "sweep")
+
+def unfinished_sweep(work: Path, out: Path) -> None:
+    """``sweep``: one that was killed after its first trial. ``swept``: a line whose card holds the record of it."""
+    sweep, swept = copy(work / "waiting", work / "sweep"), settings(UPDATE, sweep=SWEEP)
     kill_update(sweep, swept, lambda: any(sweep.glob("updates/*/trials/*/checkpoint_*/outcome.json")), "--sweep")
     finished = copy(sweep, work / "swept")
     update(finished, swept, "--sweep")
     keep(sweep, out, swept, card_of(finished, "v0001"))
     keep(finished, out, swept)
 
+
+def unfinished_ingest(work: Path, out: Path) -> None:
+    """``parts``: a new line whose ingest was killed when some parts were stored."""
     parts = work / "parts"
     script = f"import {Path(__file__).stem} as made; made.kill_ingest({str(parts)!r})"
     environment = {**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{Path(__file__).parent}"}
     subprocess.run([sys.executable, "-c", script], env=environment)
     keep(parts, out, {})
 
-    refused = copy(waiting, work / "refused")
+
+def refused_update(work: Path, out: Path) -> None:
+    """``refused``: a line whose gate refused an update."""
+    refused = copy(work / "waiting", work / "refused")
     # A rate at which nothing is learnt, and a gate that takes no fall in accuracy.
     bad = settings({**UPDATE, "lr": 50.0, "shrink": 0.01}, gate_tolerance=0.0, gate_confidence=0.5)
-    done = update(refused, bad, check=False)
-    assert done == 4, done
+    code = update(refused, bad, check=False)
+    assert code == 4, code
     keep(refused, out, bad)
 
 
@@ -125,6 +143,11 @@ def update(root: Path, chosen: dict[str, object], *options: str, check: bool = T
     return raygp("update", "--root", str(root), "--config", config(root, chosen), *options, check=check)
 
 
+def start_update(root: Path, chosen: dict[str, object], *options: str) -> subprocess.Popen[bytes]:
+    command = ["raygp", "update", "--root", str(root), "--config", config(root, chosen), *options]
+    return subprocess.Popen([sys.executable, "-m", *command])
+
+
 def config(root: Path, chosen: dict[str, object]) -> str:
     file = root.with_suffix(".settings.json")
     file.write_text(json.dumps(chosen))
@@ -138,8 +161,7 @@ def raygp(*arguments: str, check: bool = True) -> int:
 
 def kill_update(root: Path, chosen: dict[str, object], ready: Callable[[], bool], *options: str) -> None:
     """Start an update, and kill its process when ``ready``; Ray's processes end with it."""
-    command = [sys.executable, "-m", "raygp", "update", "--root", str(root), "--config", config(root, chosen), *options]
-    process = subprocess.Popen(command)
+    process = start_update(root, chosen, *options)
     while not ready():
         assert process.poll() is None, f"{root} was updated before it could be killed"
         time.sleep(0.005)
