@@ -1,7 +1,7 @@
 """Runs the examples that README.md and docs/getting-started.md show, and renews the output that they show.
 
 ``python docs/examples.py`` runs the shell and Python blocks of both pages, each page in a new folder with generated
-images, and replaces the ``text`` block that follows a block by what it printed just now. A test runs the same blocks and
+images, and replaces the ``text`` block that follows a block by what it printed. A test runs the same blocks and
 looks at exit codes alone, since times and accuracies differ between machines.
 
 A block after ``<!-- not run: why -->`` is left out.

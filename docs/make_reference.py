@@ -83,8 +83,8 @@ def settings_page() -> str:
         "# Settings",
         "",
         "Defaults come first, then the YAML file of `--config`, then options, then `key.path=value` on the command",
-        "line. A misspelt key is an error that names it. [A whole file](settings-file.md) shows the defaults of one task.",
-        "The defaults of a plan depend on the line's task; those below hold where a task says nothing else.",
+        "line. A misspelt key is an error that names it. [A whole file](settings-file.md) shows one task's defaults.",
+        "Defaults of a plan depend on the task; those below hold where a task says nothing else.",
         "",
     ]
     for title, text, model in SECTIONS:
