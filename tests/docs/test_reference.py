@@ -1,0 +1,11 @@
+"""The reference pages are what the code says."""
+
+import pytest
+
+from docs.make_reference import PAGES, REFERENCE
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYGP_ROOT", raising=False)
+    assert (REFERENCE / name).read_text() == PAGES[name](), "run: python docs/make_reference.py"
