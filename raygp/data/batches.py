@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from torch import Tensor
 
-from raygp.tasks.padded import Padded
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from raygp.tasks.padded import Padded
 
 Split = Literal["val", "test"]
 
@@ -52,7 +54,7 @@ class TrainingData(Protocol):
         ...
 
     def typical_id(self) -> int:
-        """Id of a training example of about the mean length (any, where all are of one size)."""
+        """Id of a training example of about the mean length. Where all examples are of one size, any will do."""
         ...
 
     def epoch(

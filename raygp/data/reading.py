@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.errors import InputError
 from raygp.store import read_shard
-from raygp.tasks.protocol import Task
+
+if TYPE_CHECKING:
+    from raygp.tasks.protocol import Task
 
 Decoded = dict[str, np.ndarray]
 """``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Where samples are sequences,

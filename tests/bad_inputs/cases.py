@@ -66,7 +66,7 @@ SOURCES = [
         "a source without a path",
         NOTHING,
         f"ingest --source parquet: {NEW}",
-        "source parquet needs a path: parquet:DIR",
+        "source parquet needs a path: parquet:FILE_OR_DIR",
     ),
     Case(
         "no source at all",

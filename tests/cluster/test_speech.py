@@ -30,15 +30,10 @@ TASK = make_task(SPEC)
 class FewTones:
     """Utterances ``start`` to ``stop`` of the 400 that use none of some letters."""
 
-    ignored = 0
-
     def __init__(self, start: int, stop: int, without: str = "") -> None:
         self.name = f"tones {start} to {stop}"
         samples = list(TonesSource().samples())[start:stop]
         self._samples = [sample for sample in samples if not set(sample.label) & set(without)]
-
-    def classes(self) -> list[str]:
-        return sorted({sample.label for sample in self._samples})
 
     def samples(self) -> Iterator[SourceSample]:
         return iter(self._samples)
