@@ -32,12 +32,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from raygp.cluster.line_update import update_line
 from rich.console import Console
 from rich.table import Table
 
 from drills.checkout import PROJECT
 from drills.heads import Head, Node, head_node
-from raygp.cluster.line_update import update_line
 from raygp.cluster.session import ray_session
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source

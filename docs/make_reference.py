@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
+from raygp.update.sweep import Distribution, SweepSettings  # noqa: E402
 
 from raygp.cli import _parser as make_parser  # noqa: E402
 from raygp.settings import RunSettings  # noqa: E402
@@ -33,7 +34,6 @@ from raygp.update.plan import (  # noqa: E402
     PrunePhase,
     SelectionSettings,
 )
-from raygp.update.sweep import Distribution, SweepSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
 

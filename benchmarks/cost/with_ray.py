@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from raygp.cluster.line_update import update_line
 
 from benchmarks.cost.methods import Method
 from benchmarks.cost.runs import Key, Row, make_row, run_name
 from benchmarks.cost.workloads import Workload
-from raygp.cluster.line_update import update_line
 from raygp.cluster.session import ray_session
 from raygp.settings import RunSettings
 from raygp.store import ArrivalWriter, Card, Location, create_line, list_arrivals
