@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 Row = TypeVar("Row")
@@ -51,8 +51,8 @@ class Grid(Generic[Row]):
     def _table(self, columns: Sequence[Column[Row]]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
-            side = "left" if column.text else "right"
-            table.add_column(column.name, justify=side, no_wrap=not column.fold, overflow="fold")
+            justify: JustifyMethod = "left" if column.text else "right"
+            table.add_column(column.name, justify=justify, no_wrap=not column.fold, overflow="fold")
         for row in self.rows:
             table.add_row(*(column.cell(row) for column in columns))
         return table

@@ -11,7 +11,7 @@ import torch
 
 from raygp.errors import InputError
 from raygp.events import BudgetSpent, Event, Notice, SweepStarted, TrialEnded, WorkShared
-from raygp.record import CostLedger
+from raygp.record import CostLedger, UpdateRecord
 from raygp.report.sweep import sweep_line
 from raygp.search.choice import TrialResult, read_trial
 from raygp.search.layout import Layout
@@ -32,11 +32,12 @@ ALPHAS = {"alpha": {"grid_search": [0.1, 0.3, 0.5]}}
 
 
 def outcome_of(accuracy: float, active: int) -> Outcome:
-    return Outcome(
-        verdict=Verdict(True, "no worse"), tensors={"w": torch.zeros(1)}, val_accuracy=accuracy, test_accuracy=None,
-        parent_val_accuracy=0.9, accuracy_by_arrival={}, density=active / 1000, densities={},
-        active_connections=active, total_connections=1000, mask_digest="", ledger={"examples": 1.0}, phases=[],
+    record = UpdateRecord(
+        phases=[], ledger=CostLedger(examples=1.0), val_accuracy=accuracy, mask_digest="", density=active / 1000,
+        active_connections=active, total_connections=1000, densities={}, test_accuracy=None, parent_val_accuracy=0.9,
+        accuracy_by_arrival={},
     )  # fmt: skip
+    return Outcome(Verdict(True, "no worse"), record, {"w": torch.zeros(1)})
 
 
 class FakeTrials:
@@ -108,8 +109,8 @@ def test_the_winner_is_recorded_with_its_plan_and_the_cost_of_the_whole_sweep(jo
     trials = FakeTrials(GOOD)
     swept, _ = run(job, trials)
     assert swept.job == replace(job, plan=PLAN.model_copy(update={"alpha": 0.3}), sweep="")
-    assert swept.outcome.val_accuracy == 0.9495
-    assert swept.outcome.ledger["examples"] == 100.0 + 3 * 50.0
+    assert swept.outcome.record.val_accuracy == 0.9495
+    assert swept.outcome.record.ledger.examples == 100.0 + 3 * 50.0
     record = swept.record
     assert record["winner"] == "t1" and record["why"].startswith("fewest connections of 2 trials")
     assert [trial["point"] for trial in record["trials"]] == [{"alpha": 0.1}, {"alpha": 0.3}, {"alpha": 0.5}]
@@ -139,7 +140,7 @@ def test_without_shared_work_none_is_computed(job: UpdateJob) -> None:
     trials = FakeTrials(GOOD)
     swept, told = run(job, trials, share_work=False)
     assert "share" not in trials.asked and not any(isinstance(event, WorkShared) for event in told)
-    assert swept.record["shared"]["examples"] == 0.0 and swept.outcome.ledger["examples"] == 150.0
+    assert swept.record["shared"]["examples"] == 0.0 and swept.outcome.record.ledger.examples == 150.0
 
 
 def test_a_spent_budget_ends_the_sweep_with_the_best_so_far_and_is_told_once(job: UpdateJob) -> None:
