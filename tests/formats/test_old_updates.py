@@ -2,57 +2,70 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from raygp.store import list_versions, read_head, read_tensors
+import raygp
+from raygp.events import Event
+from raygp.store import Location, read_head, read_tensors
+from raygp.update.checkpoints import load
+from raygp.update.in_process import InProcessRunner
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 from tests.formats.archives import described, unpack
-from tests.formats.updates import checkpoints, finish, next_job
+from tests.formats.updates import next_job, settings_of
 
 
-def test_an_unfinished_update_ends_as_it_would_have(tmp_path: Path) -> None:
-    location = unpack("unfinished", tmp_path)
-    job = next_job(location, "unfinished")
-    stored = checkpoints(location, job)
-    assert stored and all(isinstance(one, Checkpoint) for one in stored)
-    youngest = stored[-1]
-    assert isinstance(youngest, Checkpoint)
-    outcome, ends = finish(job, youngest), described("unfinished")["ends"]
-    assert outcome.mask_digest == ends["mask_digest"]
-    assert outcome.val_accuracy == ends["val_accuracy"]
-    assert outcome.test_accuracy == ends["test_accuracy"]
-    assert outcome.active_connections == ends["active_connections"]
-    assert job.plan.model_dump(mode="json") == ends["plan"]
+def stored(location: Location) -> list[Checkpoint | Outcome]:
+    """All checkpoints of the update that was begun, oldest first."""
+    return [load(folder) for folder in sorted(location.local_path().glob("updates/*/checkpoint_*/"))]
 
 
-def test_an_outcome_that_waits_for_the_gates_verdict_is_read(tmp_path: Path) -> None:
-    location = unpack("decided", tmp_path)
-    outcome, ends = checkpoints(location, next_job(location, "decided"))[-1], described("decided")["ends"]
+def test_checkpoints_are_read(tmp_path: Path) -> None:
+    found = stored(unpack("unfinished", tmp_path))
+    assert len(found) == 2
+    for checkpoint in found:
+        assert isinstance(checkpoint, Checkpoint) and checkpoint.tensors
+        assert checkpoint.state.record.ledger.examples > 0 and checkpoint.state.record.mask_digest
+
+
+def test_an_outcome_that_is_no_version_yet_is_read(tmp_path: Path) -> None:
+    outcome, ends = stored(unpack("decided", tmp_path))[-1], described("decided")["ends"]
     assert isinstance(outcome, Outcome) and outcome.verdict.promoted and outcome.tensors
-    assert (outcome.mask_digest, outcome.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
+    assert (outcome.record.mask_digest, outcome.record.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
+
+
+@pytest.mark.parametrize("name", ["unfinished", "decided"])
+def test_an_update_that_was_begun_ends_as_it_would_have(name: str, tmp_path: Path) -> None:
+    location, ends, seen = unpack(name, tmp_path), described(name)["ends"], list[Event]()
+    line = raygp.open(location.root)
+    line.listen(seen.append)
+    begun = [unfinished.update for unfinished in line.unfinished()]
+    assert begun == [next_job(location, name).update_id]
+    [card] = line.update(settings_of(name), runner=InProcessRunner())
+    assert [card.update] == begun and line.unfinished() == []
+    assert card.mask_digest == ends["mask_digest"]
+    assert card.active_connections == ends["active_connections"]
+    assert (card.val_accuracy, card.test_accuracy) == (ends["val_accuracy"], ends["test_accuracy"])
+    # Settings that the plan has gained since stand in it at their defaults.
+    assert card.plan.items() >= ends["plan"].items()
 
 
 @pytest.mark.cluster
 @pytest.mark.drill
 @pytest.mark.parametrize("name", ["unfinished", "decided", "sweep"])
-def test_the_command_goes_on_with_what_was_begun(name: str, tmp_path: Path) -> None:
-    from raygp.cli import main
+def test_ray_goes_on_with_what_was_begun(name: str, tmp_path: Path) -> None:
+    from raygp.cluster.runner import RayRunner
 
-    location = unpack(name, tmp_path)
-    settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps(described(name)["settings"]))
+    location, ends, sweep = unpack(name, tmp_path), described(name)["ends"], described(name)["sweep"]
     begun = location.list("updates")
-    options = ["--sweep"] if described(name)["sweep"] else []
-    assert main(["update", "--root", location.root, "--config", str(settings), *options]) == 0
-    head, card, ends = read_head(location), list_versions(location)[-1], described(name)["ends"]
+    [card] = raygp.open(location.root).update(settings_of(name), runner=RayRunner(), sweep=sweep)
+    head = read_head(location)
     assert head is not None and head.version == card.version == "v0001" and read_tensors(location, card)
-    assert options or [card.update] == begun
+    assert sweep or [card.update] == begun
     assert location.list("updates") == []
     assert (card.mask_digest, card.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
-    if options:
-        assert card.sweep is not None and ends["sweep"] is not None
+    if sweep:
+        assert card.sweep is not None
         assert [trial["point"] for trial in card.sweep["trials"]] == [t["point"] for t in ends["sweep"]["trials"]]
