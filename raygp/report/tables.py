@@ -48,6 +48,7 @@ def error_rates(card: Card) -> dict[str, float]:
 
 def phases_table(card: Card) -> Grid[PhaseRecord]:
     """One row a phase of a version's update."""
+    stopped = Column[PhaseRecord]("ended early", lambda phase: phase.stopped, 2, text=True)
     return Grid(
         [
             Column("phase", lambda phase: phase.kind, text=True),
@@ -57,7 +58,7 @@ def phases_table(card: Card) -> Grid[PhaseRecord]:
             Column("restored", lambda phase: f"{phase.restored:,}", 4),
             Column("density", lambda phase: f"{phase.density_after:.4f}"),
             Column("val %", lambda phase: percent(phase.val_accuracy)),
-            Column("ended early", lambda phase: phase.stopped, 2, text=True),
+            *([stopped] if any(phase.stopped for phase in card.phases) else []),
         ],
         card.phases,
     )

@@ -359,7 +359,7 @@ ROOTS = [
         "a root that is not there",
         NOTHING,
         "status --root @/line",
-        "@/line does not exist: correct --root, or create a model line there first",
+        "@/line does not exist: correct --root, or make a model line there: raygp ingest --root @/line --source KIND:PATH --task NAME",
     ),
     Case(
         "a root with something else in it",
