@@ -52,7 +52,9 @@ def test_packages_import_only_what_lies_below_them(package: str) -> None:
 
 
 def test_the_algorithm_knows_only_torch() -> None:
-    standard = {"__future__", "collections", "contextlib", "dataclasses", "enum", "hashlib", "importlib", "math", "typing"}
+    standard = {
+        "__future__", "collections", "contextlib", "dataclasses", "enum", "hashlib", "importlib", "math", "typing",
+    }  # fmt: skip
     for path in FILES:
         if path.is_relative_to(PACKAGE / "sparse"):
             top = {module.split(".")[0] for module in imports(path)}

@@ -55,16 +55,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _publish(line: Line, options: argparse.Namespace) -> None:
-    from raygp.data.ingest import IngestSettings
+    from raygp.data.ingest_settings import IngestSettings
 
     given = {"name": options.task, "image_size": options.image_size, "augment": options.augment}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
-        [options.arrival or line.next_arrival()],
-        [1.0],
-        options.val_share,
-        options.test_share,
-        options.seed,
+        [options.arrival] if options.arrival else [],
+        val_share=options.val_share,
+        test_share=options.test_share,
+        seed=options.seed,
         new_classes=options.new_classes,
         max_bad_share=options.max_bad_share,
     )

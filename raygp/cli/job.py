@@ -11,12 +11,12 @@ from raygp.cli.options import add_held_out, add_publish_options, add_root, add_u
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console, run_command
 from raygp.cli.versions import show_versions
+from raygp.data.ingest_settings import IngestSettings, default_shares, numbered_arrivals
 from raygp.errors import ConflictError, InputError
 from raygp.line import Line
 from raygp.store import check_root_usable, list_arrivals
 
 if TYPE_CHECKING:
-    from raygp.data.ingest import IngestSettings
     from raygp.data.sources import Source
 
 
@@ -48,14 +48,12 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
     def command() -> None:
         load_slow_modules()
         from raygp.cluster.runner import RayRunner
-        from raygp.data.ingest import IngestSettings
-
         settings = run_settings(options, task["name"])
         shares = equal_or_given_shares(options.arrivals, options.shares)
         line = Line(options.root, single_writer=settings.single_writer)
         console = make_console()
         publish = IngestSettings(
-            [f"arrival-{number:03d}" for number in range(options.arrivals)],
+            numbered_arrivals(options.arrivals),
             shares,
             options.val_share,
             options.test_share,
@@ -119,7 +117,7 @@ def equal_or_given_shares(arrivals: int, shares: Sequence[float] | None) -> list
     if arrivals < 1:
         raise InputError(f"--arrivals must be at least 1, not {arrivals}")
     if shares is None:
-        return [1.0] if arrivals == 1 else [0.6] + [0.4 / (arrivals - 1)] * (arrivals - 1)
+        return default_shares(arrivals)
     if len(shares) != arrivals or abs(sum(shares) - 1.0) > 1e-6 or min(shares) <= 0:
         raise InputError(f"--shares needs {arrivals} positive numbers that add up to 1, not {list(shares)}")
     return list(shares)

@@ -45,8 +45,13 @@ def _show(console: Console, line: Line) -> None:
         arrivals_table(state.pending).show(console)
     else:
         console.print("nothing is waiting")
-    for unfinished in line.unfinished():
+    for unfinished in _unfinished(line):
         console.print(_unfinished_line(line, unfinished), soft_wrap=True)
+
+
+def _unfinished(line: Line) -> list[UnfinishedUpdate]:
+    """What is half done. Where nothing waits there is nothing that could be gone on with: storage is not asked."""
+    return line.unfinished() if line.pending else []
 
 
 def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:
@@ -74,5 +79,5 @@ def _json(line: Line) -> dict[str, Any]:
             {"arrival": manifest.arrival, **{split: manifest.rows(split) for split in ("train", "val", "test")}}
             for manifest in state.pending
         ],
-        "unfinished": [asdict(unfinished) for unfinished in line.unfinished()],
+        "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
     }

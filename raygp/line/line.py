@@ -26,7 +26,7 @@ from raygp.store import (
 )
 
 if TYPE_CHECKING:
-    from raygp.data.ingest import IngestSettings
+    from raygp.data.ingest_settings import IngestSettings
     from raygp.data.parts import RunParts
     from raygp.data.sources import Source
     from raygp.line.forecast import SweepForecast
@@ -169,22 +169,17 @@ class Line:
             InputError: the source or the settings cannot be used, or too many samples cannot; nothing is left.
             ConflictError: an arrival of this name is published.
         """
-        from raygp.data.ingest import IngestSettings, ingest
+        from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
         from raygp.data.sources import open_source
 
         opened = open_source(source) if isinstance(source, str) else source
-        chosen = settings or IngestSettings([self.next_arrival()], [1.0], 0.15, 0.15)
-        published = ingest(self.location, task, opened, chosen, self._tell_samples, run or one_by_one)
+        published = ingest(self.location, task, opened, settings, self._tell_samples, run or one_by_one)
         self._state = None
         for manifest in published:
             where = self.location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl") if manifest.quarantined else ""
             self._tell(Published(manifest=manifest, quarantine=where))
         return published
-
-    def next_arrival(self) -> str:
-        """The name ``arrival-NNN`` that an arrival gets if nobody names it."""
-        return f"arrival-{len(list_arrivals(self.location)):03d}"
 
     def settings(self, file: str | None = None, *overrides: str, **flags: Any) -> RunSettings:
         """Settings of an update of this line: defaults of its task, then a YAML file, flags, ``"key.path=value"``.

@@ -383,7 +383,7 @@ ROOTS = [
         "a root below a file",
         lambda folder: (photos(folder), text("file", "words")(folder)),
         "ingest --source imagefolder:@/photos --root @/file/line --task resnet18 --image-size 16",
-        "@/file/line: a part of the path is a file, not a folder (arrivals)",
+        "@/file/line: a part of the path is a file, not a folder (line.json)",
     ),
     Case(
         "a mistyped URL",

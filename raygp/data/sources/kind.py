@@ -100,7 +100,7 @@ def _suggestion(text: str, name: str) -> str:
     if meant:
         forms = " or ".join(f"'{kind}:{text}'" for kind in meant)
         return f" (did you mean {forms}?)"
-    if name == text and "/" in text:
+    if name == text and "/" in text and not Path(text).expanduser().exists():
         # There is nothing at the path, but a path it is: most are folders of images.
         return f" (did you mean 'imagefolder:{text}'?)"
     return SOURCES.suggestion(name)
