@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 
+from raygp.cli.ingest import parts_runner
 from raygp.cli.printer import printing
 from raygp.cli.versions import show_versions
+from raygp.data.ingest_settings import IngestSettings
+from raygp.data.sources import Source
 from raygp.line import Line, Runner
 from raygp.settings import RunSettings
 from raygp.store import Card, Location
@@ -21,6 +26,16 @@ def update(
     with printing(console, location) as printer:
         line.listen(printer)
         return line.update(settings, runner=runner or RayRunner(), sweep=sweep)
+
+
+def publish(
+    console: Console, location: Location, task: dict[str, Any], source: Source, settings: IngestSettings, tasks: int
+) -> None:
+    """Publish a source, by so many Ray tasks, and print what happens on ``console``."""
+    line = Line(location)
+    with printing(console, location) as printer, parts_runner(tasks) as run_parts:
+        line.listen(printer)
+        line.ingest(source, settings, task=task, run=run_parts)
 
 
 def report(console: Console, location: Location) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from raygp import app
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import SourceSample
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals, read_shard, verify_arrival
+from tests import running
 from tests.digits import FewDigits
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
@@ -68,7 +68,7 @@ def rows(location: Location) -> dict[str, Any]:
 
 def publish(location: Location, source: Digits) -> str:
     out = io.StringIO()
-    app.publish(Console(file=out, width=200), location, TASK, source, SETTINGS, tasks=2)
+    running.publish(Console(file=out, width=200), location, TASK, source, SETTINGS, tasks=2)
     return out.getvalue()
 
 

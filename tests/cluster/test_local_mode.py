@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from raygp.cluster.line_update import line_state, next_job
 
 from raygp.cluster import worker
 from raygp.cluster.runner import RayRunner
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.errors import InputError, RaygpError
 from raygp.events import CheckpointStored, EpochEnded, Event, StepsDone
+from raygp.line import read_state
+from raygp.line.update import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location
 from raygp.update.job import UpdateJob
@@ -32,8 +33,8 @@ def settings_of(*more: str, **flags: object) -> RunSettings:
 def job(tmp_path: Path) -> UpdateJob:
     location = Location(str(tmp_path / "root"))
     ingest(location, {"name": TASK}, FewDigits(0, 300), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    state = line_state(location)
-    return next_job(location, state, state.pending[0], settings_of())
+    state = read_state(location)
+    return next_job(location, state, state.pending[0], settings_of())[0]
 
 
 def run(job: UpdateJob, settings: RunSettings, local: bool = True) -> tuple[Outcome, list[Event]]:

@@ -8,7 +8,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from raygp import app
 from raygp.cluster.pipeline import collect, materialise
 from raygp.data.catalog import Catalog, build_catalog
 from raygp.data.ingest import IngestSettings, ingest
@@ -20,6 +19,7 @@ from raygp.settings import load_settings
 from raygp.sparse import Masks, unpack_model
 from raygp.store import Location, list_arrivals, list_versions, read_tensors
 from raygp.tasks import make_task
+from tests.running import report, update
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
@@ -47,10 +47,10 @@ def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Locat
     console = Console(file=out, width=200, highlight=False)
     common = ["seed=1", "gate_tolerance=1.0", "plan.epochs=1", "synthesis.epochs=2", "synthesis.batch_size=8"]
     ingest(location, SPEC, FewTones(0, 150, without="J"), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    app.update(console, location, load_settings(SPEC["name"], None, common))
+    update(console, location, load_settings(SPEC["name"], None, common))
     ingest(location, None, FewTones(150, 200), IngestSettings(["two"], [1.0], 0.2, 0.2, new_classes=True))
-    app.update(console, location, load_settings(SPEC["name"], None, common))
-    app.report(console, location)
+    update(console, location, load_settings(SPEC["name"], None, common))
+    report(console, location)
     return location, out.getvalue()
 
 

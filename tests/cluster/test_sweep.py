@@ -12,16 +12,15 @@ import torch
 from ray.util.placement_group import placement_group_table
 from rich.console import Console
 
-from raygp import app
 from raygp.cli import main
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_versions, read_head, read_tensors
+from tests import running
 from tests.cluster.conftest import PLAN, TASK
 from tests.digits import FewDigits
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
-
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def settings_of(**sweep: object) -> RunSettings:
 
 def update(location: Location, settings: RunSettings, sweep: bool) -> tuple[Card, str]:
     out = io.StringIO()
-    (card,) = app.update(Console(file=out, width=200, highlight=False), location, settings, sweep=sweep)
+    (card,) = running.update(Console(file=out, width=200, highlight=False), location, settings, sweep=sweep)
     return card, out.getvalue()
 
 
