@@ -29,7 +29,7 @@ from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.training_cost import run_all, write_rows
 from benchmarks.tune_baselines import Search, tune
 from raygp.errors import InputError
-from raygp.update.observer import Progress
+from raygp.events import EpochEnded, Event
 from raygp.update.plans import named_plan
 
 RECIPE = {"epochs": 2, "batch_size": 32}
@@ -202,16 +202,20 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     key = Key("lenet-300-100", name, 0.5, 3)
     whole = run_method(digits, method, key, tmp_path / "whole")
 
-    def kill(what: str, progress: Progress) -> None:
-        if what == name and progress.val_accuracy is not None and progress.epoch == 2:
+    def kill(what: str, event: Event) -> None:
+        if what == name and isinstance(event, EpochEnded) and event.epoch == 2:
             raise Killed
 
     with pytest.raises(Killed):
         run_method(digits, method, key, tmp_path / "killed", watch=kill)
     epochs: list[int] = []
+    def note_epochs(what: str, event: Event) -> None:
+        if what == name and isinstance(event, EpochEnded):
+            epochs.append(event.epoch)
+
     resumed = run_method(
         digits, method, key, tmp_path / "killed",
-        watch=lambda what, progress: epochs.append(progress.epoch) if what == name and progress.step is None else None,
+        watch=note_epochs,
     )  # fmt: skip
     assert epochs == [2]
     timeless = ("examples", "sparse_flops", "val_accuracy", "test_accuracy", "active_connections", "plan")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import load_settings
 from raygp.store import Location
 from tests.digits import FewDigits
-from tests.running import update
 
 TASK = "lenet-300-100"
 PLAN = ("plan.batch_size=32", "plan.lr=0.05", "plan.epochs=4", "gate_tolerance=0.5")

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.errors import RaygpError
 from raygp.settings import load_settings
 from raygp.store import Location, read_head
 from tests.digits import FewDigits
-from tests.running import update
 
 pytestmark = [pytest.mark.cluster, pytest.mark.drill, pytest.mark.usefixtures("cluster")]
 

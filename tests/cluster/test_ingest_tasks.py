@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from drills import line as running
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import SourceSample
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals, read_shard, verify_arrival
-from tests import running
 from tests.digits import FewDigits
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from drills.line import report, update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.reading import read_examples
 from raygp.errors import RaygpError, RejectedError
@@ -19,7 +20,6 @@ from raygp.sparse import Masks, unpack_model
 from raygp.store import Location, find_manifests, list_versions, read_head, read_tensors, rollback
 from raygp.tasks import make_task
 from tests.digits import FewDigits
-from tests.running import report, update
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 

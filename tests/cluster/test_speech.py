@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from drills.line import report, update
 from raygp.cluster.pipeline import collect, materialise
 from raygp.data.catalog import Catalog, build_catalog
 from raygp.data.ingest import IngestSettings, ingest
@@ -19,7 +20,6 @@ from raygp.settings import load_settings
 from raygp.sparse import Masks, unpack_model
 from raygp.store import Location, list_arrivals, list_versions, read_tensors
 from raygp.tasks import make_task
-from tests.running import report, update
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 

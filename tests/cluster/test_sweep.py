@@ -12,11 +12,11 @@ import torch
 from ray.util.placement_group import placement_group_table
 from rich.console import Console
 
+from drills import line as running
 from raygp.cli import main
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_versions, read_head, read_tensors
-from tests import running
 from tests.cluster.conftest import PLAN, TASK
 from tests.digits import FewDigits
 

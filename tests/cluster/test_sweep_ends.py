@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from drills.commands import Command
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import load_settings
 from raygp.store import Location, list_versions, read_head
 from tests.digits import FewDigits
-from tests.running import update
 
 pytestmark = [
     pytest.mark.cluster,

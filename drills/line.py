@@ -1,4 +1,4 @@
-"""Updates as the command line runs them, for tests that start none of their own processes."""
+"""Updates as the command line runs them, for tests and benchmarks that start no processes of their own."""
 
 from __future__ import annotations
 
