@@ -291,14 +291,16 @@ class Update:
             after_step=self._after_step,
             first_step=cursor.step,
             loss_sum=cursor.loss_sum,
+            loss_steps=cursor.loss_steps,
         )
-        cursor.step, cursor.loss_sum = 0, 0.0
+        cursor.step, cursor.loss_sum, cursor.loss_steps = 0, 0.0, 0
         return loss
 
     def _after_step(self, done: int, steps: int) -> None:
         """Offer a checkpoint inside the epoch if one is due; at its end there is one in any case."""
         if done < steps and self._clock.due():
-            self.cursor.step, self.cursor.loss_sum = done, self.learner.loss_sum
+            cursor, learner = self.cursor, self.learner
+            cursor.step, cursor.loss_sum, cursor.loss_steps = done, learner.loss_sum, learner.loss_steps
             self.learner.charge_traffic()
             self._buffers = self.learner.rank_buffers()
             self._offer_checkpoint()
