@@ -83,6 +83,8 @@ class Learner:
         self._teacher_forward: float | None = None
         self._charged_bytes = 0
         self._loss_sum = torch.zeros((), device=self.device)
+        self.loss_steps = 0
+        """Steps of the running epoch that :attr:`loss_sum` covers."""
         if self.world_size > 1:
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
         else:
@@ -97,6 +99,7 @@ class Learner:
         after_step: Callable[[int, int], None] | None = None,
         first_step: int = 0,
         loss_sum: float = 0.0,
+        loss_steps: int = 0,
     ) -> float:
         """One epoch over ``ids``, or what is left of it.
 
@@ -108,9 +111,11 @@ class Learner:
             after_step: called after each step with the steps done and those of the epoch.
             first_step: steps that were done before.
             loss_sum: :attr:`loss_sum` after those steps.
+            loss_steps: :attr:`loss_steps` after those steps.
 
         Returns:
-            Mean training loss over the epoch, on this rank.
+            Mean training loss on this rank, over the steps whose losses are known: those of the epoch, or fewer
+            where ``loss_steps`` is less than ``first_step``.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -119,8 +124,8 @@ class Learner:
         steps = max(1, len(ids) // batch_size)
         network: nn.Module = self._ddp or self.model
         network.train()
-        self._loss_sum = torch.full((), loss_sum, device=self.device)
-        mean = loss_sum / max(1, first_step)
+        self._loss_sum, self.loss_steps = torch.full((), loss_sum, device=self.device), loss_steps
+        mean = loss_sum / max(1, loss_steps)
         started = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
         # A rank without examples would have no gradient to reduce: where there are fewer than ranks, each takes all.
@@ -143,9 +148,10 @@ class Learner:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
             self.optimizer.step()
             self._loss_sum += losses.detach().mean()
+            self.loss_steps += 1
             self._charge_training(batch_size)
             if batch.step == first_step or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
-                mean = self._finite(self.loss_sum / (batch.step + 1), epoch)
+                mean = self._finite(self.loss_sum / self.loss_steps, epoch)
                 if watch:
                     rate = (batch.step + 1 - first_step) * batch_size / (time.perf_counter() - started)
                     watch(EpochSteps(batch.step + 1, steps, mean, rate))

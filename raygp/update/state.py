@@ -27,7 +27,10 @@ class Cursor:
     step: int = 0
     """Steps of the running epoch that are finished: with seed and ``epochs_total``, the position in the data."""
     loss_sum: float = 0.0
-    """Sum of the training losses of those steps on rank 0."""
+    """Sum of the training losses of ``loss_steps`` of those steps on rank 0."""
+    loss_steps: int = 0
+    """How many of those steps ``loss_sum`` covers: the last of them. All, unless a checkpoint of raygp 0.1.0 was gone on
+    from inside the epoch, which did not have the sum."""
     epochs_total: int = 0
     """Epochs of the update that are finished, abandoned rounds included: seeds order and augmentation."""
     beta: float = 0.0

@@ -94,11 +94,11 @@ def test_a_recoverable_round_that_loses_too_much_is_undone_bit_for_bit(
     # Some momentum to restore.
     learner.train_epoch(np.arange(100), 99, before_step=lambda done: None)
     update = Update(plan, learner, DATA, seed=1, has_parent=True, gate_tolerance=1.0)
-    before = update._pack()
+    before = update._running.pack()
     monkeypatch.setattr(learner, "accuracy", lambda split: 0.0)
-    monkeypatch.setattr(update, "_outcome", lambda *refusal: None)
+    monkeypatch.setattr(update._judge, "outcome", lambda *_: None)
     update.run()
-    after = update._pack()
+    after = update._running.pack()
     assert update.parent_val_accuracy is not None and update.parent_val_accuracy > 0.0
     assert update.state.record.phases[0].restored > 0 and update.state.record.phases[0].pruned == 0
     assert set(before) == set(after)

@@ -138,6 +138,25 @@ def test_every_step_of_every_phase_can_be_gone_on_from(parent: Outcome, tmp_path
         assert resumed.record.ledger.examples == whole.record.ledger.examples
 
 
+def test_the_loss_of_an_epoch_whose_first_losses_are_unknown_is_the_mean_of_the_others(parent: Outcome) -> None:
+    """As a checkpoint of raygp 0.1.0 inside an epoch has it."""
+    whole, checkpoints = run(ALL_KINDS, parent, checkpoint_seconds=0.0)
+    first = [checkpoint for checkpoint in checkpoints if checkpoint.state.cursor.epochs_total == 0]
+    before = next(checkpoint for checkpoint in first if checkpoint.state.cursor.step == 1)
+    state = copy.deepcopy(before.state)
+    assert state.cursor.loss_steps == 1
+    known_sum, state.cursor.loss_sum, state.cursor.loss_steps = state.cursor.loss_sum, 0.0, 0
+    resumed, later = run(ALL_KINDS, parent, Checkpoint(state, before.tensors), checkpoint_seconds=0.0)
+    steps = 40 // 16
+    expected = whole.record.phases[0].history[0].loss
+    assert expected is not None and known_sum > 0.0
+    assert resumed.record.phases[0].history[0].loss == pytest.approx((expected * steps - known_sum) / (steps - 1))
+    assert resumed.record.phases[0].history[0].loss > 0.6 * expected, "and is not divided by all steps"
+    assert resumed.record.phases[1].history[0].loss == whole.record.phases[1].history[0].loss
+    assert all(torch.equal(resumed.tensors[key], value) for key, value in whole.tensors.items())
+    assert [one.state.cursor.loss_steps for one in later[1:]] == [one.state.cursor.step for one in later[1:]]
+
+
 def test_a_checkpoint_that_was_read_stays_as_it_was_when_its_folder_is_written_again(tmp_path: Path) -> None:
     def write(value: float) -> None:
         save_checkpoint(tmp_path, Checkpoint(UpdateState(), {"weight": torch.full((4096,), value)}))
