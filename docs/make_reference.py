@@ -23,6 +23,7 @@ if __name__ == "__main__":
 
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
+
 from raygp.cli import make_parser  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
 from raygp.search.space import Draw  # noqa: E402
@@ -35,6 +36,7 @@ from raygp.update.phases.prune import Prune  # noqa: E402
 from raygp.update.plan import DistillationSettings, Plan, SelectionSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -52,10 +54,8 @@ SECTIONS = [
     Section("The run", "Keys at the top of the settings file.", RunSettings),
     Section("plan, synthesis", "`plan` makes every update, `synthesis` the first version. Both are plans.", Plan),
     Section("plan.phases: every phase", "What a phase of any kind takes.", Phase),
-    Section("plan.phases: growth", "What phases of kind `grow-new` and `grow-all` take besides.", Grow, Phase),
-    Section(
-        "plan.phases: pruning", "What phases of kind `prune-recoverable` and `prune-permanent` take besides.", Prune, Phase
-    ),
+    Section("plan.phases: growth", "What `grow-new` and `grow-all` take besides.", Grow, Phase),
+    Section("plan.phases: pruning", "What `prune-recoverable` and `prune-permanent` take besides.", Prune, Phase),
     *(Section(f"plan.optimizer: {name}", "", OPTIMIZERS.get(name), OptimizerSettings) for name in OPTIMIZERS),
     Section("plan.replay, plan.arrival", "", SelectionSettings),
     Section("plan.distillation", "", DistillationSettings),
