@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,33 +23,46 @@ if __name__ == "__main__":
 
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
-from raygp.update.sweep import Distribution, SweepSettings  # noqa: E402
 
-from raygp.cli import _parser as make_parser  # noqa: E402
+from raygp.cli import make_parser  # noqa: E402
+from raygp.search.settings import SweepSettings  # noqa: E402
+from raygp.search.space import Draw  # noqa: E402
 from raygp.settings import RunSettings  # noqa: E402
-from raygp.update.plan import (  # noqa: E402
-    DistillationSettings,
-    GrowPhase,
-    OptimizerSettings,
-    Plan,
-    PrunePhase,
-    SelectionSettings,
-)
+from raygp.update.optimizers import OPTIMIZERS  # noqa: E402
+from raygp.update.optimizers.base import OptimizerSettings  # noqa: E402
+from raygp.update.phases.base import Phase  # noqa: E402
+from raygp.update.phases.grow import Grow  # noqa: E402
+from raygp.update.phases.prune import Prune  # noqa: E402
+from raygp.update.plan import DistillationSettings, Plan, SelectionSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
 
-SECTIONS: list[tuple[str, str, type[BaseModel]]] = [
-    ("The run", "Keys at the top of the settings file.", RunSettings),
-    ("plan, synthesis", "`plan` makes every update, `synthesis` the first version. Both are plans.", Plan),
-    ("plan.phases: growth", "A phase of kind `grow-new` or `grow-all`.", GrowPhase),
-    ("plan.phases: pruning", "A phase of kind `prune-recoverable` or `prune-permanent`.", PrunePhase),
-    ("plan.optimizer", "", OptimizerSettings),
-    ("plan.replay, plan.arrival", "", SelectionSettings),
-    ("plan.distillation", "", DistillationSettings),
-    ("sweep", "", SweepSettings),
-    ("sweep.space", "What may stand for each field of the space.", Distribution),
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of the page of settings, and the table under it."""
+
+    title: str
+    about: str
+    """First sentence; empty: that of the class's docstring."""
+    model: type[BaseModel]
+    base: type[BaseModel] = BaseModel
+    """Its settings stand in a table of their own and are left out."""
+
+
+SECTIONS = [
+    Section("The run", "Keys at the top of the settings file.", RunSettings),
+    Section("plan, synthesis", "`plan` makes every update, `synthesis` the first version. Both are plans.", Plan),
+    Section("plan.phases: every phase", "What a phase of any kind takes.", Phase),
+    Section("plan.phases: growth", "What `grow-new` and `grow-all` take besides.", Grow, Phase),
+    Section("plan.phases: pruning", "What `prune-recoverable` and `prune-permanent` take besides.", Prune, Phase),
+    *(Section(f"plan.optimizer: {name}", "", OPTIMIZERS.get(name), OptimizerSettings) for name in OPTIMIZERS),
+    Section("plan.replay, plan.arrival", "", SelectionSettings),
+    Section("plan.distillation", "", DistillationSettings),
+    Section("sweep", "", SweepSettings),
+    Section("sweep.space", "What may stand for each field of the space.", Draw),
 ]
-"""Title, first sentence and settings of each section."""
+"""In the order of the page."""
 
 
 def command_line_page() -> str:
@@ -87,10 +101,12 @@ def settings_page() -> str:
         "Defaults of a plan depend on the task; those below hold where a task says nothing else.",
         "",
     ]
-    for title, text, model in SECTIONS:
-        about = text or _sentence(_plain(inspect.getdoc(model) or "").split("\n\n")[0])
-        lines += [f"## {title}", "", about, "", "| setting | values | default | meaning |", "|---|---|---|---|"]
-        lines += [_row(name, field, model) for name, field in model.model_fields.items()]
+    for section in SECTIONS:
+        about = section.about or _sentence(_plain(inspect.getdoc(section.model) or "").split("\n\n")[0])
+        lines += [f"## {section.title}", "", about, "", "| setting | values | default | meaning |", "|---|---|---|---|"]
+        left_out = getattr(section.base, "model_fields", {})
+        fields = {name: field for name, field in section.model.model_fields.items() if name not in left_out}
+        lines += [_row(name, field, section.model) for name, field in fields.items()]
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"
 

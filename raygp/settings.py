@@ -84,6 +84,7 @@ class RunSettings(Settings):
     """Whether every worker trains on a GPU. null: if the cluster has as many now; true also waits for those that an
     autoscaler has yet to bring."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of everything that is drawn: first weights, order of the data, augmentation. The same seed repeats an update."""
     resident_mib: Annotated[int, Field(ge=0)] = 2048
     """Decoded data up to this size are kept in each worker's memory; larger data are streamed in every epoch."""
     packed_gradients: bool = True

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.cost.protocol import markdown_row, orders_row
 from benchmarks.cost.workloads import TITLES
 from benchmarks.training_cost import read_rows
-from raygp.cli import _parser
+from raygp.cli import make_parser
 from raygp.settings import load_settings
 from tests.checkout import PROJECT
 
@@ -57,7 +57,7 @@ def test_the_papers_order_of_phases_is_shown_where_it_was_run() -> None:
 
 def test_every_option_of_the_command_is_explained() -> None:
     page = (DOCS / "reference" / "options.md").read_text()
-    commands = next(action for action in _parser()._actions if action.dest not in ("help", "version"))
+    commands = next(action for action in make_parser()._actions if action.dest not in ("help", "version"))
     for parser in commands.choices.values():
         for action in parser._actions:
             for option in action.option_strings:

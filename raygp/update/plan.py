@@ -52,6 +52,7 @@ class DistillationSettings(Settings):
     """New share (the arrival's part of all training examples) at which nothing is left of the weight. It falls to there
     in a straight line, since a parent that has seen little holds an update back. None: the same for all arrivals."""
     temperature: Positive = 2.0
+    """T: divides the logits of both; above 1 it brings out what the parent thinks of the other classes."""
 
     def weight_for(self, old_rows: int, new_rows: int) -> float:
         """The weight in an update, rounded to hundredths: less is not worth the parent's answers.
@@ -70,9 +71,11 @@ class Plan(Settings):
     """What one update does to a model. Plans are compared, stored in cards and swept as data."""
 
     name: str = "custom"
+    """What the plan is called in tables and cards. A named plan that was changed is called custom."""
     phases: tuple[SerializeAsAny[Annotated[Phase, BeforeValidator(by_registry(PHASES, "kind"))]], ...] = Field(
         min_length=1
     )
+    """In the order in which they run; each is of one of the kinds below."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Examples of a global batch, shared out over the workers."""
     epochs: Annotated[int, Field(ge=0)] = 3

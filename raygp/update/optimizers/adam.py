@@ -22,6 +22,8 @@ class _AdamSettings(OptimizerSettings):
     nesterov: bool = True
     """Without meaning here. All three optimizers have it, so that one can be changed for another."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """How strongly weights are drawn to zero. adam: this times the weight is added to its gradient. adamw: each step
+    takes the learning rate times this from the weight itself."""
 
 
 class Adam(_AdamSettings):

@@ -19,9 +19,11 @@ class Sgd(OptimizerSettings):
 
     name: Literal["sgd"] = "sgd"
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
+    """Part of the last step's direction that is kept; 0: none."""
     nesterov: bool = True
     """Nesterov's form of momentum; without momentum it says nothing."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """How strongly weights are drawn to zero: this times the weight is added to its gradient."""
 
     def make(self, parameters: Iterable[nn.Parameter], lr: float) -> Optimizer:
         """torch's SGD."""

@@ -88,6 +88,7 @@ class Phase(Settings):
     """
 
     kind: str
+    """grow-new, grow-all, prune-recoverable, prune-permanent, or what an installed package adds."""
     epochs: Annotated[int, Field(ge=0)] | None = None
     """Training epochs after the step; 0 makes the phase a step alone. None: the plan's."""
     lr: Positive | None = None
