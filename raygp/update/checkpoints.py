@@ -50,7 +50,7 @@ def load(folder: Path) -> Checkpoint | Outcome:
         TrainingError: the files are damaged.
         InputError: a newer raygp wrote them.
     """
-    return _decode(folder.name, {file.name: file.read_bytes() for file in folder.iterdir()})
+    return _decode(folder.name, {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()})
 
 
 def store_checkpoint_files(location: Location, folder: str, save: Callable[[Path], None]) -> None:
