@@ -213,7 +213,7 @@ class Line:
         from raygp.line.update import update_line
 
         if runner is None:
-            from raygp.update.in_process import InProcessRunner
+            from raygp.line.in_process import InProcessRunner
 
             runner = InProcessRunner()
         try:

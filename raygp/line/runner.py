@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Runner(Protocol):
     """Carries updates out for a line, which decides which ones and what becomes of their candidates.
 
-    Implementations: :class:`raygp.cluster.runner.RayRunner`, :class:`raygp.update.in_process.InProcessRunner`.
+    Implementations: :class:`raygp.cluster.runner.RayRunner`, :class:`raygp.line.in_process.InProcessRunner`.
     """
 
     def session(self) -> AbstractContextManager[None]:

@@ -8,9 +8,9 @@ import pytest
 
 import raygp
 from raygp.events import Event
+from raygp.line.in_process import InProcessRunner
 from raygp.store import Location, read_head, read_tensors
 from raygp.update.checkpoints import load
-from raygp.update.in_process import InProcessRunner
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint
 from tests.formats.archives import described, unpack
