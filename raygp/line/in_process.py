@@ -13,6 +13,7 @@ from raygp.events import CheckpointStored, Event, Listener, Notice, StepsDone
 from raygp.stopping import on_sigterm
 
 if TYPE_CHECKING:
+    from raygp.data.catalog import ShardRef
     from raygp.data.resident import ResidentData
     from raygp.search.outcome import SweepOutcome
     from raygp.settings import RunSettings
@@ -165,17 +166,16 @@ def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
             f"{size >> 20} MiB of decoded data do not fit resident_mib={limit_mib}: raise it, or update on Ray, which "
             "streams larger data"
         )
-    splits = {}
-    for split, refs in {"train": catalog.train, **catalog.held_out}.items():
+
+    def decoded(refs: Sequence[ShardRef]) -> Examples:
         inputs: list[np.ndarray] = []
         targets: list[np.ndarray] = []
         for ref in refs:
             for part in read_examples(catalog, ref, task):
                 inputs += list(part["inputs"])
                 targets += [np.asarray(target) for target in part["targets"]]
-        if refs:
-            splits[split] = Examples.of(inputs, targets, task.sequences)
-    held_out = {split: splits[split] for split in catalog.held_out if split in splits}
-    return ResidentData(
-        splits["train"], catalog.old_rows, held_out, {split: catalog.groups(split) for split in held_out}
-    )
+        return Examples.of(inputs, targets, task.sequences)
+
+    held_out = {split: decoded(refs) for split, refs in catalog.held_out.items() if refs}
+    groups = {split: catalog.groups(split) for split in held_out}
+    return ResidentData(decoded(catalog.train), catalog.old_rows, held_out, groups)

@@ -100,7 +100,7 @@ def _uses(
     if isinstance(module, nn.RNNBase):
         steps = inputs.data if isinstance(inputs, PackedSequence) else inputs
         return float(steps.numel() // steps.shape[-1])
-    assert isinstance(output, Tensor)
+    assert isinstance(output, Tensor) and isinstance(inputs, Tensor)
     if isinstance(module, nn.Linear):
         return output.numel() / weight.shape[0]
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):

@@ -21,6 +21,7 @@ from raygp.sparse import (
     FlopCount,
     GradientSum,
     Masks,
+    PackedReduction,
     average_buffers,
     count_uses,
     growth_flops,
@@ -85,10 +86,10 @@ class Learner:
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
+        self._ddp: nn.parallel.DistributedDataParallel | None = None
+        self._traffic: PackedReduction | None = None
         if self.world_size > 1:
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
-        else:
-            self._ddp, self._traffic = None, None
 
     def train_epoch(
         self,
@@ -280,6 +281,7 @@ class Learner:
             return 0.0
         counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
+            assert isinstance(batch.targets, Tensor)  # Labels that are classes are no sequences.
             counts += torch.bincount(batch.targets, minlength=len(counts))
         counts = self._sum(counts)
         return float(counts.max() / counts.sum().clamp(min=1.0))
@@ -297,8 +299,10 @@ class Learner:
 
     def _outputs(self, network: nn.Module, inputs: Tensor | Padded) -> Tensor | Padded:
         """Float32 outputs at the learner's precision."""
+        outputs: Tensor | Padded
         if self.precision == "fp32":
-            return network(inputs)
+            outputs = network(inputs)
+            return outputs
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             outputs = network(inputs)
         return outputs.float()
