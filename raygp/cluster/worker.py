@@ -29,9 +29,8 @@ from raygp.data.catalog import Catalog
 from raygp.errors import RaygpError, StoppedError
 from raygp.events import CheckpointStored, Event, Notice, StepsDone
 from raygp.sparse import MaskDisagreement, world_size
-from raygp.store import read_tensors
 from raygp.tasks import make_task
-from raygp.update.candidate import make_learner
+from raygp.update.candidate import make_update
 from raygp.update.checkpoints import save_checkpoint, save_outcome
 from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
@@ -154,30 +153,18 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     task = make_task(job.task)
     data = _data(worker, job.catalog())
-    learner = make_learner(
+    update = make_update(
+        job,
         task,
         data,
-        job.plan,
-        num_classes=len(job.classes),
-        seed=job.seed,
-        parent=read_tensors(job.location, job.parent) if job.parent else None,
-        parent_classes=len(job.parent.classes) if job.parent else None,
+        observer,
+        checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         device=ray.train.torch.get_device(),
         packed_gradients=worker.packed_gradients,
-    )
-    _require_group()
-    return Update(
-        job.plan,
-        learner,
-        data,
-        seed=job.seed,
-        has_parent=job.parent is not None,
-        gate_tolerance=job.gate_tolerance,
-        gate_confidence=job.gate_confidence,
-        observer=observer,
-        checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         shared=SharedWork.read(job.location, worker.shared) if worker.shared else None,
     )
+    _require_group()
+    return update
 
 
 def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:

@@ -47,11 +47,9 @@ class InProcessRunner:
             StoppedError: SIGTERM came; the last checkpoint is kept.
             TrainingError: training went wrong.
         """
-        from raygp.store import read_tensors
         from raygp.tasks import make_task
-        from raygp.update.candidate import make_learner
+        from raygp.update.candidate import make_update
         from raygp.update.checkpoints import youngest_checkpoint
-        from raygp.update.engine import Update
         from raygp.update.outcome import Outcome
 
         _, done = youngest_checkpoint(job.location, job.folder)
@@ -59,27 +57,8 @@ class InProcessRunner:
             return done
         task = make_task(job.task)
         data = _resident(job, task, settings.resident_mib)
-        learner = make_learner(
-            task,
-            data,
-            job.plan,
-            num_classes=len(job.classes),
-            seed=job.seed,
-            parent=read_tensors(job.location, job.parent) if job.parent else None,
-            parent_classes=len(job.parent.classes) if job.parent else None,
-        )
         observer = _Observer(job, tell)
-        update = Update(
-            job.plan,
-            learner,
-            data,
-            seed=job.seed,
-            has_parent=job.parent is not None,
-            gate_tolerance=job.gate_tolerance,
-            gate_confidence=job.gate_confidence,
-            observer=observer,
-            checkpoint_seconds=60.0 * settings.checkpoint_minutes,
-        )
+        update = make_update(job, task, data, observer, checkpoint_seconds=60.0 * settings.checkpoint_minutes)
         if done is not None:
             update.resume(done)
         with on_sigterm(observer.stop):

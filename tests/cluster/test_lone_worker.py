@@ -46,11 +46,11 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
         if ray.train.get_context().get_world_rank() == 0:
             with log.open("a") as out:
                 out.write(" ".join(["checkpoints:", *kept()]) + "\n")
-        make_learner, save_checkpoint, saved = worker.make_learner, worker.save_checkpoint, []
+        make_update, save_checkpoint, saved = worker.make_update, worker.save_checkpoint, []
 
         def alone(*arguments: Any, **options: Any) -> Any:
             dist.destroy_process_group()
-            return make_learner(*arguments, **options)
+            return make_update(*arguments, **options)
 
         def save_the_last(*arguments: Any) -> None:
             save_checkpoint(*arguments)
@@ -59,7 +59,7 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
                 dist.destroy_process_group()
 
         if attempt == 0:
-            worker.make_learner = alone
+            worker.make_update = alone
         if attempt == 1:
             worker.save_checkpoint = save_the_last
         run(config)
