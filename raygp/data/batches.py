@@ -43,11 +43,15 @@ class Batch:
 class TrainingData(Protocol):
     """The data of one update. Implementations: :mod:`raygp.data.resident`, :mod:`raygp.cluster.streaming`."""
 
-    old_rows: int
-    """Training examples of earlier arrivals: ids 0 .. old_rows - 1."""
+    @property
+    def old_rows(self) -> int:
+        """Training examples of earlier arrivals: ids 0 .. old_rows - 1."""
+        ...
 
-    new_rows: int
-    """Training examples of the new arrival: ids old_rows .. old_rows + new_rows - 1."""
+    @property
+    def new_rows(self) -> int:
+        """Training examples of the new arrival: ids old_rows .. old_rows + new_rows - 1."""
+        ...
 
     def groups(self, split: Split) -> dict[str, slice]:
         """By arrival name, which rows of the held-out split it brought: contiguous, in order, covering all rows."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.futures import Future
 from torch.nn.parallel import DistributedDataParallel
 
 from raygp.sparse.masks import Masks
@@ -57,7 +58,10 @@ class PackedReduction:
         return stored.as_strided((stored.numel(),), (1,))
 
 
-def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def packing_hook(
+    state: PackedReduction,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]  # torch's annotations leave the name out.
+) -> Future[Tensor]:
     """Average the active entries of a bucket over the workers; dormant entries come out as exactly zero.
 
     Register with ``ddp.register_comm_hook(state, packing_hook)``.
@@ -66,15 +70,22 @@ def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futur
     if not state.enabled:
         state.reduced_bytes += buffer.numel() * buffer.element_size()
         buffer.div_(dist.get_world_size())
-        return dist.all_reduce(buffer, async_op=True).get_future().then(lambda done: done.value()[0])
+        averaged: Future[Tensor] = dist.all_reduce(buffer, async_op=True).get_future().then(_first)
+        return averaged
     indices = state.indices(bucket.parameters())
     packed = buffer.index_select(0, indices).div_(dist.get_world_size())
     state.reduced_bytes += packed.numel() * packed.element_size()
 
-    def unpack(done: torch.futures.Future[list[Tensor]]) -> Tensor:
-        return buffer.zero_().index_copy_(0, indices, done.value()[0])
+    def unpack(done: Future[list[Tensor]]) -> Tensor:
+        whole: Tensor = buffer.zero_().index_copy_(0, indices, _first(done))
+        return whole
 
-    return dist.all_reduce(packed, async_op=True).get_future().then(unpack)
+    unpacked: Future[Tensor] = dist.all_reduce(packed, async_op=True).get_future().then(unpack)
+    return unpacked
+
+
+def _first(done: Future[list[Tensor]]) -> Tensor:
+    return done.value()[0]
 
 
 def wrap_ddp(model: nn.Module, masks: Masks, packed: bool = True) -> tuple[DistributedDataParallel, PackedReduction]:

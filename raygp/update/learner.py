@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from raygp.data.batches import Batch, Split, TrainingData
@@ -21,6 +22,7 @@ from raygp.sparse import (
     FlopCount,
     GradientSum,
     Masks,
+    PackedReduction,
     average_buffers,
     count_uses,
     growth_flops,
@@ -85,10 +87,10 @@ class Learner:
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
+        self._ddp: DistributedDataParallel | None = None
+        self._traffic: PackedReduction | None = None
         if self.world_size > 1:
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
-        else:
-            self._ddp, self._traffic = None, None
 
     def train_epoch(
         self,
@@ -141,7 +143,7 @@ class Learner:
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
-            loss.backward()
+            torch.autograd.backward(loss)
             if self._traffic is None or not self._traffic.enabled:
                 self.masks.mask_gradients()
             if self.clip_norm is not None:
@@ -185,7 +187,7 @@ class Learner:
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
-                self._losses(network, self.task.prepare(inputs, None), targets).sum().backward()
+                torch.autograd.backward(self._losses(network, self.task.prepare(inputs, None), targets).sum())
                 examples += len(batch.ids)
         sums = {}
         for name in self.masks.bits:
@@ -280,6 +282,7 @@ class Learner:
             return 0.0
         counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
+            assert isinstance(batch.targets, Tensor)  # They are class ids.
             counts += torch.bincount(batch.targets, minlength=len(counts))
         counts = self._sum(counts)
         return float(counts.max() / counts.sum().clamp(min=1.0))
@@ -297,8 +300,10 @@ class Learner:
 
     def _outputs(self, network: nn.Module, inputs: Tensor | Padded) -> Tensor | Padded:
         """Float32 outputs at the learner's precision."""
+        outputs: Tensor | Padded
         if self.precision == "fp32":
-            return network(inputs)
+            outputs = network(inputs)
+            return outputs
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             outputs = network(inputs)
         return outputs.float()

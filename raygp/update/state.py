@@ -29,8 +29,8 @@ class Cursor:
     loss_sum: float = 0.0
     """Sum of the training losses of ``loss_steps`` of those steps on rank 0."""
     loss_steps: int = 0
-    """How many of those steps ``loss_sum`` covers: the last of them. All, unless a checkpoint of raygp 0.1.0 was gone on
-    from inside the epoch, which did not have the sum."""
+    """How many of those steps ``loss_sum`` covers, the last ones. All of them, unless the epoch was gone on from a
+    checkpoint of raygp 0.1.0, which did not have the sum."""
     epochs_total: int = 0
     """Epochs of the update that are finished, abandoned rounds included: seeds order and augmentation."""
     beta: float = 0.0
