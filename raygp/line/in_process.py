@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError, RaygpError, StoppedError
@@ -13,8 +14,10 @@ from raygp.events import CheckpointStored, Event, Listener, Notice, StepsDone
 from raygp.stopping import on_sigterm
 
 if TYPE_CHECKING:
-    from raygp.data.catalog import ShardRef
-    from raygp.data.resident import ResidentData
+    import numpy as np
+
+    from raygp.data.catalog import Catalog, ShardRef
+    from raygp.data.resident import Examples, ResidentData
     from raygp.search.outcome import SweepOutcome
     from raygp.settings import RunSettings
     from raygp.tasks import Task
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 _SHOW_INTERVAL_S = 0.5
 _KEPT = 2
 """Checkpoints that are kept: if writing the last one was cut off, the one before counts."""
+
+
+_NO_CHECKPOINT = "warning: no checkpoint ({error}); going on, the next one is tried again"
+_NO_OUTCOME = "warning: the finished candidate could not be kept aside ({error}); going on"
 
 
 class InProcessRunner:
@@ -44,7 +51,7 @@ class InProcessRunner:
 
         Raises:
             InputError: the data do not fit into ``resident_mib``, or cannot be read.
-            StoppedError: SIGTERM came; the last checkpoint is kept.
+            StoppedError: SIGTERM came; the last checkpoint (or the finished candidate) is kept.
             TrainingError: training went wrong.
         """
         from raygp.tasks import make_task
@@ -62,7 +69,9 @@ class InProcessRunner:
         if done is not None:
             update.resume(done)
         with on_sigterm(observer.stop):
-            return update.run()
+            outcome = update.run()
+            observer.finished(outcome)
+        return outcome
 
     def sweep(
         self, job: UpdateJob, settings: RunSettings, past: Sequence[Mapping[str, Any]], tell: Listener
@@ -101,31 +110,55 @@ class _Observer:
         Raises:
             StoppedError: the end was asked for.
         """
-        from raygp.update.checkpoints import PREFIX, save_checkpoint, store_checkpoint_files
+        from raygp.update.checkpoints import save_checkpoint
 
-        location, run, checkpoint = self._job.location, self._job.folder, make()
-        # The form that Ray Train gives these names: they sort by time.
-        folder = f"{run}/{PREFIX}{datetime.now():%Y-%m-%d_%H-%M-%S.%f}"
-        try:
-            store_checkpoint_files(location, folder, lambda scratch: save_checkpoint(scratch, checkpoint))
-            self._drop_old()
+        checkpoint = make()
+        if self._store(lambda scratch: save_checkpoint(scratch, checkpoint), _NO_CHECKPOINT):
             self._tell(CheckpointStored(epochs=sum(phase.epochs for phase in checkpoint.state.record.phases)))
-        except RaygpError as error:
-            self._tell(Notice(text=f"warning: no checkpoint ({error}); going on, the next one is tried again"))
-        if self._stopping:
-            raise StoppedError("stopped on request; run the same command again to go on from its last checkpoint")
+        self._stop_if_asked()
+
+    def finished(self, outcome: Outcome) -> None:
+        """Store what the update came to, so that it does not have to be measured again if this process ends before the
+        candidate is promoted or refused.
+
+        Raises:
+            StoppedError: the end was asked for.
+        """
+        from raygp.update.checkpoints import save_outcome
+
+        self._store(lambda scratch: save_outcome(scratch, outcome), _NO_OUTCOME)
+        self._stop_if_asked()
 
     def leaving(self) -> bool:
         """Whether a checkpoint is wanted at once."""
         return self._stopping
 
-    def _drop_old(self) -> None:
-        from raygp.update.checkpoints import PREFIX
+    def _store(self, save: Callable[[Path], None], failed: str) -> bool:
+        """Write a checkpoint's files, and delete those that it makes needless; whether they could be written."""
+        from raygp.update.checkpoints import PREFIX, store_checkpoint_files
 
-        location, run = self._job.location, self._job.folder
-        names = [name for name in location.list(run) if name.startswith(PREFIX) and not name.endswith(".json")]
-        for name in names[:-_KEPT]:
-            location.delete(f"{run}/{name}", recursive=True)
+        # The form that Ray Train gives these names: they sort by time.
+        folder = f"{self._job.folder}/{PREFIX}{datetime.now():%Y-%m-%d_%H-%M-%S.%f}"
+        try:
+            store_checkpoint_files(self._job.location, folder, save)
+        except RaygpError as error:
+            self._tell(Notice(text=failed.format(error=error)))
+            return False
+        try:
+            self._drop_old()
+        except RaygpError as error:
+            self._tell(Notice(text=f"warning: an old checkpoint could not be deleted ({error}); going on"))
+        return True
+
+    def _drop_old(self) -> None:
+        from raygp.update.checkpoints import checkpoint_names
+
+        for name in checkpoint_names(self._job.location, self._job.folder)[:-_KEPT]:
+            self._job.location.delete(f"{self._job.folder}/{name}", recursive=True)
+
+    def _stop_if_asked(self) -> None:
+        if self._stopping:
+            raise StoppedError("stopped on request; run the same command again to go on from its last checkpoint")
 
 
 def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
@@ -134,10 +167,8 @@ def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
     Raises:
         InputError: they need more than the limit, or a shard cannot be read.
     """
-    import numpy as np
-
-    from raygp.data.reading import decoded_bytes, read_examples
-    from raygp.data.resident import Examples, ResidentData
+    from raygp.data.reading import decoded_bytes
+    from raygp.data.resident import ResidentData
 
     catalog = job.catalog()
     if (size := decoded_bytes(catalog, task)) > limit_mib << 20:
@@ -145,16 +176,22 @@ def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
             f"{size >> 20} MiB of decoded data do not fit resident_mib={limit_mib}: raise it, or update on Ray, which "
             "streams larger data"
         )
-
-    def decoded(refs: Sequence[ShardRef]) -> Examples:
-        inputs: list[np.ndarray] = []
-        targets: list[np.ndarray] = []
-        for ref in refs:
-            for part in read_examples(catalog, ref, task):
-                inputs += list(part["inputs"])
-                targets += [np.asarray(target) for target in part["targets"]]
-        return Examples.of(inputs, targets, task.sequences)
-
-    held_out = {split: decoded(refs) for split, refs in catalog.held_out.items() if refs}
+    held_out = {split: _examples(catalog, refs, task) for split, refs in catalog.held_out.items() if refs}
     groups = {split: catalog.groups(split) for split in held_out}
-    return ResidentData(decoded(catalog.train), catalog.old_rows, held_out, groups)
+    return ResidentData(_examples(catalog, catalog.train, task), catalog.old_rows, held_out, groups)
+
+
+def _examples(catalog: Catalog, refs: Sequence[ShardRef], task: Task) -> Examples:
+    """The rows of some shards, decoded."""
+    import numpy as np
+
+    from raygp.data.reading import read_examples
+    from raygp.data.resident import Examples
+
+    inputs: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    for ref in refs:
+        for part in read_examples(catalog, ref, task):
+            inputs += list(part["inputs"])
+            targets += [np.asarray(target) for target in part["targets"]]
+    return Examples.of(inputs, targets, task.sequences)

@@ -90,7 +90,7 @@ def _select_global(
         eligible.append((mask & ~kept).reshape(-1))
     surplus = max(0, masks.active - round(density * masks.total))
     chosen = select_smallest(torch.cat(scores), torch.cat(eligible), surplus)
-    parts = chosen.split([score.numel() for score in scores])
+    parts = torch.split(chosen, [score.numel() for score in scores])
     return {layer.name: part.view(masks.mask(layer).shape) for layer, part in zip(masks.layers, parts, strict=True)}
 
 

@@ -84,14 +84,18 @@ def read_checkpoint(location: Location, folder: str) -> Checkpoint | Outcome:
     return _decode(name, {file: location.read_bytes(f"{folder}/{file}") for file in location.list(folder)})
 
 
+def checkpoint_names(location: Location, run: str) -> list[str]:
+    """The checkpoints in the folder ``run``, oldest first; those whose writing was cut off are among them."""
+    return [name for name in location.list(run) if name.startswith(PREFIX) and not name.endswith(".json")]
+
+
 def youngest_checkpoint(location: Location, run: str) -> tuple[str | None, Checkpoint | Outcome | None]:
     """Name and content of the youngest checkpoint in the folder ``run`` that is whole; None twice if there is none.
 
     Raises:
         InputError: a newer raygp wrote it.
     """
-    names = [name for name in location.list(run) if name.startswith(PREFIX) and not name.endswith(".json")]
-    for name in reversed(names):
+    for name in reversed(checkpoint_names(location, run)):
         try:
             return name, read_checkpoint(location, f"{run}/{name}")
         except TrainingError:

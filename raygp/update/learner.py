@@ -142,7 +142,7 @@ class Learner:
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
-            loss.backward()
+            torch.autograd.backward(loss)
             if self._traffic is None or not self._traffic.enabled:
                 self.masks.mask_gradients()
             if self.clip_norm is not None:
@@ -186,7 +186,7 @@ class Learner:
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
-                self._losses(network, self.task.prepare(inputs, None), targets).sum().backward()
+                torch.autograd.backward(self._losses(network, self.task.prepare(inputs, None), targets).sum())
                 examples += len(batch.ids)
         sums = {}
         for name in self.masks.bits:
