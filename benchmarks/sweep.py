@@ -32,6 +32,7 @@ from rich.table import Table
 
 from drills.line import update
 from raygp.cli.job import publish_missing
+from raygp.cli.printer import printing
 from raygp.cli.running import make_console, run_command
 from raygp.data.ingest import IngestSettings
 from raygp.data.ingest_settings import numbered_arrivals
@@ -53,7 +54,10 @@ def make_line(console: Console, location: Location, source: str, arrivals: int) 
     names = numbered_arrivals(1 + arrivals)
     shares = [FIRST_SHARE] + [(1.0 - FIRST_SHARE) / arrivals] * arrivals
     settings = IngestSettings(names, shares, 1 / 6, 0.0, 0)
-    publish_missing(Line(location), TASK, lambda: open_source(source), settings)
+    line = Line(location)
+    with printing(console, location) as printer:
+        line.listen(printer)
+        publish_missing(line, TASK, lambda: open_source(source), settings)
 
 
 def first_version(console: Console, location: Location, settings: RunSettings) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from benchmarks.cost.methods import Method
 from benchmarks.cost.workloads import Workload
@@ -28,6 +29,7 @@ from raygp.update.state import Checkpoint, Tensors
 
 Row = dict[str, Any]
 _NOTHING = np.array([], dtype=np.int64)
+_COMMON_TO_PHASES = ("epochs", "lr", "schedule", "warmup", "patience")
 
 
 @dataclass(frozen=True)
@@ -224,4 +226,8 @@ def _processor(device: str) -> str:
 
 
 def _digest(plan: Plan) -> str:
-    return hashlib.sha256(json.dumps(plan.identity(), sort_keys=True).encode()).hexdigest()[:8]
+    """Of a plan, for names of folders. raygp 0.1.0 gave it the same, so its runs and parents are found again."""
+    fields = plan.identity()
+    # That version wrote what all phases have in common before the kind.
+    fields["phases"] = [{key: phase[key] for key in _COMMON_TO_PHASES} | phase for phase in fields["phases"]]
+    return hashlib.sha256(to_json(fields)).hexdigest()[:8]

@@ -23,7 +23,7 @@ from benchmarks.cost.protocol import (
     reference_accuracy,
     with_reached,
 )
-from benchmarks.cost.runs import Key, run_method
+from benchmarks.cost.runs import Key, run_method, run_name
 from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.training_cost import run_all, write_rows
@@ -209,19 +209,30 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     with pytest.raises(Killed):
         run_method(digits, method, key, tmp_path / "killed", watch=kill)
     epochs: list[int] = []
+
     def note_epochs(what: str, event: Event) -> None:
         if what == name and isinstance(event, EpochEnded):
             epochs.append(event.epoch)
 
-    resumed = run_method(
-        digits, method, key, tmp_path / "killed",
-        watch=note_epochs,
-    )  # fmt: skip
+    resumed = run_method(digits, method, key, tmp_path / "killed", watch=note_epochs)
     assert epochs == [2]
     timeless = ("examples", "sparse_flops", "val_accuracy", "test_accuracy", "active_connections", "plan")
     assert {k: resumed[k] for k in timeless} == {k: whole[k] for k in timeless}
     assert [p["val_accuracy"] for p in resumed["curve"]] == [p["val_accuracy"] for p in whole["curve"]]
     assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("tfs", "tfs-0.5-3-060476ea"),
+        ("raygp", "raygp-0.5-3-e3c905e2-92a494d1"),
+        ("paper", "paper-0.5-3-408a5a26-92a494d1"),
+    ],
+)
+def test_runs_and_parents_of_raygp_0_1_0_are_found_again(name: str, folder: str) -> None:
+    method = make_method(name, "lenet-300-100", {name: RECIPE, "parent": RECIPE}, 0.5)
+    assert run_name(Key("lenet-300-100", name, 0.5, 3), method) == folder
 
 
 def run_options(method: str, out: Path) -> argparse.Namespace:
