@@ -34,6 +34,10 @@ class RayRunner:
         """A Ray cluster for the time of the block (:func:`raygp.cluster.session.ray_session`)."""
         return ray_session(self.verbose)
 
+    def workers(self, settings: RunSettings) -> int | str:
+        """What the settings say; one in local mode."""
+        return 1 if self.local else settings.workers.spelled
+
     def update(self, job: UpdateJob, settings: RunSettings, tell: Listener) -> Outcome:
         """Run an update inside a :meth:`session`; see :func:`raygp.cluster.train_run.run_update`."""
         # ray.train takes seconds to import, and is not needed before there is something to run.

@@ -46,6 +46,10 @@ class InProcessRunner:
         """Nothing has to be there."""
         yield
 
+    def workers(self, settings: RunSettings) -> int:
+        """One, whatever the settings say."""
+        return 1
+
     def update(self, job: UpdateJob, settings: RunSettings, tell: Listener) -> Outcome:
         """Carry out one update, from its last checkpoint if it has one.
 

@@ -26,6 +26,10 @@ class Runner(Protocol):
         command, and only if there is one to run."""
         ...
 
+    def workers(self, settings: RunSettings) -> int | str:
+        """How many workers train an update, as the version's card says it: 2, or "1..8"."""
+        ...
+
     def update(self, job: UpdateJob, settings: RunSettings, tell: Listener) -> Outcome:
         """Carry out one update, from its last checkpoint if it has one.
 

@@ -161,7 +161,7 @@ def _update(
         outcome = runner.update(job, settings, tell)
     if not outcome.verdict.promoted:
         _refuse(location, state, job, folder, outcome, tell)
-    card = write_version(location, job.card(outcome, settings.workers.spelled, trials), outcome.tensors)
+    card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
     head = promote(location, card, state.head)
     if trials is not None:
         from raygp.search.outcome import keep_events

@@ -46,6 +46,10 @@ class FakeRunner:
         self.sessions += 1
         yield
 
+    def workers(self, settings: RunSettings) -> int:
+        """Three."""
+        return 3
+
     def update(self, job: UpdateJob, settings: RunSettings, tell: Listener) -> Outcome:
         """A candidate with one connection."""
         self.jobs.append(job)

@@ -89,6 +89,7 @@ def test_an_update_folds_in_what_waits_and_tells_of_it(line: Line) -> None:
     assert isinstance(events[0], UpdatesWaiting) and events[0].arrivals == 2
     assert isinstance(events[4], UpdateStarted) and (events[4].version, events[4].parent) == ("v0001", "v0000")
     assert runner.sessions == 1 and [job.version for job in runner.jobs] == ["v0000", "v0001"]
+    assert [card.workers for card in promoted] == [3, 3], "as the runner says"
     assert line.head is not None and line.head.version == "v0001" and line.pending == ()
     summary = json.loads(line.location.read_bytes("reports/summary.json"))
     assert [version["version"] for version in summary["versions"]] == ["v0000", "v0001"]
