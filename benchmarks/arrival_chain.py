@@ -68,10 +68,11 @@ def chain(
 
 def row_of(number: int, seed: int, seen: int, total: int, outcome: Outcome) -> dict[str, Any]:
     """What a version came to."""
+    record = outcome.record
     return {
-        "number": number, "seed": seed, "rows_seen": seen, "train_rows": total, "ledger": outcome.ledger,
-        "val_accuracy": outcome.val_accuracy, "test_accuracy": outcome.test_accuracy,
-        "active_connections": outcome.active_connections, "total_connections": outcome.total_connections,
+        "number": number, "seed": seed, "rows_seen": seen, "train_rows": total, "ledger": record.ledger.to_dict(),
+        "val_accuracy": record.val_accuracy, "test_accuracy": record.test_accuracy,
+        "active_connections": record.active_connections, "total_connections": record.total_connections,
     }  # fmt: skip
 
 

@@ -37,13 +37,13 @@ from rich.table import Table
 
 from drills.checkout import PROJECT
 from drills.heads import Head, Node, head_node
-from raygp.cluster.line_update import update_line
-from raygp.cluster.session import ray_session
+from raygp.cluster.runner import RayRunner
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source
+from raygp.events import Event, StepsDone
+from raygp.line import Line
 from raygp.settings import Workers, load_settings
 from raygp.store import Location, list_versions, read_head
-from raygp.update.observer import Progress
 
 TASK = "lenet-300-100"
 BATCH = 2
@@ -76,17 +76,14 @@ def run_update(root: Path, log: Path, options: list[str]) -> None:
     """Fold what waits into the line, on the cluster of ``RAY_ADDRESS``; ``log`` gets a line of JSON for each place."""
     with log.open("a", buffering=1) as out:
 
-        def show(progress: Progress) -> None:
-            if progress.step is not None:
-                place = Place(
-                    time.time(), progress.phase, progress.kind, progress.epoch, progress.step.step, progress.step.steps
-                )
+        def show(event: Event) -> None:
+            if isinstance(event, StepsDone):
+                place = Place(time.time(), event.phase, event.kind, event.epoch, event.step, event.steps)
                 out.write(json.dumps(vars(place)) + "\n")
 
-        with ray_session():
-            update_line(
-                Location(str(root)), load_settings(TASK, overrides=options), lambda job: show, lambda card: None
-            )
+        line = Line(str(root))
+        line.listen(show)
+        line.update(load_settings(TASK, overrides=options), runner=RayRunner())
 
 
 def places_in(log: Path) -> list[Place]:
@@ -182,7 +179,7 @@ def finished_state(root: Path) -> dict[str, Any]:
     return {
         # Values and masks of the compact model, by the hash in the card.
         "files": [file.sha256 for file in card.files], "accuracy": card.val_accuracy,
-        "examples": card.ledger["examples"], "in_flight": location.list("updates"),
+        "examples": card.ledger.examples, "in_flight": location.list("updates"),
     }  # fmt: skip
 
 

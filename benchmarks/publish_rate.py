@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from raygp.store import ArrivalWriter, Location
-from raygp.store.shards import SCHEMA
+from raygp.store.shards import schema
 
 Row = tuple[bytes, str, str]
 SHARD_BYTES = 32 << 20
@@ -54,10 +54,10 @@ def write_with_pyarrow(folder: Path, samples: Sequence[bytes], sync: bool) -> No
 
     def flush() -> None:
         arrays = [
-            pa.array(column, type=field.type) for column, field in zip(zip(*held, strict=True), SCHEMA, strict=True)
+            pa.array(column, type=field.type) for column, field in zip(zip(*held, strict=True), schema(), strict=True)
         ]
         with open(folder / f"{shard:05d}.parquet", "wb") as file:
-            table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+            table = pa.Table.from_arrays(arrays, schema=schema())
             pq.write_table(table, file, compression="none", use_dictionary=["label"], write_statistics=False)
             file.flush()
             if sync:

@@ -30,14 +30,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from raygp import app
+from drills.line import update
+from raygp.cli.job import publish_missing
+from raygp.cli.printer import printing
+from raygp.cli.running import make_console, run_command
 from raygp.data.ingest import IngestSettings
+from raygp.data.ingest_settings import numbered_arrivals
 from raygp.data.sources import open_source
 from raygp.errors import InputError
+from raygp.line import Line
 from raygp.report.tables import percent
+from raygp.search.choice import score
+from raygp.search.space import own_point, plan_of, space_of
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, list_arrivals, list_versions
-from raygp.update.sweep import own_point, plan_of, score, space_of
 
 TASK = {"name": "lenet-300-100"}
 FIRST_SHARE = 0.4
@@ -45,10 +51,13 @@ FIRST_SHARE = 0.4
 
 def make_line(console: Console, location: Location, source: str, arrivals: int) -> None:
     """Publish what is missing: the first version's data, then as many arrivals of equal size."""
-    names = list(app.arrival_names(1 + arrivals))
+    names = numbered_arrivals(1 + arrivals)
     shares = [FIRST_SHARE] + [(1.0 - FIRST_SHARE) / arrivals] * arrivals
     settings = IngestSettings(names, shares, 1 / 6, 0.0, 0)
-    app.publish_missing(console, location, TASK, lambda: open_source(source), settings)
+    line = Line(location)
+    with printing(console, location) as printer:
+        line.listen(printer)
+        publish_missing(line, TASK, lambda: open_source(source), settings)
 
 
 def first_version(console: Console, location: Location, settings: RunSettings) -> None:
@@ -60,7 +69,7 @@ def first_version(console: Console, location: Location, settings: RunSettings) -
     folders = sorted(location.local_path("arrivals").iterdir())
     for folder in folders[1:]:
         folder.rename(waiting / folder.name)
-    app.update(console, location, settings)
+    update(console, location, settings)
 
 
 def bring_back(location: Location, number: int) -> None:
@@ -94,7 +103,7 @@ def results_table(cards: list[Card], settings: RunSettings) -> Table:
             f"{card.active_connections:,}",
             percent(card.test_accuracy),
             f"{sum(trial['state'] == 'finished' for trial in trials)}/{len(trials)}",
-            f"{card.ledger['examples'] / cost:.2f}",
+            f"{card.ledger.examples / cost:.2f}",
             f"{60 * len(trials) / card.sweep['seconds']:.2f}",
         )
     return table
@@ -152,7 +161,7 @@ def warm_start_table(pairs: list[tuple[Card, Card]], settings: RunSettings) -> T
         for card, same in zip(pair, trials_until_same(pair, settings), strict=True):
             winner = trials_until_winner(card, pair[0], settings.sweep.tolerance)
             counts.append((same, winner or settings.sweep.trials + 1))
-            cells += [percent(card.val_accuracy), f"{card.active_connections:,}", f"{card.ledger['examples']:,.0f}"]
+            cells += [percent(card.val_accuracy), f"{card.active_connections:,}", f"{card.ledger.examples:,.0f}"]
             cells += [str(same), "never" if winner is None else str(winner)]
         table.add_row(pair[0].arrival, *cells)
     table.add_section()
@@ -173,7 +182,7 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true")
     parser.add_argument("settings", nargs="*", metavar="KEY.PATH=VALUE")
     options = parser.parse_args()
-    console, out = app.make_console(), Path(options.out)
+    console, out = make_console(), Path(options.out)
 
     def command() -> None:
         chosen = {"trials": options.trials, "search": options.search}
@@ -190,16 +199,16 @@ def main() -> int:
         for number in range(1, options.arrivals + 1):
             if options.cold and number > 1:
                 forgetful = copy_of_line(out, f"cold-{number}", number)
-                app.update(console, forgetful, cold, sweep=True)
+                update(console, forgetful, cold, sweep=True)
             bring_back(location, number)
-            app.update(console, location, settings, sweep=True)
+            update(console, location, settings, sweep=True)
             if options.cold and number > 1:
                 pairs.append((version_from(forgetful, number), version_from(location, number)))
         console.print(results_table(list_versions(location), settings))
         if pairs:
             console.print(warm_start_table(pairs, settings))
 
-    return app.run_command(command)
+    return run_command(command)
 
 
 def version_from(location: Location, number: int) -> Card:
@@ -233,7 +242,7 @@ def compare_sharing(console: Console, out: Path, chosen: dict[str, Any], overrid
     for name, shared in (("shared", True), ("unshared", False)):
         location = copy_of_line(out, name, 1)
         settings = load_settings(TASK["name"], None, overrides, sweep=chosen | {"share_work": shared})
-        app.update(console, location, settings, sweep=True)
+        update(console, location, settings, sweep=True)
         console.print(name, results_table(list_versions(location), settings))
 
 

@@ -33,7 +33,7 @@ from benchmarks.cost.protocol import cost_table, markdown_row, orders_row, refer
 from benchmarks.cost.runs import Key, Row, is_of, run_method
 from benchmarks.cost.workloads import TASKS, TITLES, Workload, load_workload
 from raygp.errors import RaygpError
-from raygp.update.observer import Progress
+from raygp.events import EpochEnded, Event, InPhase
 
 _SHOW_INTERVAL_S = 10.0
 
@@ -77,15 +77,15 @@ class Line:
         self._console, self._key, self._where, self._left = console, key, f"[{run}/{runs}]", rate
         self._shown = time.monotonic()
 
-    def __call__(self, what: str, progress: Progress) -> None:
-        """Show progress if it is time."""
-        if time.monotonic() - self._shown < _SHOW_INTERVAL_S:
+    def __call__(self, what: str, event: Event) -> None:
+        """Show how far it is if it is time."""
+        if not isinstance(event, InPhase) or time.monotonic() - self._shown < _SHOW_INTERVAL_S:
             return
         self._shown = time.monotonic()
-        val = "" if progress.val_accuracy is None else f"  val {progress.val_accuracy:.2%}"
+        val = f"  val {event.record.val_accuracy:.2%}" if isinstance(event, EpochEnded) else ""
         self._console.print(
-            f"{self._where} {what} share {self._key.new_share:g} seed {self._key.seed}: {progress.kind} "
-            f"epoch {progress.epoch}/{progress.epochs}{val}  {self._left()}"
+            f"{self._where} {what} share {self._key.new_share:g} seed {self._key.seed}: {event.kind} "
+            f"epoch {event.epoch}/{event.epochs}{val}  {self._left()}"
         )
 
 

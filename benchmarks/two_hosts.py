@@ -31,7 +31,7 @@ from rich.table import Table
 
 from benchmarks.stepping import Case, Mode, Stepper
 from drills.hosts import LINK, several_hosts, why_no_hosts
-from raygp import app
+from raygp.cli.running import make_console, run_command
 from raygp.errors import InputError
 
 _PORT = 29511
@@ -164,7 +164,7 @@ def main() -> int:
     if options.rank is not None:
         work(options.rank, options)
         return 0
-    console = app.make_console()
+    console = make_console()
 
     def command() -> None:
         if options.batch < 2 or options.batch % 2:
@@ -175,7 +175,7 @@ def main() -> int:
         if options.out:
             options.out.write_text(json.dumps(rows, indent=1))
 
-    return app.run_command(command)
+    return run_command(command)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from raygp.loading import ending_on_ctrl_c
 
 with ending_on_ctrl_c():
+    from raygp.cli.job import add_job_options, run_job
+    from raygp.cli.options import parse_options
     from raygp.data.sources import open_source
-    from raygp.jobs import add_common_options, parse_options, run_job
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
         default="deepspeech2-small",
         help="deepspeech2 is the paper's size (default: a size for two CPU cores)",
     )
-    add_common_options(parser, root="raygp-an4", val_share=1 / 6, test_share=1 / 6)
+    add_job_options(parser, root="raygp-an4", val_share=1 / 6, test_share=1 / 6)
     options = parse_options(parser)
     return run_job(options, {"name": options.model}, lambda: open_source(options.source))
 

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a chec
 from raygp.loading import ending_on_ctrl_c
 
 with ending_on_ctrl_c():
+    from raygp.cli.job import add_job_options, run_job
+    from raygp.cli.options import parse_options
     from raygp.data.sources import open_source
-    from raygp.jobs import add_common_options, parse_options, run_job
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def main() -> int:
         choices=["none", "shift", "shift-flip", "resized-crop"],
         help="default: shift for digits, else shift-flip",
     )
-    add_common_options(parser, root="raygp-demo", val_share=0.15, test_share=0.2)
+    add_job_options(parser, root="raygp-demo", val_share=0.15, test_share=0.2)
     options = parse_options(parser)
     digits = options.source == "digits"
     size = options.image_size or (32 if digits else 64)

@@ -12,8 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # Runs from a chec
 from raygp.loading import ending_on_ctrl_c
 
 with ending_on_ctrl_c():
+    from raygp.cli.job import add_job_options, run_job
+    from raygp.cli.options import parse_options
     from raygp.data.sources import open_source
-    from raygp.jobs import add_common_options, parse_options, run_job
 
 
 def main() -> int:
@@ -21,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--idx-dir", required=True, help="folder of the four idx files, gzipped or not")
     parser.add_argument("--model", choices=["lenet-300-100", "lenet-5"], default="lenet-300-100")
-    add_common_options(parser, root="raygp-mnist", val_share=1 / 6, test_share=0.0)
+    add_job_options(parser, root="raygp-mnist", val_share=1 / 6, test_share=0.0)
     options = parse_options(parser)
     return run_job(options, {"name": options.model}, lambda: open_source(f"idx:{options.idx_dir}"))
 

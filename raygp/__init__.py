@@ -1,3 +1,29 @@
-"""raygp keeps a sparse neural network up to date while labelled data keep arriving."""
+"""raygp keeps a sparse neural network up to date while labelled data keep arriving.
 
-__version__ = "0.1.0"
+Start with :func:`raygp.open`, which gives a :class:`raygp.line.Line`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raygp.line import Line
+
+__all__ = ["__version__", "open"]
+__version__ = "0.2.0.dev0"
+
+
+def open(root: str, *, single_writer: bool = False) -> Line:
+    """The model line at ``root``; see :class:`raygp.line.Line`. Reads nothing yet, and there need not be a line.
+
+    Args:
+        root: a path, ``s3://bucket/prefix`` or another fsspec URL.
+        single_writer: nothing else ever updates this line, so that its storage need not keep two updaters apart.
+
+    Raises:
+        raygp.errors.InputError: the root's protocol is unknown, or needs a package that is not installed.
+    """
+    from raygp.line import Line
+
+    return Line(root, single_writer=single_writer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +14,12 @@ import yaml
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.errors import InputError
-from raygp.update.plan import GrowPhase, OptimizerSettings, Plan, PrunePhase, SelectionSettings, Settings, Share
+from raygp.search.settings import SweepSettings
+from raygp.update.fields import Settings, Share, flat_errors
+from raygp.update.optimizers import OPTIMIZERS
+from raygp.update.phases import PHASES
+from raygp.update.plan import DistillationSettings, Plan, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
-from raygp.update.sweep import SweepSettings
 
 _MOST_WORKERS = 64
 
@@ -81,6 +84,7 @@ class RunSettings(Settings):
     """Whether every worker trains on a GPU. null: if the cluster has as many now; true also waits for those that an
     autoscaler has yet to bring."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of everything that is drawn: first weights, order of the data, augmentation. The same seed repeats an update."""
     resident_mib: Annotated[int, Field(ge=0)] = 2048
     """Decoded data up to this size are kept in each worker's memory; larger data are streamed in every epoch."""
     packed_gradients: bool = True
@@ -124,7 +128,7 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
         found = RunSettings.model_validate(tree)
     except ValidationError as error:
         source = f"{file}: " if file is not None else ""
-        raise InputError(source + "; ".join(_explain(problem, tree) for problem in error.errors())) from error
+        raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
 
 
@@ -217,32 +221,50 @@ def _index(items: list[Any], part: str, path: str) -> int:
     return int(part)
 
 
-def _explain(problem: Any, tree: Any) -> str:
-    # Pydantic puts the discriminator's value into the path; the user's path has only the list position.
-    path = [str(part) for part in problem["loc"] if not str(part).startswith(("grow-", "prune-"))]
+def _explain(problem: Mapping[str, Any], tree: Any) -> str:
+    """One error of pydantic for the person who wrote the setting."""
+    path = [str(part) for part in problem["loc"]]
     where = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return f"{where}: there is no setting '{path[-1]}'{_suggest(path[-1], _siblings(path))}"
+        return f"{where}: there is no setting '{path[-1]}'{_suggest(path[-1], _siblings(path, tree))}{_moved(path)}"
     if problem["type"] == "missing":
         return f"{where}: is missing"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
-    shown = "" if isinstance(given, dict | list | tuple) else f", not {given!r}"
+    shown = "" if isinstance(given, Mapping | list | tuple) else f", not {given!r}"
     return f"{where}: {message[0].lower() + message[1:]}{shown}"
 
 
-def _siblings(path: list[str]) -> list[str]:
+def _siblings(path: Sequence[str], tree: Any) -> list[str]:
     """The settings that exist where ``path`` ends."""
     if len(path) == 1:
         return list(RunSettings.model_fields)
-    if "phases" in path:
-        return [*GrowPhase.model_fields, *PrunePhase.model_fields]
-    nested = {"optimizer": OptimizerSettings, "replay": SelectionSettings, "arrival": SelectionSettings}.get(
-        path[-2], Plan
-    )
-    return list(nested.model_fields)
+    parent = path[-2]
+    if "phases" in path[:-1]:
+        return list(PHASES.get(_at(tree, path[:-1])["kind"]).model_fields)
+    if parent == "optimizer":
+        return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
+    nested: dict[str, type[Settings]] = {
+        "replay": SelectionSettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
+        "sweep": SweepSettings,
+    }  # fmt: skip
+    return list(nested.get(parent, Plan).model_fields)
 
 
-def _suggest(word: str, known: Any) -> str:
+def _at(tree: Any, path: Sequence[str]) -> Any:
+    """What lies at a path in a tree of mappings and lists."""
+    for part in path:
+        tree = tree[int(part)] if isinstance(tree, list | tuple) else tree[part]
+    return tree
+
+
+def _moved(path: Sequence[str]) -> str:
+    """Where a setting that is not at the top is, if it is one of a plan."""
+    if len(path) > 1 or path[0] not in Plan.model_fields:
+        return ""
+    return f" (did you mean 'plan.{path[0]}'?)"
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -80,34 +80,36 @@ def location(tmp_path: Path) -> Location:
     return Location(str(tmp_path / "root"))
 
 
+def new_card(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
+    """A card with some fields changed."""
+    values: dict[str, Any] = {
+        "version": version,
+        "parent": parent,
+        "update": update,
+        "created": "2026-01-01T00:00:00.000000+00:00",
+        "arrivals": ["first"],
+        "arrival": "first",
+        "classes": ["cat", "dog"],
+        "task": {"name": "lenet"},
+        "plan": {"phases": []},
+        "seed": 1,
+        "workers": 2,
+        "density": 0.25,
+        "active_connections": 1,
+        "total_connections": 4,
+        "densities": {"fc": 0.25},
+        "mask_digest": "00ff",
+        "val_accuracy": 0.9,
+        "test_accuracy": None,
+        "parent_val_accuracy": None,
+        "accuracy_by_arrival": {"first": 0.9},
+        "ledger": dict.fromkeys(LEDGER, 1.0),
+        "phases": [{"kind": "grow-new"}],
+        "manifests": {"first": "ab"},
+    }
+    return Card(**(values | changes))
+
+
 @pytest.fixture
 def make_card() -> MakeCard:
-    def make(version: str = "v0000", parent: str | None = None, update: str = "u1", **changes: Any) -> Card:
-        values: dict[str, Any] = {
-            "version": version,
-            "parent": parent,
-            "update": update,
-            "created": "2026-01-01T00:00:00.000000+00:00",
-            "arrivals": ["first"],
-            "arrival": "first",
-            "classes": ["cat", "dog"],
-            "task": {"name": "lenet"},
-            "plan": {"phases": []},
-            "seed": 1,
-            "workers": 2,
-            "density": 0.25,
-            "active_connections": 1,
-            "total_connections": 4,
-            "densities": {"fc": 0.25},
-            "mask_digest": "00ff",
-            "val_accuracy": 0.9,
-            "test_accuracy": None,
-            "parent_val_accuracy": None,
-            "accuracy_by_arrival": {"first": 0.9},
-            "ledger": dict.fromkeys(LEDGER, 1.0),
-            "phases": [{"kind": "grow-new"}],
-            "manifests": {"first": "ab"},
-        }
-        return Card(**(values | changes))
-
-    return make
+    return new_card

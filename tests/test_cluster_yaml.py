@@ -87,9 +87,13 @@ def test_every_process_asks_for_the_token_and_the_dashboard_stays_on_loopback(co
 
 def test_nodes_get_the_versions_that_the_project_pins(config: dict[str, Any]) -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["s3"]]
+    names = [re.split(r"[<>=]", requirement)[0] for requirement in wanted]
+    exact = dict(line.split("==") for line in (PROJECT / "constraints.txt").read_text().splitlines() if "==" in line)
+    versions = {name.lower(): version for name, version in exact.items()}
     (command,) = config["setup_commands"]
     pins = {word.strip("'") for word in command.split() if "==" in word}
-    assert pins == {*project["dependencies"], *project["optional-dependencies"]["s3"]}
+    assert pins == {f"{name}=={versions[name.split('[')[0].lower()]}" for name in names}
     ray = next(pin.split("==")[1] for pin in pins if pin.startswith("ray["))
     images = [config["docker"]["head_image"], config["docker"]["worker_image"]]
     images += [node["docker"]["worker_image"] for node in config["available_node_types"].values() if "docker" in node]

@@ -1,4 +1,4 @@
-"""What the README shows is what the code does."""
+"""What README and docs show is what the code does."""
 
 import re
 from pathlib import Path
@@ -8,24 +8,25 @@ import pytest
 from benchmarks.cost.protocol import markdown_row, orders_row
 from benchmarks.cost.workloads import TITLES
 from benchmarks.training_cost import read_rows
-from raygp.cli import _parser
+from raygp.cli import make_parser
 from raygp.settings import load_settings
 from tests.checkout import PROJECT
 
-README = (PROJECT / "README.md").read_text()
+DOCS = PROJECT / "docs"
+COSTS = (DOCS / "results" / "README.md").read_text().splitlines()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("python"))
+@pytest.mark.parametrize("block", blocks("python", "guides/library.md"))
 def test_python_blocks_run(block: str) -> None:
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "library.md", "exec"), {})
 
 
 def test_the_settings_shown_are_the_defaults(tmp_path: Path) -> None:
-    (block,) = blocks("yaml")
+    (block,) = blocks("yaml", "reference/settings-file.md")
     file = tmp_path / "settings.yaml"
     file.write_text(block)
     shown, default = load_settings("lenet-300-100", str(file)), load_settings("lenet-300-100")
@@ -41,7 +42,7 @@ def test_the_table_of_costs_shows_the_recorded_runs() -> None:
     for file in files:
         rows = read_rows(file)
         for share in sorted({row["new_share"] for row in rows} - {1.0}):
-            assert markdown_row(rows, share, TITLES[file.stem]) in README.splitlines()
+            assert markdown_row(rows, share, TITLES[file.stem]) in COSTS
 
 
 def test_the_papers_order_of_phases_is_shown_where_it_was_run() -> None:
@@ -49,15 +50,23 @@ def test_the_papers_order_of_phases_is_shown_where_it_was_run() -> None:
     for file in sorted((PROJECT / "benchmarks" / "results").glob("*.jsonl")):
         rows = read_rows(file)
         for share in {row["new_share"] for row in rows if row["method"] == "paper"}:
-            assert orders_row(rows, share, TITLES[file.stem]) in README.splitlines()
+            assert orders_row(rows, share, TITLES[file.stem]) in COSTS
             shown += 1
     assert shown
 
 
 def test_every_option_of_the_command_is_explained() -> None:
-    commands = next(action for action in _parser()._actions if action.dest not in ("help", "version"))
+    page = (DOCS / "reference" / "options.md").read_text()
+    commands = next(action for action in make_parser()._actions if action.dest not in ("help", "version"))
     for parser in commands.choices.values():
         for action in parser._actions:
             for option in action.option_strings:
                 if option.startswith("--") and option not in ("--help", "--verbose"):
-                    assert f"`{option}" in README, option
+                    assert f"`{option}" in page, option
+
+
+def test_the_readme_is_short_and_its_results_are_those_of_the_table_of_costs() -> None:
+    lines = (PROJECT / "README.md").read_text().splitlines()
+    assert len(lines) <= 200
+    results = [line for line in lines if line.startswith("| ") and ", 10%" in line]
+    assert len(results) == 4 and set(results) <= set(COSTS)

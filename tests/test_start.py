@@ -1,5 +1,6 @@
-"""What happens before a command runs."""
+"""What happens before a command runs, and how much of the library it loads."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -7,28 +8,97 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from raygp.store import Location, create_line, promote, write_version
 from tests.checkout import PROJECT
+from tests.store.helpers import publish
+
+SLOW = {"torch", "ray", "torchvision", "torchaudio", "pyarrow", "sklearn", "pandas", "safetensors.torch", "s3fs"}
+"""Modules that take a noticeable part of a second each."""
+REPORT = """
+import json, sys
+from raygp.__main__ import main
+try:
+    code = main()
+except SystemExit as stopped:
+    code = stopped.code
+print(json.dumps({"code": code, "loaded": sorted(sys.modules)}), file=sys.stderr)
+"""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has loaded is looked up in /proc")
-@pytest.mark.parametrize("command", [["-m", "raygp"], ["jobs/imagenet_incremental.py"]], ids=["command", "job"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-m", "raygp", "ingest", "--source", "digits", "--task", "lenet-300-100"],
+        ["jobs/imagenet_incremental.py"],
+    ],
+    ids=["command", "job"],
+)
 @pytest.mark.parametrize("library", ["libtorch_global_deps", "libtorch_python", "libarrow_python"])
-def test_ctrl_c_while_it_loads_shows_no_traceback(command: list[str], library: str) -> None:
-    process = subprocess.Popen([sys.executable, *command, "--help"], stderr=subprocess.PIPE, text=True, cwd=PROJECT)
+def test_ctrl_c_while_it_loads_shows_no_traceback(command: list[str], library: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, *command, "--root", str(tmp_path / "line")], stderr=subprocess.PIPE, text=True, cwd=PROJECT
+    )
     while library not in Path(f"/proc/{process.pid}/maps").read_text():
         assert process.poll() is None
-        time.sleep(0.01)
+        time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "raygp: interrupted\n")
 
 
 @pytest.mark.parametrize(
-    ("module", "heavy"),
-    [("raygp.cli", "torchvision"), ("raygp.cluster.worker", "torchvision"), ("raygp.cluster.board", "torch")],
-)
-def test_what_takes_seconds_to_load_is_loaded_by_those_who_use_it(module: str, heavy: str) -> None:
-    code = f"import sys, {module}; print('{heavy}' in sys.modules)"
+    "module",
+    [
+        "raygp", "raygp.cli", "raygp.line", "raygp.store", "raygp.tasks", "raygp.data.sources", "raygp.settings",
+        "raygp.search", "raygp.update.job", "raygp.update.plan", "raygp.cluster.runner", "raygp.cluster.board",
+    ],
+)  # fmt: skip
+def test_a_mere_import_loads_no_torch(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_worker_loads_no_torchvision_before_an_image_is_decoded() -> None:
+    code = "import sys, raygp.cluster.worker; print('torchvision' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@pytest.fixture(scope="module")
+def two_versions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Root of a line with two versions, and an arrival that waits."""
+    location = Location(str(tmp_path_factory.mktemp("start") / "line"))
+    create_line(location, {"name": "lenet-300-100"})
+    head, manifests = None, {}
+    from tests.conftest import new_card
+
+    for number, name in enumerate(["mon", "tue"]):
+        manifests[name] = publish(location, name).digest
+        seen = {"arrivals": list(manifests), "arrival": name, "manifests": dict(manifests), "plan": {"name": "default"}}
+        card = new_card(f"v{number:04d}", f"v{number - 1:04d}" if number else None, f"u{number}", **seen)
+        head = promote(location, write_version(location, card, {"a": torch.ones(2)}), head)
+    publish(location, "wed")
+    return location.root
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"], ["--version"], ["update", "--help"], ["ingest", "--help"], ["status"], ["status", "--json"],
+        ["versions"], ["versions", "--graph"], ["show"], ["show", "v0000", "--json"], ["gc"], ["gc", "--dry-run"],
+        ["rollback", "v0000"], ["rollback", "v0001"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_commands_that_train_nothing_load_nothing_slow(arguments: list[str], two_versions: str) -> None:
+    root = [] if arguments[-1] in ("--help", "--version") else ["--root", two_versions]
+    done = subprocess.run(
+        [sys.executable, "-c", REPORT, *arguments, *root], capture_output=True, text=True, cwd=PROJECT, check=True
+    )
+    report = json.loads(done.stderr.splitlines()[-1])
+    assert report["code"] == 0
+    assert SLOW & set(report["loaded"]) == set()

@@ -13,21 +13,23 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from benchmarks.cost.methods import Method
 from benchmarks.cost.workloads import Workload
 from raygp.errors import InputError
-from raygp.store import Card
+from raygp.events import EpochEnded, Event
+from raygp.record import UpdateRecord
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint, save_outcome
 from raygp.update.engine import Update
-from raygp.update.observer import Progress
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint, Tensors
 
 Row = dict[str, Any]
 _NOTHING = np.array([], dtype=np.int64)
+_COMMON_TO_PHASES = ("epochs", "lr", "schedule", "warmup", "patience")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Key:
 class Curve:
     """Watches an update: keeps accuracy against cost, and a checkpoint of both that a killed run goes on from."""
 
-    def __init__(self, folder: Path, watch: Callable[[Progress], None] | None = None) -> None:
+    def __init__(self, folder: Path, watch: Callable[[Event], None] | None = None) -> None:
         self._folder, self._watch = folder, watch
         self.points: list[dict[str, float]] = []
         self._cpu_before, self._cpu_start = 0.0, time.process_time()
@@ -64,16 +66,12 @@ class Curve:
         """Processor seconds of this process in the run, earlier attempts included."""
         return self._cpu_before + time.process_time() - self._cpu_start
 
-    def progress(self, progress: Progress) -> None:
+    def event(self, event: Event) -> None:
         """Keep the end of an epoch."""
-        if progress.ledger is not None and progress.val_accuracy is not None:
-            cost = {key: progress.ledger[key] for key in ("examples", "sparse_flops", "worker_seconds")}
-            self.points.append(
-                {**cost, "cpu_seconds": self.cpu_seconds, "val_accuracy": progress.val_accuracy,
-                 "density": progress.density}
-            )  # fmt: skip
+        if isinstance(event, EpochEnded):
+            self.points.append({**cost_of(event), "cpu_seconds": self.cpu_seconds, **quality_of(event)})
         if self._watch:
-            self._watch(progress)
+            self._watch(event)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         """Write the finished epoch; ``curve.json`` is replaced last and names the checkpoint that counts."""
@@ -90,13 +88,26 @@ class Curve:
         return False
 
 
+def cost_of(event: EpochEnded) -> dict[str, float]:
+    """What an update had spent at the end of an epoch."""
+    spent = event.ledger
+    return {
+        "examples": spent.examples, "sparse_flops": spent.sparse_flops, "worker_seconds": spent.worker_seconds,
+    }  # fmt: skip
+
+
+def quality_of(event: EpochEnded) -> dict[str, float]:
+    """How good and how dense the model was at the end of an epoch."""
+    return {"val_accuracy": event.record.val_accuracy, "density": event.density}
+
+
 def run_method(
     workload: Workload,
     method: Method,
     key: Key,
     folder: Path,
     device: str = "cpu",
-    watch: Callable[[str, Progress], None] = lambda what, progress: None,
+    watch: Callable[[str, Event], None] = lambda what, event: None,
 ) -> Row:
     """Train and measure.
 
@@ -106,7 +117,7 @@ def run_method(
         key: share and seed.
         folder: of runs in flight and of parents, which several methods and attempts share.
         device: where to train.
-        watch: called with what is trained ("parent" or the method's name) and its progress.
+        watch: called with what is trained ("parent" or the method's name) and what happens there.
 
     Raises:
         InputError: the device is a GPU and torch sees none.
@@ -121,9 +132,9 @@ def run_method(
         data = workload.data(rows.old, rows.new, rows.val)
     else:
         data = workload.data(_NOTHING, everything, rows.val)
-    curve = Curve(folder / "in-flight" / run_name(key, method), lambda progress: watch(method.name, progress))
+    curve = Curve(folder / "in-flight" / run_name(key, method), lambda event: watch(method.name, event))
     outcome = train(workload, method.plan, data, key.seed, parent, curve, device)
-    return make_row(key, method, outcome, curve.points, curve.cpu_seconds, len(everything), device)
+    return make_row(key, method, outcome.record, curve.points, curve.cpu_seconds, len(everything), device)
 
 
 def run_name(key: Key, method: Method) -> str:
@@ -135,7 +146,7 @@ def run_name(key: Key, method: Method) -> str:
 def make_row(
     key: Key,
     method: Method,
-    outcome: Outcome | Card,
+    record: UpdateRecord,
     points: list[dict[str, float]],
     cpu_seconds: float,
     train_rows: int,
@@ -144,11 +155,11 @@ def make_row(
     """The JSON row of a finished run. ``reached`` and the cost until then need the reference: see ``protocol``."""
     return {
         "workload": key.workload, "method": key.method, "new_share": key.new_share, "seed": key.seed,
-        "examples": outcome.ledger["examples"], "sparse_flops": outcome.ledger["sparse_flops"],
-        "worker_seconds": outcome.ledger["worker_seconds"], "cpu_seconds": cpu_seconds,
-        "val_accuracy": outcome.val_accuracy, "test_accuracy": outcome.test_accuracy,
-        "parent_val_accuracy": outcome.parent_val_accuracy,
-        "active_connections": outcome.active_connections, "total_connections": outcome.total_connections,
+        "examples": record.ledger.examples, "sparse_flops": record.ledger.sparse_flops,
+        "worker_seconds": record.ledger.worker_seconds, "cpu_seconds": cpu_seconds,
+        "val_accuracy": record.val_accuracy, "test_accuracy": record.test_accuracy,
+        "parent_val_accuracy": record.parent_val_accuracy,
+        "active_connections": record.active_connections, "total_connections": record.total_connections,
         "train_rows": train_rows, "device": device, "processor": _processor(device),
         "precision": method.plan.precision,
         "plan": method.plan.model_dump(mode="json"),
@@ -174,12 +185,12 @@ def _parent(
     key: Key,
     folder: Path,
     device: str,
-    watch: Callable[[str, Progress], None],
+    watch: Callable[[str, Event], None],
 ) -> Tensors:
     """A model of the old data, trained once for all that start from it."""
     home = folder / "parents" / f"{key.workload}-{key.new_share}-{key.seed}-{_digest(plan)}"
     if not (home / "done").exists():
-        curve = Curve(home / "in-flight", lambda progress: watch("parent", progress))
+        curve = Curve(home / "in-flight", lambda event: watch("parent", event))
         outcome = train(workload, plan, workload.data(_NOTHING, old, val), key.seed, None, curve, device)
         home.mkdir(parents=True, exist_ok=True)
         save_outcome(home, outcome)
@@ -215,4 +226,8 @@ def _processor(device: str) -> str:
 
 
 def _digest(plan: Plan) -> str:
-    return hashlib.sha256(plan.model_dump_json().encode()).hexdigest()[:8]
+    """Of a plan, for names of folders. raygp 0.1.0 gave it the same, so its runs and parents are found again."""
+    fields = plan.identity()
+    # That version wrote what all phases have in common before the kind.
+    fields["phases"] = [{key: phase[key] for key in _COMMON_TO_PHASES} | phase for phase in fields["phases"]]
+    return hashlib.sha256(to_json(fields)).hexdigest()[:8]

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cost.methods import Method
-from benchmarks.cost.runs import Key, Row, make_row, run_name
+from benchmarks.cost.runs import Key, Row, cost_of, make_row, quality_of, run_name
 from benchmarks.cost.workloads import Workload
-from raygp.cluster.line_update import update_line
-from raygp.cluster.session import ray_session
+from raygp.cluster.runner import RayRunner
+from raygp.events import EpochEnded, Event, UpdateStarted
+from raygp.line import Line
 from raygp.settings import RunSettings
-from raygp.store import ArrivalWriter, Card, Location, create_line, list_arrivals
-from raygp.update.observer import Progress
+from raygp.store import ArrivalWriter, Location, create_line, list_arrivals
 
 
 def run_with_ray(
@@ -22,7 +22,7 @@ def run_with_ray(
     method: Method,
     key: Key,
     folder: Path,
-    watch: Callable[[str, Progress], None],
+    watch: Callable[[str, Event], None],
     workers: int = 2,
 ) -> Row:
     """Publish old and new data as arrivals of a line under ``folder``, bring the line up to date, and measure.
@@ -41,23 +41,20 @@ def run_with_ray(
         synthesis=method.parent or method.plan, plan=method.plan, gate_tolerance=1.0, workers=workers, seed=key.seed
     )
     points: list[dict[str, float]] = []
-    cards: list[Card] = []
 
-    def began(job: object) -> Callable[[Progress], None]:
-        points.clear()
-        return show
+    def follow(event: Event) -> None:
+        if isinstance(event, UpdateStarted):
+            points.clear()
+        if isinstance(event, EpochEnded):
+            spent = cost_of(event)
+            points.append({**spent, "cpu_seconds": spent["worker_seconds"], **quality_of(event)})
+        watch(method.name, event)
 
-    def show(progress: Progress) -> None:
-        if progress.ledger is not None and progress.val_accuracy is not None:
-            spent = {k: progress.ledger[k] for k in ("examples", "sparse_flops", "worker_seconds")}
-            cpu = {"cpu_seconds": spent["worker_seconds"]}
-            points.append({**spent, **cpu, "val_accuracy": progress.val_accuracy, "density": progress.density})
-        watch(method.name, progress)
-
-    with ray_session(verbose=False):
-        update_line(location, settings, began, cards.append)
+    line = Line(location)
+    line.listen(follow)
+    cards = line.update(settings, runner=RayRunner())
     train_rows = len(rows.old) + len(rows.new)
-    return make_row(key, method, cards[-1], points, cards[-1].ledger["worker_seconds"], train_rows, "cpu")
+    return make_row(key, method, cards[-1], points, cards[-1].ledger.worker_seconds, train_rows, "cpu")
 
 
 def _publish(workload: Workload, location: Location, parts: dict[str, np.ndarray], val: np.ndarray) -> None:

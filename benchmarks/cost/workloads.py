@@ -100,12 +100,12 @@ def load_workload(name: str, source: str, *, paper_size: bool = False, task: dic
 def _decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
     ids = {symbol: number for number, symbol in enumerate(classes)}
     inputs = [task.decode(sample.load()) for sample in samples]
-    return Examples.of(inputs, [task.target(sample.label, ids) for sample in samples], task.ragged)
+    return Examples.of(inputs, [task.target(sample.label, ids) for sample in samples], task.sequences)
 
 
 def _strata(task: Task, labels: list[str]) -> np.ndarray:
     """A number for each sample: its class, or 0 where labels are texts."""
-    if task.ragged:
+    if not task.labels_are_classes:
         return np.zeros(len(labels), dtype=np.int64)
     return np.unique(labels, return_inverse=True)[1]
 

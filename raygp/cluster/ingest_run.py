@@ -13,7 +13,7 @@ from raygp.errors import RaygpError
 from raygp.store import Part
 
 _END_S = 30.0
-"""A task gets so long to delete what it began."""
+"""How long an interrupted task gets to delete what it began."""
 
 
 def as_tasks(tasks: int) -> RunParts:
@@ -25,7 +25,8 @@ def as_tasks(tasks: int) -> RunParts:
     def run(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
         # The number of tasks is the limit: a head node may offer no CPUs.
         write = ray.remote(_write).options(num_cpus=0, max_retries=3, scheduling_strategy=beside_this_process())
-        waiting, running = list(enumerate(jobs))[::-1], {}
+        waiting = list(enumerate(jobs))[::-1]
+        running: dict[ray.ObjectRef[Part], int] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < tasks:
@@ -43,15 +44,18 @@ def as_tasks(tasks: int) -> RunParts:
 
 
 def _write(job: PartJob) -> Part:
-    """:func:`write_part` in a process that, once interrupted, is not used again: an import that is interrupted half way
-    (pyarrow imports pandas when it first needs it) fails from then on, and with it every later task there."""
+    """:func:`write_part`; if it is interrupted, the process ends, so that Ray gives it no other task.
+
+    The interrupt may have hit an import (pyarrow imports pandas when it first needs it). A module that is half imported
+    stays broken in its process, and every later task there would fail.
+    """
     try:
         return write_part(job)
     except KeyboardInterrupt:
         os._exit(1)
 
 
-def _result(task: ray.ObjectRef) -> Part:
+def _result(task: ray.ObjectRef[Part]) -> Part:
     """What a task gave.
 
     Raises:
@@ -68,7 +72,7 @@ def _result(task: ray.ObjectRef) -> Part:
     return part
 
 
-def _end(tasks: list[ray.ObjectRef]) -> None:
+def _end(tasks: list[ray.ObjectRef[Part]]) -> None:
     """Interrupt tasks and wait until they have deleted what they began."""
     for task in tasks:
         ray.cancel(task)

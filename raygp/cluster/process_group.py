@@ -19,19 +19,19 @@ _Backend: Any = TorchConfig().backend_cls
 
 @dataclass
 class NodesTorchConfig(TorchConfig):
-    """Ray's, but workers on several nodes reach each other where Ray's nodes do.
+    """Ray's configuration, with one change: workers on several nodes listen on the network that Ray's nodes use.
 
-    Left to itself, gloo listens where the host's own name resolves to: on many a Linux that is loopback, where no other
-    host can reach it. A ``GLOO_SOCKET_IFNAME`` in the workers' environment is left as it is.
+    Left to itself, gloo listens at the address that the host's own name resolves to. On many Linux hosts that is
+    loopback, where no other host can reach it. A ``GLOO_SOCKET_IFNAME`` in the workers' environment is left as it is.
     """
 
     @property
     def backend_cls(self) -> type[Any]:
-        """What Ray starts the group with."""
+        """The class with which Ray starts the group."""
         return _NodesBackend
 
 
-class _NodesBackend(_Backend):
+class _NodesBackend(_Backend):  # type: ignore[misc]  # Its class is known at run time only.
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
         if len(set(worker_group.execute(ray.util.get_node_ip_address))) > 1:
             worker_group.execute(_listen_where_the_node_does)
@@ -39,7 +39,8 @@ class _NodesBackend(_Backend):
 
 
 def _listen_where_the_node_does() -> None:
-    if name := interface_of(ray.util.get_node_ip_address()):
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    if name := interface_of(address):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 
@@ -51,7 +52,7 @@ def interface_of(address: str) -> str | None:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, name in socket.if_nameindex():
-            # One without an address refuses.
+            # An interface without an IPv4 address answers with an error.
             with contextlib.suppress(OSError):
                 answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
                 if socket.inet_ntoa(answer[20:24]) == address:

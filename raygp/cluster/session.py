@@ -1,4 +1,4 @@
-"""Starting Ray, quietly."""
+"""Starting Ray, or joining a cluster that runs, without Ray's logs on the terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from raygp.cluster.stopping import keeping_handler
 from raygp.errors import RaygpError
+from raygp.stopping import keeping_handler
 
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -21,10 +21,10 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 _FAST = {
-    # Train's controller looks at its workers this often; its default of 2 s is added to every report.
+    # Train's controller looks at its workers this often. A report waits for that look, 2 s by default.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
-    # Tune keeps the state of a sweep this often; what ended since is run again after a crash.
+    # Tune stores the state of a sweep this often. After a crash, trials that ended later are run again.
     "TUNE_GLOBAL_CHECKPOINT_S": "2",
     # A spot machine is called back with two minutes' notice or less; draining nodes are looked for this often.
     "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",
@@ -57,7 +57,7 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
     if not verbose:
         _hush()
     try:
-        # Ray installs a handler of its own, which would end an update in the middle of an epoch.
+        # ray.init installs a handler of SIGTERM of its own, which would end an update in the middle of an epoch.
         with keeping_handler(signal.SIGTERM):
             ray.init(
                 address=os.environ.get("RAY_ADDRESS"),
@@ -74,7 +74,7 @@ def ray_session(verbose: bool = False) -> Iterator[None]:
 
 
 def beside_this_process() -> Any:
-    """The scheduling strategy of actors that must outlive every node but the one this process is on."""
+    """The scheduling strategy of actors that have to be on this process's node: others may be taken away."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -83,9 +83,10 @@ def beside_this_process() -> Any:
 
 def _hush() -> None:
     """Keep the logs of Ray's libraries in this process off the terminal; its log files keep them."""
-    import ray._private.worker
     import ray.data
     import ray.train  # Importing configures the loggers, so this comes first.
+
+    from raygp.cluster.internals import silence_raylet
 
     warnings.filterwarnings("ignore", module=r"ray(\.|$)")
     for name in ("ray", "ray.data", "ray.train", "ray.tune"):
@@ -94,6 +95,5 @@ def _hush() -> None:
         logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, logging.StreamHandler)]
         # Without any handler, Python's last resort would print warnings.
         logger.addHandler(logging.NullHandler())
-    # The raylet's messages (such as a count of waiting actors in a sweep) come past log_to_driver and every logger.
-    ray._private.worker.print_to_stdstream = lambda *message, **options: None
+    silence_raylet()
     ray.data.DataContext.get_current().enable_progress_bars = False

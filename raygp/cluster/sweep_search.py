@@ -1,76 +1,32 @@
-"""How Ray Tune draws and stops the trials of a sweep: its distributions, searchers and scheduler, from our settings."""
+"""What Ray Tune needs of our sweep settings: its distributions, and what stops trials early."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
-from ray.tune.search import ConcurrencyLimiter
-from ray.tune.search.basic_variant import BasicVariantGenerator
-from ray.tune.search.optuna import OptunaSearch
 
-from raygp.errors import InputError
-from raygp.update.sweep import Distribution, Point, SweepSettings
+# Sweeps under way hold pickled instances of it under this name: raygp 0.1.0 had it here.
+from raygp.cluster.searches.optuna import ExperiencedSearch as _ExperiencedSearch  # noqa: F401
+from raygp.search.settings import SweepSettings
+from raygp.search.space import Draw, Point
 
-SCORE, PERCENT_DONE = "score", "percent_done"
-"""Names of the metrics that trials are compared by, and that say how far they are."""
+PERCENT_DONE = "percent_done"
+"""Name of the metric that says how far a trial is, 0 to 100."""
 _BEYOND_THE_END = 101
+"""Above every value of :data:`PERCENT_DONE`: ASHA stops a trial that reaches its ``max_t``, even one that is done."""
 
 
-def make_domains(space: Mapping[str, Distribution]) -> dict[str, Any]:
+def make_domains(space: Mapping[str, Draw]) -> dict[str, Any]:
     """The space as Tune's objects."""
-    return {path: _domain(distribution) for path, distribution in space.items()}
+    return {path: _domain(draw) for path, draw in space.items()}
 
 
-def _domain(distribution: Distribution) -> Any:
-    arguments = distribution.arguments
-    make = getattr(tune, distribution.kind)
-    return make(list(arguments)) if distribution.kind in ("choice", "grid_search") else make(*arguments)
-
-
-def make_searcher(
-    sweep: SweepSettings, points: Sequence[Point], known: Sequence[tuple[Point, float]], seed: int
-) -> Any:
-    """What draws points: Tune's random one, or Optuna's.
-
-    Args:
-        sweep: says which, and how many at a time.
-        points: tried before any that is drawn.
-        known: points with their scores that Optuna's learns from.
-        seed: of the draws.
-
-    Raises:
-        InputError: package optuna is wanted and not there.
-    """
-    first = list(points)
-    if sweep.search == "random":
-        # TuneConfig.max_concurrent_trials does not reach a searcher that is given.
-        return BasicVariantGenerator(points_to_evaluate=first, max_concurrent=sweep.concurrent, random_state=seed)
-    try:
-        search = _ExperiencedSearch(known, metric=SCORE, mode="max", points_to_evaluate=first, seed=seed)
-    except (ImportError, AssertionError) as error:
-        raise InputError("sweep.search=optuna needs package optuna: pip install 'raygp[optuna]'") from error
-    # It would announce its studies on standard error.
-    logging.getLogger("optuna").setLevel(logging.WARNING)
-    return ConcurrencyLimiter(search, max_concurrent=sweep.concurrent)
-
-
-class _ExperiencedSearch(OptunaSearch):
-    """Optuna's search that is told of trials before its own."""
-
-    def __init__(self, known: Sequence[tuple[Point, float]], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._known = known
-
-    def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
-        """Called by Tune, which knows the space."""
-        found = super().set_search_properties(metric, mode, config, **spec)
-        for point, value in self._known:
-            self.add_evaluated_point(point, value)
-        return bool(found)
+def _domain(draw: Draw) -> Any:
+    make = getattr(tune, draw.kind)
+    return make(list(draw.arguments)) if draw.kind in ("choice", "grid_search") else make(*draw.arguments)
 
 
 def make_scheduler(sweep: SweepSettings, kept: Sequence[Point]) -> ASHAScheduler | None:
@@ -92,7 +48,7 @@ def make_scheduler(sweep: SweepSettings, kept: Sequence[Point]) -> ASHAScheduler
 
 
 class _Scheduler(ASHAScheduler):
-    """ASHA that lets some points run to their end."""
+    """ASHA that lets some points run to their end. Sweeps under way hold pickled instances: its name and place stay."""
 
     def __init__(self, *, kept: Sequence[Point], **settings: Any) -> None:
         super().__init__(**settings)

@@ -1,140 +1,104 @@
-"""What watches a sweep while Ray Tune runs it: a line for each trial that ends, the budgets, what stopped trials held.
+"""How Ray Tune keeps :class:`raygp.search.watch.SweepWatch` up to date, and how what stopped trials held is freed.
 
-Tune stores its callbacks with the sweep, so they keep nothing; what they need is :func:`watch`, one a process.
+Tune pickles its callbacks and stoppers into the folder of the sweep, and a later process that goes on with the sweep
+gets them from there. So they can keep nothing of this process. What they need lies in a variable of this module
+instead.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray import tune
-from ray._raylet import PlacementGroupID
-from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.placement_group import remove_placement_group
 
-from raygp.update.sweep import describe
-
-_MESSAGE_LENGTH = 160
-"""Of a failed trial on the terminal; the card has all of it."""
+from raygp.cluster.internals import placement_group_of
+from raygp.search.watch import SweepWatch
 
 
 @dataclass
-class Watch:
-    """What this process knows of the running sweep."""
+class _Here:
+    """The sweep that runs in this process."""
 
-    title: str = ""
-    expected: int = 0
-    """Trials there will be."""
-    show: Callable[[str], None] = lambda line: None
+    watch: SweepWatch = field(default_factory=SweepWatch)
     register: Any = None
     """Handle of the sweep's register (:mod:`raygp.cluster.sweep_run`)."""
-    spent: dict[str, float] = field(default_factory=dict)
-    """Examples by trial, and of shared work."""
-    max_examples: float | None = None
-    max_hours: float | None = None
-    started: float = field(default_factory=time.monotonic)
-    unfinished: bool = True
-    budget_spent: bool = False
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether Tune ended before all was done, for no reason of ours: it catches the first Ctrl-C."""
-        return self.unfinished and not self.budget_spent
-
-    @property
-    def seconds(self) -> float:
-        """Since the sweep began, or was gone on with."""
-        return time.monotonic() - self.started
-
-    def over_budget(self) -> str:
-        """Which budget is spent; empty if none is."""
-        if self.max_hours is not None and self.seconds >= 3600.0 * self.max_hours:
-            return f"{self.max_hours:g} hours"
-        if self.max_examples is not None and sum(self.spent.values()) >= self.max_examples:
-            return f"{self.max_examples:,.0f} examples"
-        return ""
 
 
-_watch = Watch()
+_here = _Here()
 
 
-def begin_watch(watch: Watch) -> Watch:
-    """From here on Tune's callbacks in this process tell ``watch``."""
-    global _watch
-    _watch = watch
-    return watch
+def begin_watch(watch: SweepWatch, register: Any) -> None:
+    """From here on Tune's callbacks in this process keep ``watch`` up to date.
+
+    Args:
+        watch: of the sweep.
+        register: handle of the sweep's register (:mod:`raygp.cluster.sweep_run`).
+    """
+    _here.watch, _here.register = watch, register
 
 
 class Budget(tune.Stopper):
-    """Stops everything when a budget is spent."""
+    """Stops all trials when a budget is spent. Its name and place have to stay, as those of :class:`Lines`."""
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether this trial is to stop: never for itself."""
-        _watch.spent[trial_id] = _spent(result)
+        """Called by Tune after each report: whether this trial alone is to stop. Never; but its cost is noted."""
+        _here.watch.charge(trial_id, result)
         return False
 
     def stop_all(self) -> bool:
-        """Whether all are."""
-        budget = _watch.over_budget()
-        if budget and not _watch.budget_spent:
-            _watch.budget_spent = True
-            _watch.show(f"{_watch.title}: the sweep's budget of {budget} is spent")
-        return _watch.budget_spent
+        """Called by Tune: whether all trials are to stop."""
+        return _here.watch.must_end()
 
 
 class Lines(tune.Callback):
-    """A line for each trial that ends, or is begun again."""
+    """Tells of each trial that ends or is begun again, and frees what it held.
+
+    Sweeps that are under way hold pickled instances of this class: its name and place have to stay.
+    """
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune."""
-        result = trial.last_result or {}
-        if "failed" in result:
-            state = f"failed: {result['failed'][:_MESSAGE_LENGTH]}"
-        elif result.get("finished"):
-            active = f"{result['active_connections']:,} connections"
-            state = f"validation {result['val_accuracy']:.2%}, {active}, {_spent(result):,.0f} examples"
-        else:
-            state = f"stopped after {result.get('epochs', 0)} epochs at {result.get('val_accuracy', 0.0):.2%}"
+        """Called by Tune when a trial ended by itself or was stopped."""
+        if _here.watch.ended(trial.config, _ended(trials, trial), trial.last_result or {}):
             with contextlib.suppress(ray.exceptions.RayError):
-                ray.get(_watch.register.stop.remote(trial.trial_id))
+                ray.get(_here.register.stop.remote(trial.trial_id))
                 _free(trial)
-        self._line(trials, trial, state)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune when a trial was lost and is tried again."""
         _free(trial)
-        _watch.show(f"{_watch.title}  {describe(trial.config)}: lost, tried again from its last checkpoint")
+        _here.watch.lost(trial.config, sum(other.is_finished() for other in trials), trial.last_result or {})
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Called by Tune when no retry is left."""
+        """Called by Tune when a trial was lost and no retry is left."""
         _free(trial)
-        self._line(trials, trial, "failed")
+        _here.watch.ended(trial.config, _ended(trials, trial), trial.last_result or {}, crashed=True)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Called by Tune."""
-        _watch.unfinished = len(trials) < _watch.expected or not all(trial.is_finished() for trial in trials)
-        for trial in trials:  # Those that ended before a sweep was gone on with report no more.
-            _watch.spent.setdefault(trial.trial_id, _spent(trial.last_result or {}))
+        """Called by Tune again and again, also after the last trial."""
+        watch = _here.watch
+        watch.unfinished = len(trials) < watch.trials or not all(trial.is_finished() for trial in trials)
+        for trial in trials:
+            # Trials that ended before the sweep was gone on with report no more, but have to be paid for.
+            if trial.trial_id not in watch.spent:
+                watch.charge(trial.trial_id, trial.last_result or {})
 
-    def _line(self, trials: list[Any], trial: Any, state: str) -> None:
-        ended = sum(other.is_finished() or other is trial for other in trials)
-        _watch.show(f"{_watch.title}  trial {ended}/{_watch.expected}  {describe(trial.config)}: {state}")
+
+def _ended(trials: list[Any], trial: Any) -> int:
+    """How many have ended; this one has, though Tune does not say so yet."""
+    return sum(other.is_finished() or other is trial for other in trials)
 
 
 def _free(trial: Any) -> None:
     """Take back the resources of a trial's run that has not ended by itself.
 
-    Ray Train's own cleaner asks the state API, which needs a dashboard and does not know which of several clusters on a
-    machine is meant: then it never does, and later trials wait for room that is not there.
+    Ray Train has a cleaner of its own for this. It asks Ray's state API, which needs a dashboard and does not know
+    which cluster is meant if a machine has several. Where it gets no answer it frees nothing, and later trials wait
+    for ever.
     """
     with contextlib.suppress(ray.exceptions.RayError):
-        for group in ray.get(_watch.register.held.remote(trial.trial_id)):
-            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
-
-
-def _spent(result: Mapping[str, Any]) -> float:
-    return float(result.get("ledger", {}).get("examples", 0.0))
+        for group in ray.get(_here.register.held.remote(trial.trial_id)):
+            remove_placement_group(placement_group_of(group))

@@ -10,61 +10,66 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import ray._private.state
 import ray.train
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import DataConfig
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.execution.controller.state import TrainControllerStateType
+
+# ray.train has the same classes, but a type checker takes those for their namesakes of Train V1.
+from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from raygp.cluster.board import Board
+from raygp.cluster.internals import cause_of, most_cpus, waits_for_workers, when_controlled
+from raygp.cluster.pipeline import materialise
 from raygp.cluster.process_group import NodesTorchConfig
 from raygp.cluster.run_files import drop_damaged_index, run_storage
-from raygp.cluster.stopping import keeping_handler, on_sigterm
 from raygp.cluster.worker import WorkerConfig, run_worker
-from raygp.data.pipeline import materialise
-from raygp.data.reading import decoded_bytes
+from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
+from raygp.events import Listener, Notice
 from raygp.settings import RunSettings, Workers
+from raygp.stopping import keeping_handler, on_sigterm
 from raygp.store import Location
 from raygp.tasks import make_task
 from raygp.update.checkpoints import load
 from raygp.update.job import UpdateJob
-from raygp.update.observer import Progress
 from raygp.update.outcome import Outcome
 
 RESIZE_S = 30.0
-"""How often a run with a range of workers looks whether it can have more: what it has done since its last checkpoint is
-done again then."""
+"""A run with a range of workers looks this often whether it can have more. If it can, it starts again from its last
+checkpoint, so what it has done since is done again."""
 _PATIENCE_S = 2.0
-"""How long room is waited for before that is said, and between two looks at signals."""
+"""How long room is waited for before that is told, and how often this process looks up from waiting, which is when
+Python carries out signals."""
 _ANSWER_S = 15.0
-"""A controller that trains answers within so long, however busy the machine; one that waits for nodes does not."""
-_WAITING = (
-    TrainControllerStateType.SCHEDULING, TrainControllerStateType.RESCHEDULING, TrainControllerStateType.RESTARTING,
-    TrainControllerStateType.RESIZING,
-)  # fmt: skip
+"""A controller that trains answers within this time, however busy the machine is."""
 
 
-def run_update(job: UpdateJob, settings: RunSettings, show: Callable[[Progress], None]) -> Outcome:
+def run_update(job: UpdateJob, settings: RunSettings, tell: Listener, local: bool = False) -> Outcome:
     """Run ``job`` on the connected cluster, from its last checkpoint if it has one.
 
     Args:
         job: the update.
         settings: workers, memory limit, failure budget.
-        show: called with progress, from another thread.
+        tell: told what happens, from another thread.
+        local: run the loop in this process, with one worker, instead of on workers that Ray Train starts.
 
     Raises:
         StoppedError: SIGTERM came; the update's last checkpoint is kept.
         RaygpError: the update failed; the message says why. Nothing but the update's folder was written.
     """
     datasets = decode(job, settings)
-    board = Board(show)
-    worker = WorkerConfig(job, board.handle, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes)
-    run = make_run(job.location, "updates", job.update_id, settings.max_failures)
-    placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
-    wait_for_room(placed, lambda line: show(Progress(0, len(job.plan.phases), "", 0, 0, 0.0, notice=line)))
-    result = fit(make_trainer(run_worker, worker, datasets, placed, run), board, job.update_id)
+    board = Board(tell)
+    worker = WorkerConfig(
+        job, board.handle, job.folder, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes
+    )
+    config = run_config(job.location, "updates", job.update_id, settings.max_failures)
+    if local:
+        placed = ScalingConfig(num_workers=0)
+    else:
+        placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
+        wait_for_room(placed, lambda line: tell(Notice(text=line)))
+    result = fit(train_run(run_worker, worker, datasets, placed, config), board, job.update_id)
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
     return outcome_in(result.checkpoint, job.update_id)
@@ -80,7 +85,7 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     size = decoded_bytes(catalog, task)
     if size <= settings.resident_mib << 20:
         return dict(materialise(catalog, task))
-    if task.ragged:
+    if not can_be_streamed(task):
         raise InputError(
             f"{size >> 20} MiB of decoded data do not fit resident_mib={settings.resident_mib}, and task {task.name} "
             "cannot be streamed: raise resident_mib"
@@ -88,14 +93,20 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     return {}
 
 
-class _Trainer(TorchTrainer):
-    """Ray's, but that it can be ended while its controller waits for nodes and answers nobody: by Ctrl-C, for which
-    Ray's own handler would wait, and by :meth:`end`. The run's workers end with its controller."""
+class TrainRun:
+    """A run of Ray Train that can be ended while it waits for nodes.
 
-    _controller: Any = None
+    Its controller answers no call then, and Ray's own handler of Ctrl-C would wait for an answer. So Ctrl-C and
+    :meth:`end` kill the controller. The run's workers end with it, and its checkpoints stay.
+    """
 
-    def _register_sigint_handler(self, controller: Any) -> None:
-        """Called by Ray in the main thread."""
+    def __init__(self, trainer: TorchTrainer) -> None:
+        self._trainer = trainer
+        self._controller: Any = None
+        when_controlled(trainer, self._follow)
+
+    def _follow(self, controller: Any) -> None:
+        """Called by Ray in the main thread, once it has started the controller."""
         self._controller = controller
 
         def abort(*_: Any) -> None:
@@ -104,65 +115,71 @@ class _Trainer(TorchTrainer):
 
         signal.signal(signal.SIGINT, abort)
 
+    def fit(self) -> ray.train.Result:
+        """Run it to its end.
+
+        Raises:
+            ray.exceptions.RayActorError: :meth:`end` was called.
+        """
+        return self._trainer.fit()
+
     def waits(self) -> bool:
         """Whether it waits for workers, or starts them; False where that is not known."""
-        if self._controller is None:
-            return False
-        try:
-            state = ray.get(self._controller.get_state.remote(), timeout=_ANSWER_S)
-        except ray.exceptions.GetTimeoutError:
-            return True
-        except ray.exceptions.RayError:
-            return False
-        return state._state_type in _WAITING
+        return self._controller is not None and waits_for_workers(self._controller, _ANSWER_S)
 
     def end(self) -> None:
-        """End the run at once; :meth:`fit` then raises RayActorError."""
+        """End the run at once."""
         ray.kill(self._controller)
 
 
-def make_run(
+def run_config(
     location: Location, folder: str, name: str, max_failures: int, callbacks: list[Any] | None = None
 ) -> RunConfig:
-    """A Train run that keeps its checkpoints in ``folder/name`` under the root, and goes on from them."""
+    """The configuration of a Train run that keeps its checkpoints in ``folder/name`` under the root.
+
+    A run of the same name goes on from them.
+    """
     drop_damaged_index(location, f"{folder}/{name}")
     return RunConfig(
         name=name,
         **run_storage(location, folder),
         checkpoint_config=CheckpointConfig(num_to_keep=2),
-        # Nodes that are taken away are no failures of ours, however many.
+        # A node that is taken away does not count as a failure, however often that happens.
         failure_config=FailureConfig(max_failures, controller_failure_limit=1, max_preemption_failures=-1),
         callbacks=callbacks,
     )
 
 
-def make_trainer(
-    loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], scaling: ScalingConfig, run: RunConfig
-) -> _Trainer:
-    """A trainer whose workers run ``loop``."""
-    return _Trainer(
+def train_run(
+    loop: Callable[..., None], worker: WorkerConfig, datasets: dict[str, Any], placed: ScalingConfig, run: RunConfig
+) -> TrainRun:
+    """A run whose workers run ``loop``. With ``ScalingConfig(num_workers=0)`` Ray calls ``loop`` in this process."""
+    make: Any = TorchTrainer  # A type checker takes it for that of Train V1.
+    trainer = make(
         loop,
         train_loop_config={"worker": worker},
         torch_config=NodesTorchConfig(),
-        scaling_config=scaling,
+        scaling_config=placed,
         datasets=datasets,
         # Each worker holds all rows and shuffles by index: nothing is split, so no row is dropped.
         dataset_config=DataConfig(datasets_to_split=[]),
         run_config=run,
     )
+    return TrainRun(trainer)
 
 
-def fit(trainer: _Trainer, board: Board, name: str) -> ray.train.Result:
-    """Run it; what goes wrong becomes a RaygpError that begins with ``name``.
+def fit(run: TrainRun, board: Board, name: str) -> ray.train.Result:
+    """Run it to its end; what goes wrong becomes a RaygpError that begins with ``name``.
 
     Raises:
-        StoppedError: SIGTERM came; the run's last checkpoint is kept.
-        KeyboardInterrupt: Ctrl-C came; so is it then.
+        StoppedError: SIGTERM came. The run's last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C came. The run's last checkpoint is kept.
+        RaygpError: the run failed.
     """
     result = None
-    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT), _not_waiting(trainer, board):
+    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT), _ended_while_waiting(run, board):
         try:
-            result = trainer.fit()
+            result = run.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"{name}: {_cause(error)}") from error
         except ray.exceptions.RayActorError:
@@ -178,14 +195,15 @@ def fit(trainer: _Trainer, board: Board, name: str) -> ray.train.Result:
 
 
 @contextlib.contextmanager
-def _not_waiting(trainer: _Trainer, board: Board) -> Iterator[None]:
-    """A run that is to stop for the time of the block and has no workers to make a checkpoint is ended."""
+def _ended_while_waiting(run: TrainRun, board: Board) -> Iterator[None]:
+    """For the time of the block, end the run if it is asked to stop while it waits for workers: nobody could make the
+    checkpoint that stopping waits for otherwise."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_PATIENCE_S):
-            if board.stopping and trainer.waits() and not over.is_set():
-                return trainer.end()
+            if board.stopping and run.waits() and not over.is_set():
+                return run.end()
 
     thread = threading.Thread(target=watch, name="raygp-stop", daemon=True)
     thread.start()
@@ -211,8 +229,8 @@ def outcome_in(checkpoint: ray.train.Checkpoint, name: str) -> Outcome:
 def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, streamed: bool = False) -> ScalingConfig:
     """Resources of a run with ``workers`` training workers, such that Ray Data's tasks find room beside them.
 
-    A GPU each if the cluster has that many, and no CPU, which decoding is left with; else a CPU each, or a fraction of
-    one where there are few.
+    If the cluster has as many GPUs, each worker asks for a GPU and no CPU, so that all CPUs are left for decoding. Else
+    each asks for a CPU, or for a fraction of one where there are few.
 
     Args:
         workers: of each run.
@@ -223,31 +241,33 @@ def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, str
     wanted = Workers.parse(workers)
     number: Any = (wanted.least, wanted.most) if wanted.elastic else wanted.least
     elastic: dict[str, Any] = {"num_workers": number, "elastic_resize_monitor_interval_s": RESIZE_S}
-    resources = ray.cluster_resources()
+    resources = _cluster_resources()
     if resources.get("GPU", 0.0) >= wanted.least * runs if gpus is None else gpus:
         return ScalingConfig(use_gpu=True, resources_per_worker={"GPU": 1}, **elastic)
-    # A range grows over the CPUs that there are; where nothing is decoded meanwhile, over all of them.
+    # A range of workers grows over the CPUs that there are. Where data are streamed, decoding needs some of them, so
+    # each worker asks for what it would get if all came.
     needed = (wanted.least if wanted.elastic and not streamed else wanted.most) * runs
-    cpus = max(resources.get("CPU", 0.0), _most_cpus())
+    cpus = max(resources.get("CPU", 0.0), most_cpus())
     share = 1.0 if cpus > needed else max(0.01, int(50 * (cpus or 1.0) / needed) / 100)
     return ScalingConfig(resources_per_worker={"CPU": share}, **elastic)
 
 
 def wait_for_room(placed: ScalingConfig, tell: Callable[[str], None]) -> None:
-    """Until the cluster has room for a run's least number of workers, whose nodes its autoscaler is asked for.
+    """Wait until the cluster has room for a run's least number of workers; its autoscaler is asked for nodes meanwhile.
 
-    The run's own controller would wait as well, but for minutes at a time without a word, and deaf to signals.
+    Without this the run's controller would wait instead. It does so for minutes at a time, tells nobody, and does not
+    react to signals.
 
     Args:
         placed: what the run asks for.
         tell: called with a line if there is no room yet.
     """
-    each = placed.resources_per_worker or {}
+    each: Any = placed.resources_per_worker or {}
     group = placement_group([each] * placed.min_workers, strategy=placed.placement_strategy)
     try:
         if group.wait(timeout_seconds=_PATIENCE_S):
             return
-        there = ray.cluster_resources()
+        there = _cluster_resources()
         wants = [
             f"{some * placed.min_workers:g} {kind} (the cluster has {there.get(kind, 0):g})"
             for kind, some in each.items()
@@ -259,17 +279,14 @@ def wait_for_room(placed: ScalingConfig, tell: Callable[[str], None]) -> None:
         remove_placement_group(group)
 
 
-def _most_cpus() -> float:
-    """CPUs of the cluster when its autoscaler has brought all nodes that it may; 0 if there is no autoscaler."""
-    most = ray._private.state.state.get_max_resources_from_cluster_config() or {}
-    return float(most.get("CPU", 0))
+def _cluster_resources() -> dict[str, float]:
+    there: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return there
 
 
 def _cause(error: Exception) -> str:
     """The first worker's exception, or the controller's, as one line."""
-    failures = getattr(error, "worker_failures", None) or {}
-    inner: Any = next(iter(failures.values()), None) or getattr(error, "controller_failure", None) or error
-    inner = getattr(inner, "base_exc", None) or getattr(inner, "_base_exc", None) or inner
+    inner = cause_of(error)
     if "No space left on device" in str(inner):
         return "the disk is full: free some space and run the same command again to go on"
     lines = [line for line in str(inner).splitlines() if line.strip()]

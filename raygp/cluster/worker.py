@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +21,26 @@ from ray.train import CheckpointUploadMode
 
 from raygp.cluster.board import Failure
 from raygp.cluster.metrics import UpdateMetrics
+from raygp.cluster.pipeline import collect
 from raygp.cluster.run_files import last_checkpoint, store_checkpoint
+from raygp.cluster.streaming import StreamingData
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
-from raygp.data.pipeline import collect
-from raygp.data.streaming import StreamingData
 from raygp.errors import RaygpError, StoppedError
+from raygp.events import CheckpointStored, Event, Notice, StepsDone
 from raygp.sparse import MaskDisagreement, world_size
-from raygp.store import Location, read_tensors
 from raygp.tasks import make_task
-from raygp.update.candidate import make_learner
+from raygp.update.candidate import make_update
 from raygp.update.checkpoints import save_checkpoint, save_outcome
 from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
-from raygp.update.observer import Observer, Progress, Silent
+from raygp.update.observer import Observer, Silent
 from raygp.update.outcome import Outcome
 from raygp.update.shared import SharedWork
 from raygp.update.state import Checkpoint
 
 _SHOW_INTERVAL_S = 0.5
+"""Seconds between two events that tell how far an epoch is."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,9 @@ class WorkerConfig:
 
     job: UpdateJob
     board: Any
-    """Handle of the progress actor."""
+    """Handle of the actor that passes events on (:mod:`raygp.cluster.board`)."""
+    run: str
+    """Folder of the Train run, relative to the root: its checkpoints lie there."""
     splits: tuple[str, ...]
     """Names of the materialised datasets; empty if data are streamed."""
     packed_gradients: bool
@@ -56,14 +59,15 @@ class WorkerConfig:
     shared: str | None = None
     """Folder, relative to the root, of work that this update shares with others (:mod:`raygp.update.shared`)."""
     trial: tuple[Any, str] | None = None
-    """Of a sweep: handle of its register, which is told what this run holds, and the trial's name."""
+    """Of a trial of a sweep: handle of the sweep's register, which is told what this run holds, and the trial's
+    name."""
 
 
 class Leaving(ray.exceptions.RayActorError):
-    """These workers end because a node of theirs is being taken away; their checkpoint is stored.
+    """These workers end because a node of theirs is being taken away. Their checkpoint is stored.
 
-    Counted by Ray Train as the preemption that it is, not as a failure: the run goes on elsewhere at once, rather than
-    when the node is gone.
+    Ray Train takes this error for one of its own, and counts it as a preemption, not as a failure. So the run goes on
+    elsewhere at once, and not only when the node is gone.
     """
 
     def __init__(self) -> None:
@@ -73,8 +77,9 @@ class Leaving(ray.exceptions.RayActorError):
 def run_worker(config: dict[str, WorkerConfig]) -> None:
     """Ray Train's loop function. Every rank runs it; rank 0 checkpoints and reports the candidate.
 
-    Errors that raygp raises on purpose are posted on the board and end the run normally on every rank: another attempt
-    would only meet them again. Anything else is raised, and Ray Train restarts the group from the last checkpoint.
+    Errors that raygp raises on purpose are posted on the board, and the function then returns normally on every rank:
+    if it raised them, Ray Train would start another attempt, which would only meet them again. Anything else is
+    raised, and Ray Train restarts the group from the last checkpoint.
     """
     worker = config["worker"]
     group = ray.util.get_current_placement_group()
@@ -107,30 +112,39 @@ def _failing_on(board: Any) -> Iterator[None]:
 
 def _run(worker: WorkerConfig) -> None:
     location = worker.job.location
-    done = last_checkpoint(location)
+    done = last_checkpoint(location, worker.run)
     rank = ray.train.get_context().get_world_rank()
     _stop_if_asked(worker.board, rank)
     if isinstance(done, Outcome):
-        # The run was over when it was lost: whoever asks again is told again.
+        # The update was over when its run was lost. It only has to be reported again.
         outcome = done
     else:
-        reporter = _Reporter(worker.board, rank, location, worker.job.plan.most_epochs)
+        reporter = _Reporter(worker, rank)
         update = _make_update(worker, reporter)
-        reporter.metrics = UpdateMetrics(worker.job.update_id, update) if rank == 0 else None
+        reporter.metrics = _metrics_of(worker.job, done) if rank == 0 else None
         if done is not None:
             update.resume(done)
         outcome = update.run()
+    record = outcome.record
     metrics = {
-        "val_accuracy": outcome.val_accuracy,
-        "epochs": sum(phase["epochs"] for phase in outcome.phases),
+        "val_accuracy": record.val_accuracy,
+        "epochs": sum(phase.epochs for phase in record.phases),
         "percent_done": 100.0,
-        "active_connections": outcome.active_connections,
-        "total_connections": outcome.total_connections,
-        "ledger": outcome.ledger,
+        "active_connections": record.active_connections,
+        "total_connections": record.total_connections,
+        "ledger": record.ledger.to_dict(),
         "finished": True,
     }
-    if failure := _report(rank, location, lambda folder: save_outcome(folder, outcome), metrics):
+    if failure := _report(rank, worker, lambda folder: save_outcome(folder, outcome), metrics):
         raise failure
+
+
+def _metrics_of(job: UpdateJob, done: Checkpoint | None) -> UpdateMetrics:
+    """Metrics of an update that begins, or goes on from a checkpoint and its counts."""
+    if done is None:
+        return UpdateMetrics(job.update_id)
+    phases = done.state.record.phases
+    return UpdateMetrics(job.update_id, phases, inside_phase=done.state.cursor.phase < len(phases))
 
 
 def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
@@ -139,98 +153,94 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     task = make_task(job.task)
     data = _data(worker, job.catalog())
-    learner = make_learner(
+    update = make_update(
+        job,
         task,
         data,
-        job.plan,
-        num_classes=len(job.classes),
-        seed=job.seed,
-        parent=read_tensors(job.location, job.parent) if job.parent else None,
-        parent_classes=len(job.parent.classes) if job.parent else None,
+        observer,
+        checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         device=ray.train.torch.get_device(),
         packed_gradients=worker.packed_gradients,
-    )
-    _require_group()
-    return Update(
-        job.plan,
-        learner,
-        data,
-        seed=job.seed,
-        has_parent=job.parent is not None,
-        gate_tolerance=job.gate_tolerance,
-        gate_confidence=job.gate_confidence,
-        observer=observer,
-        checkpoint_seconds=60.0 * worker.checkpoint_minutes,
         shared=SharedWork.read(job.location, worker.shared) if worker.shared else None,
     )
+    _require_group()
+    return update
 
 
 def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     if not worker.splits:
         return StreamingData(catalog, make_task(worker.job.task))
     shards = {split: ray.train.get_dataset_shard(split) for split in worker.splits}
-    return collect(catalog, shards, make_task(worker.job.task).ragged)
+    return collect(catalog, shards, make_task(worker.job.task).sequences)
 
 
 class _Reporter:
-    """Sends progress to the board (rank 0) and checkpoints to Ray Train (all ranks; rank 0 has the files)."""
+    """The observer of an update in a Train worker: sends events to the board (rank 0 alone), and checkpoints to Ray
+    Train (all ranks report; rank 0 has the files)."""
 
-    def __init__(self, board: Any, rank: int, location: Location, most_epochs: int) -> None:
-        self._board, self._rank, self._location, self._most_epochs = board, rank, location, most_epochs
-        self._last = 0.0
-        self._progress: Progress | None = None
+    def __init__(self, worker: WorkerConfig, rank: int) -> None:
+        self._worker, self._rank = worker, rank
+        self._told = 0.0
+        self._unconfirmed: list[Any] = []
         self.metrics: UpdateMetrics | None = None
 
-    def progress(self, progress: Progress) -> None:
-        """Post it, unless the last one is only just out and the epoch goes on."""
+    def event(self, event: Event) -> None:
+        """Send it to metrics and board. Of the steps of an epoch, only as many as a reader can follow are sent."""
+        if self._rank != 0:
+            return
         now = time.monotonic()
-        self._progress = progress
-        ends_epoch = progress.step is None or progress.step.step == progress.step.steps
-        if self._rank == 0 and (ends_epoch or now - self._last > _SHOW_INTERVAL_S):
-            if self.metrics:
-                self.metrics.show(progress)
-            sent = self._board.push.remote(progress)
-            self._last = now
-            if progress.step is None:
-                # A short run can be over before messages that nobody waits for arrive.
-                ray.get(sent)
+        if isinstance(event, StepsDone) and event.step < event.steps and now - self._told <= _SHOW_INTERVAL_S:
+            return
+        self._told = now
+        if self.metrics:
+            self.metrics(event)
+        # The board may carry out calls out of turn, and a short run can be over before a call that nobody waits for is
+        # carried out. So what is not a mere step is waited for, and nothing overtakes a step.
+        ray.get(self._unconfirmed)
+        self._unconfirmed = [self._worker.board.push.remote(event)]
+        if not isinstance(event, StepsDone):
+            ray.get(self._unconfirmed)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
         """Report it, or warn that it could not be stored; end here if that was asked for.
 
         Raises:
-            StoppedError: it was.
+            StoppedError: it was asked for.
             Leaving: a node of the group is being drained, and the checkpoint is stored.
         """
         failure = None
         if self._rank == 0:
             checkpoint = make()
-            epochs = sum(record["epochs"] for record in checkpoint.state["records"])
+            record = checkpoint.state.record
+            epochs = sum(phase.epochs for phase in record.phases)
             metrics = {
-                "val_accuracy": checkpoint.state["val_accuracy"],
+                "val_accuracy": record.val_accuracy,
                 "epochs": epochs,
-                "percent_done": 100.0 * epochs / self._most_epochs,
-                "ledger": checkpoint.state["ledger"],
+                "percent_done": 100.0 * epochs / self._worker.job.plan.most_epochs,
+                "ledger": record.ledger.to_dict(),
                 "finished": False,
             }
-            failure = _report(self._rank, self._location, lambda folder: save_checkpoint(folder, checkpoint), metrics)
-            if failure and self._progress:
+            failure = _report(self._rank, self._worker, lambda folder: save_checkpoint(folder, checkpoint), metrics)
+            if failure:
                 notice = f"warning: no checkpoint ({failure}); going on, the next one is tried again"
-                ray.get(self._board.push.remote(replace(self._progress, notice=notice)))
+                self.event(Notice(text=notice))
+            else:
+                self.event(CheckpointStored(epochs=epochs))
         else:
             ray.train.report({})
-        _stop_if_asked(self._board, self._rank)
-        # Without a checkpoint they stay: until the node is gone another may succeed.
+        _stop_if_asked(self._worker.board, self._rank)
+        # Without a checkpoint they stay: another may succeed before the node is gone.
         if self.leaving() and ray.train.collective.broadcast_from_rank_zero(failure is None):
             raise Leaving
 
     def leaving(self) -> bool:
-        """Whether a node that workers of this group are on is being drained: a spot machine was called back, say."""
+        """Whether a node that workers of this group are on is being drained, as a spot machine is that is called
+        back."""
         return ray.train.get_preemption_info() is not None
 
 
 def _stop_if_asked(board: Any, rank: int) -> None:
-    """End the run on every rank alike if the driver was asked to stop.
+    """End the run, on every rank alike, if the driver was asked to stop.
 
     Raises:
         StoppedError: it was.
@@ -241,26 +251,34 @@ def _stop_if_asked(board: Any, rank: int) -> None:
 
 
 def _require_group() -> None:
-    """Before this worker starts, or stores what it has come to: it must not have done so alone.
+    """Make sure that this worker is not training alone. It is called before training starts and before results are
+    stored.
 
-    When a worker is lost, Ray Train takes down the process group of the others, whose loops run on until they are
-    ended: reductions then return what this worker has.
+    When a worker is lost, Ray Train takes down the process group of the others, and it takes a moment until it ends
+    them too. Until then their loops run on, and reductions return what this worker alone has: such results must not
+    count.
 
     Raises:
-        RuntimeError: the group is gone. Ray Train has restarted the run by then, or does so now.
+        RuntimeError: the process group is gone. Ray Train has restarted the run by then, or does so now.
     """
     if world_size() != (workers := ray.train.get_context().get_world_size()):
         raise RuntimeError(f"the process group of {workers} workers is gone")
 
 
-def _report(rank: int, location: Location, save: Callable[[Path], None], metrics: dict[str, Any]) -> RaygpError | None:
-    """Report to Ray Train, on every rank, with a checkpoint from rank 0; what kept it from being stored, if something
-    did: the report then goes without, and Ray's last checkpoint stays the one before."""
+def _report(
+    rank: int, worker: WorkerConfig, save: Callable[[Path], None], metrics: dict[str, Any]
+) -> RaygpError | None:
+    """Report to Ray Train, on every rank, with a checkpoint from rank 0.
+
+    Returns:
+        What kept the checkpoint from being stored; None if nothing did. The report then goes without a checkpoint, and
+        for Ray the last one stays the one before.
+    """
     _require_group()
     checkpoint, failure = None, None
     if rank == 0:
         try:
-            checkpoint = store_checkpoint(location, save)
+            checkpoint = store_checkpoint(worker.job.location, worker.run, save)
         except RaygpError as error:
             failure = error
     ray.train.report(metrics, checkpoint=checkpoint, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-from torch import Tensor
 
-from raygp.tasks.padded import Padded
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from raygp.tasks.padded import Padded
 
 Split = Literal["val", "test"]
 
@@ -39,20 +41,24 @@ class Batch:
 
 
 class TrainingData(Protocol):
-    """The data of one update. Implementations: :mod:`raygp.data.resident`, :mod:`raygp.data.streaming`."""
+    """The data of one update. Implementations: :mod:`raygp.data.resident`, :mod:`raygp.cluster.streaming`."""
 
-    old_rows: int
-    """Training examples of earlier arrivals: ids 0 .. old_rows - 1."""
+    @property
+    def old_rows(self) -> int:
+        """Training examples of earlier arrivals: ids 0 .. old_rows - 1."""
+        ...
 
-    new_rows: int
-    """Training examples of the new arrival: ids old_rows .. old_rows + new_rows - 1."""
+    @property
+    def new_rows(self) -> int:
+        """Training examples of the new arrival: ids old_rows .. old_rows + new_rows - 1."""
+        ...
 
     def groups(self, split: Split) -> dict[str, slice]:
         """By arrival name, which rows of the held-out split it brought: contiguous, in order, covering all rows."""
         ...
 
     def typical_id(self) -> int:
-        """Id of a training example of about the mean length (any, where all are of one size)."""
+        """Id of a training example of about the mean length. Where all examples are of one size, any will do."""
         ...
 
     def epoch(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from raygp.data.batches import Split
+from raygp.data.sources import SplitName
 from raygp.errors import InputError
 from raygp.store import Location, Manifest, ShardInfo
 
@@ -57,7 +58,7 @@ class Catalog:
 def build_catalog(
     location: Location, seen: Sequence[Manifest], new: Manifest, classes: Sequence[str], replays: bool = True
 ) -> Catalog:
-    """The catalog of an update that folds ``new`` into a line that has seen ``seen``, in that order.
+    """The catalog of an update that folds ``new`` into a model that has seen ``seen``, in that order.
 
     Args:
         location: root of the line.
@@ -83,7 +84,7 @@ def extend_classes(known: Sequence[str], labels: Sequence[str]) -> list[str]:
     return [*known, *sorted(set(labels) - set(known))]
 
 
-def _number(manifests: Sequence[Manifest], split: str) -> tuple[ShardRef, ...]:
+def _number(manifests: Sequence[Manifest], split: SplitName) -> tuple[ShardRef, ...]:
     refs: list[ShardRef] = []
     first = 0
     for manifest in manifests:

@@ -1,4 +1,4 @@
-"""One arrival in the making: its rows divided into parts that any process can check and store."""
+"""An arrival while it is being made: its rows are divided into parts, which any process can check and store."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from raygp.store import (
 )
 from raygp.tasks import make_task
 
-PART_ROWS = 4096
-"""Rows of a part: work of seconds to minutes, and as many as fill a shard if they have 8 KiB."""
 _WATCH_EVERY = 100
 
 
@@ -45,12 +43,12 @@ class PartJob:
     """Positions in the source."""
     samples: tuple[SourceSample, ...]
     most_bad: int
-    """After one more unusable row than this the arrival is refused, so the part ends there."""
+    """How many rows may be unusable. With one more the arrival is refused, so the rest of the part is not read."""
 
 
 RunParts = Callable[[Sequence[PartJob], Callable[[int], None]], Generator[tuple[int, Part]]]
-"""Writes parts: given them and what to call with the number of samples done, gives their places among them and what
-they came to."""
+"""Writes parts. It is given the parts, and a function to call with the number of samples done since the last call. For
+each part that is written it yields the part's position in the sequence and what was stored."""
 
 
 def one_by_one(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
@@ -90,7 +88,7 @@ def write_part(job: PartJob, watch: Callable[[int], None] = lambda samples: None
 
 
 class ArrivalMaking:
-    """The parts of one arrival, and what they came to so far.
+    """The parts of one arrival, and what has been stored of them so far.
 
     Args:
         location: root of the line.
@@ -99,7 +97,7 @@ class ArrivalMaking:
         source: where the samples come from, for people.
         everything: all samples of the source.
         rows: positions in it by split, in order.
-        strange: rows that are left out whatever they hold, with the reason.
+        strange: rows that are left out without being decoded, with the reason.
         max_bad_share: part of the rows that may be unusable.
         part_rows: rows of a part.
     """
@@ -117,7 +115,7 @@ class ArrivalMaking:
         part_rows: int,
     ) -> None:
         self.location, self.arrival, self.source = location, arrival, source
-        self._strange = [
+        self._strange: list[dict[str, str | int]] = [
             {"key": everything[row].key, "row": row, "label": everything[row].label, "reason": reason}
             for row, reason in strange.items()
         ]
@@ -163,7 +161,7 @@ class ArrivalMaking:
         return [job for job in self.jobs if job.number not in self.parts]
 
     def take(self, number: int, part: Part) -> None:
-        """Note what a part came to.
+        """Note that a part was stored.
 
         Raises:
             InputError: too many rows are unusable.
@@ -180,7 +178,7 @@ class ArrivalMaking:
         return publish_recorded(self.location, self.arrival, self.source, self.plan, self.parts)
 
     def forget(self) -> None:
-        """Delete the records of the parts: nobody has to go on from them."""
+        """Delete the records of the parts: the arrival is published, so no ingest needs to go on from them."""
         forget_parts(self.location, self.arrival, self.plan)
 
     def discard(self) -> None:
@@ -189,7 +187,7 @@ class ArrivalMaking:
 
 
 def _digest(head: list[Any], rows: Iterator[tuple[SplitName, SourceSample]]) -> str:
-    """16 hex digits that stand for what goes into an arrival, and in which order."""
+    """16 hex digits that identify what goes into an arrival, and in which order."""
     found = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     for split, sample in rows:
         found.update(json.dumps([split, sample.key, sample.label]).encode())

@@ -1,4 +1,4 @@
-"""Which samples of a source can be used: the others are left out, or too many of them refuse the arrival."""
+"""Which samples of a source can be used. The others are left out; if they are too many, the arrival is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raygp.errors import InputError
 
 
 class Decoder(Protocol):
-    """What of a task decides whether a sample can be used."""
+    """The members of a :class:`raygp.tasks.Task` that decide whether a sample can be used."""
 
     def check(self, sample: bytes) -> None: ...
 
@@ -32,7 +32,7 @@ class SampleCheck:
             return "empty file"
         try:
             self._task.check(sample)
-            # Pixels are whole numbers, and have been decoded once already.
+            # check() has decoded the sample already. Whole numbers, such as pixels, are always finite.
             if self._kind is not None and self._kind != "f":
                 return None
             values = self._task.decode(sample)
@@ -45,7 +45,7 @@ class SampleCheck:
 
 
 class BadRows:
-    """Counts an arrival's unusable rows against the share that is borne.
+    """Counts an arrival's unusable rows, up to the share that is allowed.
 
     Args:
         arrival: its name.
@@ -85,7 +85,7 @@ def unusable_labels(
     Args:
         samples: of a source.
         symbols: what the line's vocabulary must hold for a label.
-        known: the line's vocabulary; empty if anything goes.
+        known: the line's vocabulary; empty if the line has none yet, so that every label is allowed.
         new_classes: admit what is not in it.
         max_share: largest share of unusable rows.
 

@@ -17,7 +17,8 @@ _WINDOW_BATCHES = 16
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows one after the other in one tensor. Indexing by row numbers gives them padded to the longest of them."""
+    """Rows of different lengths, stored one after the other in one tensor. Indexing by row numbers gives those rows,
+    padded to the longest of them."""
 
     values: Tensor
     """All rows concatenated along their first axis."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.errors import InputError
 from raygp.store import read_shard
-from raygp.tasks.protocol import Task
+
+if TYPE_CHECKING:
+    from raygp.tasks.protocol import Task
 
 Decoded = dict[str, np.ndarray]
-"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Of a ragged task, inputs and
-targets are columns of objects, an array a row."""
+"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Where samples are sequences,
+inputs and targets are columns of objects instead, one array for each row."""
 
 _CHUNK_ROWS = 512
 _LOOKED_AT = 16
@@ -70,7 +73,7 @@ def read_rows(
                 raise InputError(f"{place}: label '{error.args[0]}' is not in the vocabulary") from error
             except ValueError as error:
                 raise InputError(f"{_place(refs[number], row, keys[row].as_py())}: {error}") from error
-        column = as_objects if task.ragged else np.stack
+        column = as_objects if task.sequences else np.stack
         yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen + firsts[shards]}
 
 
@@ -82,11 +85,19 @@ def as_objects(arrays: list[np.ndarray]) -> np.ndarray:
     return column
 
 
+def can_be_streamed(task: Task) -> bool:
+    """Whether training may stream the task's examples in every epoch instead of keeping them in memory.
+
+    A stream stacks the examples of a batch as they come, so they must all be of one shape. Sequences differ in length.
+    """
+    return not task.sequences
+
+
 def decoded_bytes(catalog: Catalog, task: Task) -> int:
-    """What all rows of the catalog take in memory once decoded, judged by the first few."""
+    """Bytes that all rows of the catalog take in memory once decoded, estimated from the first few."""
     first = catalog.train[0]
     example = next(read_examples(catalog, first, task, np.arange(min(_LOOKED_AT, first.shard.rows))))
-    return round(np.mean([array.nbytes for array in example["inputs"]]) * catalog.rows)
+    return round(float(np.mean([array.nbytes for array in example["inputs"]])) * catalog.rows)
 
 
 def _place(ref: ShardRef, row: int, key: str) -> str:

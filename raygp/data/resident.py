@@ -37,7 +37,7 @@ class Examples:
 
     @classmethod
     def of(cls, inputs: Sequence[np.ndarray], targets: Sequence[np.ndarray], ragged: bool) -> Examples:
-        """From decoded samples and targets (see :class:`raygp.tasks.protocol.Task`)."""
+        """From decoded samples and targets; ``ragged``: they differ in length, as those of a task of sequences do."""
         if ragged:
             return cls(Ragged.of(inputs), Ragged.of(targets))
         return cls(torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(targets)))

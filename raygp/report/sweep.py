@@ -1,4 +1,4 @@
-"""A sweep's trials as a table and as a figure."""
+"""A sweep's trials: as lines while they run, as a table and as a figure."""
 
 from __future__ import annotations
 
@@ -6,52 +6,101 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
+from raygp.events import BudgetSpent, Event, Notice, TrialEnded, WorkShared
+from raygp.report.grid import Column, Grid
 from raygp.report.tables import percent
+from raygp.search.space import Draw, describe, short, value_of
 from raygp.store import Card, Location
 from raygp.update.plan import Plan
-from raygp.update.sweep import Distribution, short, value_of
+
+_MESSAGE_LENGTH = 160
+"""Of a failed trial's message on the terminal. The card has all of it."""
 
 
-def trials_table(sweep: Mapping[str, Any]) -> Table:
+def sweep_line(event: Event, version: str) -> str | None:
+    """What a person reads when something has happened in a sweep; None if the event is nothing to tell.
+
+    Args:
+        event: told by the sweep.
+        version: what the candidate will be called.
+    """
+    match event:
+        case TrialEnded(state="lost"):
+            return f"{version}  {describe(event.point)}: lost, tried again from its last checkpoint"
+        case TrialEnded():
+            return f"{version}  trial {event.number}/{event.trials}  {describe(event.point)}: {_trial_state(event)}"
+        case WorkShared():
+            return (
+                f"{version}: losses and growth gradients computed once, {event.examples:,.0f} examples' worth; "
+                f"{event.trials} trials save up to {event.saved:,.0f}"
+            )
+        case BudgetSpent():
+            return f"{version}: the sweep's budget of {event.budget} is spent"
+        case Notice():
+            return f"{version}: {event.text}"
+    return None
+
+
+def _trial_state(event: TrialEnded) -> str:
+    """How a trial ended, with what it came to."""
+    if event.state == "failed":
+        return f"failed: {event.error[:_MESSAGE_LENGTH]}" if event.error else "failed"
+    if event.state == "finished":
+        active = f"{event.active_connections:,} connections"
+        return f"validation {event.val_accuracy:.2%}, {active}, {event.examples:,.0f} examples"
+    return f"stopped after {event.epochs} epochs at {event.val_accuracy:.2%}"
+
+
+def trials_table(sweep: Mapping[str, Any]) -> Grid[Mapping[str, Any]]:
     """One row a trial, best first. The winner has an asterisk, a point on the Pareto front a plus.
 
     Args:
         sweep: the ``sweep`` part of a version's card.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("trial", no_wrap=True)
-    paths = list(dict.fromkeys(path for trial in sweep["trials"] for path in trial["point"]))
-    for name in (*paths, "epochs run", "val %", "active", "examples"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state")
     order = {"finished": 0, "stopped": 1, "failed": 2}
-    for trial in sorted(sweep["trials"], key=lambda t: (order[t["state"]], -t["val_accuracy"])):
+    trials = sorted(sweep["trials"], key=lambda trial: (order[trial["state"]], -trial["val_accuracy"]))
+    paths = list(dict.fromkeys(path for trial in trials for path in trial["point"]))
+
+    def name(trial: Mapping[str, Any]) -> str:
         mark = " *" if trial["name"] == sweep["winner"] else " +" if trial["name"] in sweep["front"] else ""
-        active = trial["active_connections"]
-        table.add_row(
-            trial["name"][-5:] + mark,
-            *(short(trial["point"].get(path, "-")) for path in paths),
-            str(trial["epochs"]),
-            percent(trial["val_accuracy"]),
-            "-" if active is None else f"{active:,}",
-            f"{trial['ledger'].get('examples', 0.0):,.0f}",
-            trial["state"],
-        )
-    return table
+        return f"{trial['name'][-5:]}{mark}"
+
+    def active(trial: Mapping[str, Any]) -> str:
+        return "-" if trial["active_connections"] is None else f"{trial['active_connections']:,}"
+
+    return Grid(
+        [
+            Column("trial", name, text=True),
+            *(_point_column(path, 10 + number) for number, path in enumerate(paths)),
+            Column("epochs run", lambda trial: str(trial["epochs"]), 3),
+            Column("val %", lambda trial: percent(trial["val_accuracy"])),
+            Column("active", active, 1),
+            Column("examples", lambda trial: f"{trial['ledger'].get('examples', 0.0):,.0f}", 2),
+            Column("state", lambda trial: str(trial["state"]), 4, text=True),
+        ],
+        trials,
+    )
 
 
-def space_table(plan: Plan, space: Mapping[str, Distribution]) -> Table:
+def _point_column(path: str, spare: int) -> Column[Mapping[str, Any]]:
+    return Column(path, lambda trial: short(trial["point"].get(path, "-")), spare)
+
+
+def space_table(plan: Plan, space: Mapping[str, Draw]) -> Grid[tuple[str, Draw]]:
     """One row a field of the plan that a sweep may change."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("field", "drawn from", "the plan says"):
-        table.add_column(name, no_wrap=True)
-    for path, distribution in space.items():
-        values = ", ".join(short(value) for value in distribution.arguments)
-        table.add_row(path, f"{distribution.kind}({values})", short(value_of(plan, path)))
-    return table
+
+    def drawn_from(field: tuple[str, Draw]) -> str:
+        draw = field[1]
+        return f"{draw.kind}({', '.join(short(value) for value in draw.arguments)})"
+
+    return Grid(
+        [
+            Column("field", lambda field: field[0], text=True),
+            Column("drawn from", drawn_from, text=True, fold=True),
+            Column("the plan says", lambda field: short(value_of(plan, field[0])), text=True),
+        ],
+        list(space.items()),
+    )
 
 
 def write_sweep_figure(location: Location, card: Card) -> str | None:

@@ -1,51 +1,43 @@
-"""Tables of versions and arrivals."""
+"""The tables that people read: versions, phases, layers, arrivals, garbage. A new column is a new line here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
-from rich.table import Table
-
+from raygp.record import PhaseRecord
+from raygp.report.grid import Column, Grid
 from raygp.store import Card, Garbage, Manifest
 
 
-def versions_table(cards: Sequence[Card], head: str | None = None) -> Table:
-    """One row a version: what it saw, how sparse and how good it is, what it cost."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("version", no_wrap=True)
+def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]:
+    """One row a version: what it saw, how sparse and how good it is, what it cost.
+
+    Args:
+        cards: of the versions.
+        head: the version that gets the head's mark.
+    """
     rates = list(dict.fromkeys(name for card in cards for name in error_rates(card)))
-    for name in (
-        "arrivals",
-        "density",
-        "active",
-        "val %",
-        "test %",
-        *(f"{name} %" for name in rates),
-        "examples",
-        "sparse TFLOP",
-        "dense TFLOP",
-        "worker s",
-        "reduced MB",
-    ):
-        table.add_column(name, justify="right", no_wrap=True)
-    for card in cards:
-        ledger = card.ledger
-        table.add_row(
-            card.version + (" *" if card.version == head else ""),
-            str(len(card.arrivals)),
-            f"{card.density:.4f}",
-            f"{card.active_connections:,}",
-            percent(card.val_accuracy),
-            percent(card.test_accuracy),
-            *(percent(error_rates(card).get(name)) for name in rates),
-            f"{ledger.examples:,.0f}",
-            f"{ledger.sparse_flops / 1e12:,.3g}",
-            f"{ledger.dense_flops / 1e12:,.3g}",
-            f"{ledger.worker_seconds:,.1f}",
-            f"{ledger.reduced_bytes / 1e6:,.1f}",
-        )
-    return table
+    return Grid(
+        [
+            Column("version", lambda card: card.version + (" *" if card.version == head else ""), text=True),
+            Column("arrivals", lambda card: str(len(card.arrivals)), 6),
+            Column("density", lambda card: f"{card.density:.4f}", 1),
+            Column("active", lambda card: f"{card.active_connections:,}", 4),
+            Column("val %", lambda card: percent(card.val_accuracy)),
+            Column("test %", lambda card: percent(card.test_accuracy), 2),
+            *(_rate_column(name) for name in rates),
+            Column("examples", lambda card: f"{card.ledger.examples:,.0f}", 3),
+            Column("sparse TFLOP", lambda card: f"{card.ledger.sparse_flops / 1e12:,.3g}", 8),
+            Column("dense TFLOP", lambda card: f"{card.ledger.dense_flops / 1e12:,.3g}", 9),
+            Column("worker s", lambda card: f"{card.ledger.worker_seconds:,.1f}", 7),
+            Column("reduced MB", lambda card: f"{card.ledger.reduced_bytes / 1e6:,.1f}", 10),
+        ],
+        cards,
+    )
+
+
+def _rate_column(name: str) -> Column[Card]:
+    return Column(f"{name} %", lambda card: percent(error_rates(card).get(name)), 5)
 
 
 def error_rates(card: Card) -> dict[str, float]:
@@ -54,60 +46,61 @@ def error_rates(card: Card) -> dict[str, float]:
     return {short: 1.0 - card.test_metrics[name] for short, name in names.items() if name in card.test_metrics}
 
 
-def phases_table(card: Card) -> Table:
+def phases_table(card: Card) -> Grid[PhaseRecord]:
     """One row a phase of a version's update."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("phase", no_wrap=True)
-    for name in ("epochs", "grown", "pruned", "restored", "density", "val %"):
-        table.add_column(name, justify="right")
-    table.add_column("ended early")
-    for phase in card.phases:
-        table.add_row(
-            phase.kind,
-            str(phase.epochs),
-            f"{phase.grown:,}",
-            f"{phase.pruned:,}",
-            f"{phase.restored:,}",
-            f"{phase.density_after:.4f}",
-            percent(phase.val_accuracy),
-            phase.stopped,
-        )
-    return table
+    stopped = Column[PhaseRecord]("ended early", lambda phase: phase.stopped, 2, text=True)
+    return Grid(
+        [
+            Column("phase", lambda phase: phase.kind, text=True),
+            Column("epochs", lambda phase: str(phase.epochs), 3),
+            Column("grown", lambda phase: f"{phase.grown:,}", 1),
+            Column("pruned", lambda phase: f"{phase.pruned:,}", 1),
+            Column("restored", lambda phase: f"{phase.restored:,}", 4),
+            Column("density", lambda phase: f"{phase.density_after:.4f}"),
+            Column("val %", lambda phase: percent(phase.val_accuracy)),
+            *([stopped] if any(phase.stopped for phase in card.phases) else []),
+        ],
+        card.phases,
+    )
 
 
-def layers_table(card: Card) -> Table:
+def layers_table(card: Card) -> Grid[tuple[str, float]]:
     """One row a layer: its density."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    table.add_column("density", justify="right")
-    for name, density in card.densities.items():
-        table.add_row(name, f"{density:.4f}")
-    return table
+    return Grid(
+        [
+            Column("layer", lambda layer: layer[0], text=True, fold=True),
+            Column("density", lambda layer: f"{layer[1]:.4f}"),
+        ],
+        list(card.densities.items()),
+    )
 
 
-def arrivals_table(pending: Sequence[Manifest]) -> Table:
+def arrivals_table(pending: Sequence[Manifest]) -> Grid[Manifest]:
     """One row an arrival that waits."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arrival", no_wrap=True)
-    for name in ("train", "val", "test", "classes"):
-        table.add_column(name, justify="right")
-    table.add_column("state")
-    for manifest in pending:
-        counts = [f"{manifest.rows(split):,}" for split in ("train", "val", "test")]
-        table.add_row(manifest.arrival, *counts, str(len(manifest.labels)), "waiting")
-    return table
+    return Grid(
+        [
+            Column("arrival", lambda manifest: manifest.arrival, text=True, fold=True),
+            Column("train", lambda manifest: f"{manifest.rows('train'):,}"),
+            Column("val", lambda manifest: f"{manifest.rows('val'):,}", 2),
+            Column("test", lambda manifest: f"{manifest.rows('test'):,}", 3),
+            Column("classes", lambda manifest: str(len(manifest.labels)), 1),
+            Column("state", lambda manifest: "waiting", text=True),
+        ],
+        pending,
+    )
 
 
-def garbage_table(garbage: Sequence[Garbage]) -> Table:
+def garbage_table(garbage: Sequence[Garbage]) -> Grid[Garbage]:
     """One row a folder or file that nothing refers to."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("path", overflow="fold")
-    table.add_column("files", justify="right")
-    table.add_column("MB", justify="right")
-    table.add_column("why")
-    for item in garbage:
-        table.add_row(item.what, f"{len(item.files):,}", f"{item.bytes / 1e6:,.1f}", item.reason)
-    return table
+    return Grid(
+        [
+            Column("path", lambda item: item.what, text=True, fold=True),
+            Column("files", lambda item: f"{len(item.files):,}", 2),
+            Column("MB", lambda item: f"{item.bytes / 1e6:,.1f}", 1),
+            Column("why", lambda item: item.reason, text=True, fold=True),
+        ],
+        garbage,
+    )
 
 
 def percent(value: float | None) -> str:

@@ -15,10 +15,6 @@ from raygp.sparse.masks import Masks
 Bounds = Mapping[str, tuple[float, float]]
 """By parameter name, the lowest and highest density allowed."""
 
-Distribution = Literal["uniform", "erk", "global"]
-"""uniform: every layer at the same density. erk: Erdos-Renyi-Kernel, layers with few inputs and outputs denser
-(Mocanu et al. 2018; Evci et al. 2020). global: magnitudes compete over all layers (see raygp.sparse.pruning)."""
-
 
 def layer_budgets(
     masks: Masks,

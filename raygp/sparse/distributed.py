@@ -41,7 +41,7 @@ def reduce_gradient_sum(local: GradientSum) -> tuple[GradientSum, int]:
     # int64 beside the floats: a float32 count stops being exact at 16.7 million examples.
     examples = torch.tensor([local.examples], dtype=torch.int64, device=flat.device)
     dist.all_reduce(examples)
-    parts = flat.split([tensor.numel() for tensor in local.sums.values()])
+    parts = torch.split(flat, [tensor.numel() for tensor in local.sums.values()])
     sums = {name: part.view(tensor.shape) for (name, tensor), part in zip(local.sums.items(), parts, strict=True)}
     return GradientSum(sums, int(examples)), flat.numel() * flat.element_size() + 8
 
@@ -62,7 +62,7 @@ def verify_masks(masks: Masks) -> int:
     union, common = _all_reduce_bits(flat)
     if not torch.equal(union, common):
         sizes = [part.numel() for part in packed.values()]
-        differing = zip(packed, (union ^ common).split(sizes), strict=True)
+        differing = zip(packed, torch.split(union ^ common, sizes), strict=True)
         found = [(name, count_bits(part)) for name, part in differing if bool(part.any())]
         where = ", ".join(f"{name} in {count} connection{'s' if count > 1 else ''}" for name, count in found)
         raise MaskDisagreement(f"masks differ between workers: {where}")
@@ -99,6 +99,6 @@ def average_buffers(module: torch.nn.Module) -> int:
     flat = torch.cat([buffer.reshape(-1) for buffer in buffers])
     dist.all_reduce(flat)
     flat /= world_size()
-    for buffer, part in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
+    for buffer, part in zip(buffers, torch.split(flat, [buffer.numel() for buffer in buffers]), strict=True):
         buffer.copy_(part.view(buffer.shape))
     return flat.numel() * flat.element_size()

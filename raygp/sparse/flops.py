@@ -1,4 +1,4 @@
-"""Floating-point operations of a model, by layer, for any density.
+"""Floating-point operations of a model, for any density.
 
 One traced forward pass finds how often each connection is used for one example (once in a Linear layer, once an output
 position in a convolution, once a time step in a recurrent one). After that the cost at any mask is arithmetic:
@@ -35,13 +35,6 @@ class FlopCount:
             active = int(masks.bits[name].sum()) if name in masks.bits else self.sizes[name]
             total += 2.0 * active * uses
         return total
-
-    def by_layer(self, masks: Masks | None = None) -> dict[str, float]:
-        """Forward FLOPs of one example by parameter name: sparse if masks are given, else dense."""
-        return {
-            name: 2.0 * uses * (int(masks.bits[name].sum()) if masks and name in masks.bits else self.sizes[name])
-            for name, uses in self.uses.items()
-        }
 
 
 def training_flops(forward: float) -> float:
@@ -100,7 +93,7 @@ def _uses(
     if isinstance(module, nn.RNNBase):
         steps = inputs.data if isinstance(inputs, PackedSequence) else inputs
         return float(steps.numel() // steps.shape[-1])
-    assert isinstance(output, Tensor)
+    assert isinstance(output, Tensor) and isinstance(inputs, Tensor)
     if isinstance(module, nn.Linear):
         return output.numel() / weight.shape[0]
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.optim import Optimizer
 
 from raygp.sparse.budgets import Bounds, bound_counts
+from raygp.sparse.criteria import GrowthCriterion
+from raygp.sparse.criteria.gradient import by_gradient
 from raygp.sparse.layers import Layer
 from raygp.sparse.masks import Masks
 from raygp.sparse.optimizer import clear_state
@@ -40,14 +42,14 @@ def growth_count(dormant: int, alpha: float) -> int:
     return int(alpha * dormant + 1e-6)
 
 
-def select_growth(gradient: Tensor, mask: Tensor, alpha: float, limit: int | None = None) -> Tensor:
+def select_growth(scores: Tensor, mask: Tensor, alpha: float, limit: int | None = None) -> Tensor:
     """The dormant connections of one layer that growth activates.
 
-    The largest |G| among the dormant, at most ``alpha`` of them, ties to the lower index. A connection whose gradient
-    is exactly zero is never grown: nothing asked for it (the always black border of a digit, say).
+    Those with the highest scores among the dormant, at most ``alpha`` of them, ties to the lower index. A connection
+    that scores zero is never grown.
 
     Args:
-        gradient: G of the layer, float, any shape.
+        scores: by a growth criterion (:mod:`raygp.sparse.criteria`), float, any shape.
         mask: the layer's mask, bool, the same shape.
         alpha: growth ratio in [0, 1].
         limit: at most this many, if given.
@@ -58,7 +60,6 @@ def select_growth(gradient: Tensor, mask: Tensor, alpha: float, limit: int | Non
     count = growth_count(int((~mask).sum()), alpha)
     if limit is not None:
         count = min(count, limit)
-    scores = gradient.abs()
     return select_largest(scores, ~mask & (scores > 0), count)
 
 
@@ -70,6 +71,8 @@ def grow(
     eta: float,
     optimizer: Optimizer | None = None,
     bounds: Bounds | None = None,
+    criterion: GrowthCriterion = by_gradient,
+    generator: Generator | None = None,
 ) -> dict[str, int]:
     """One growth step over all layers, in place.
 
@@ -83,6 +86,8 @@ def grow(
         eta: step size of the first value (``eta_g`` of DESIGN.md section 2).
         optimizer: whose state to clear at the grown entries.
         bounds: density bounds by parameter; the upper one caps growth.
+        criterion: ranks the dormant connections.
+        generator: of a random criterion, on the CPU, at the same place on every worker. None: a new one with seed 0.
 
     Returns:
         Number of connections grown, by layer name.
@@ -96,10 +101,12 @@ def grow(
     for layer in masks.layers:
         if not bool(torch.isfinite(layer.of(gradient.sums[layer.parameter])).all()):
             raise ValueError(f"{layer.name}: the gradient sum is not finite, so growth cannot rank its connections")
+    generator = generator or Generator().manual_seed(0)
     grown: dict[str, int] = {}
     for layer in masks.layers:
         layer_gradient = layer.of(gradient.sums[layer.parameter])
-        chosen = select_growth(layer_gradient, masks.mask(layer), alpha, _room(masks, layer, bounds))
+        scores = criterion(layer_gradient, masks.weight(layer), generator)
+        chosen = select_growth(scores, masks.mask(layer), alpha, _room(masks, layer, bounds))
         step = (layer_gradient * (-eta / gradient.examples)).to(masks.weight(layer).dtype)
         weight = masks.weight(layer)
         weight.copy_(torch.where(chosen, step, weight))

@@ -1,5 +1,6 @@
 """Gradient traffic that carries active connections only: a communication hook for DistributedDataParallel."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -57,24 +58,34 @@ class PackedReduction:
         return stored.as_strided((stored.numel(),), (1,))
 
 
-def packing_hook(state: PackedReduction, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def packing_hook(
+    state: PackedReduction,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]  # torch's types lack it, but DDP looks for this annotation.
+) -> torch.futures.Future[Tensor]:
     """Average the active entries of a bucket over the workers; dormant entries come out as exactly zero.
 
-    Register with ``ddp.register_comm_hook(state, packing_hook)``.
+    Register with ``ddp.register_comm_hook(state, packing_hook)``; DDP then calls it with its buckets.
     """
     buffer = bucket.buffer()
     if not state.enabled:
         state.reduced_bytes += buffer.numel() * buffer.element_size()
         buffer.div_(dist.get_world_size())
-        return dist.all_reduce(buffer, async_op=True).get_future().then(lambda done: done.value()[0])
+        return _reduced(buffer, lambda reduced: reduced)
     indices = state.indices(bucket.parameters())
     packed = buffer.index_select(0, indices).div_(dist.get_world_size())
     state.reduced_bytes += packed.numel() * packed.element_size()
 
-    def unpack(done: torch.futures.Future[list[Tensor]]) -> Tensor:
-        return buffer.zero_().index_copy_(0, indices, done.value()[0])
+    def unpack(reduced: Tensor) -> Tensor:
+        whole: Tensor = buffer.zero_().index_copy_(0, indices, reduced)
+        return whole
 
-    return dist.all_reduce(packed, async_op=True).get_future().then(unpack)
+    return _reduced(packed, unpack)
+
+
+def _reduced(values: Tensor, then: Callable[[Tensor], Tensor]) -> torch.futures.Future[Tensor]:
+    """The sum of ``values`` over the workers, once it has come in, and what is made of it."""
+    sent: torch.futures.Future[list[Tensor]] = dist.all_reduce(values, async_op=True).get_future()
+    return sent.then(lambda done: then(done.value()[0]))
 
 
 def wrap_ddp(model: nn.Module, masks: Masks, packed: bool = True) -> tuple[DistributedDataParallel, PackedReduction]:

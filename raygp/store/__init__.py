@@ -5,6 +5,7 @@ files, with sizes and full hashes, is created exclusively and last: its presence
 """
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
+from raygp.store.backends import STORES, Connect, Files, StoredFile
 from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
@@ -21,16 +22,27 @@ from raygp.store.head import (
 from raygp.store.lease import line_lease
 from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
 from raygp.store.location import Location
-from raygp.store.manifest import Manifest, ShardInfo, arrival_names, find_manifests, list_arrivals, read_manifest
+from raygp.store.manifest import (
+    Manifest,
+    ShardInfo,
+    arrival_names,
+    find_manifest,
+    find_manifests,
+    list_arrivals,
+)
 from raygp.store.parts import discard_parts, find_parts, forget_parts, keep_part, publish_recorded, published_from
+from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.shards import read_shard
-from raygp.store.verify import verify_arrival
-from raygp.store.versions import read_tensors, write_version
+from raygp.store.verify import Verified, verify_arrival
+from raygp.store.versions import check_weights, read_tensors, write_version
 
 __all__ = [
+    "STORES",
     "ArrivalWriter",
     "Card",
+    "Connect",
     "FileInfo",
+    "Files",
     "Garbage",
     "Head",
     "LineSpec",
@@ -38,13 +50,18 @@ __all__ = [
     "Manifest",
     "Part",
     "PartWriter",
+    "Refusal",
     "ShardInfo",
+    "StoredFile",
+    "Verified",
     "arrival_names",
     "check_free",
     "check_root_usable",
+    "check_weights",
     "create_line",
     "discard_parts",
     "find_garbage",
+    "find_manifest",
     "find_manifests",
     "find_parts",
     "finish_interrupted_promotion",
@@ -62,7 +79,7 @@ __all__ = [
     "reachable",
     "read_card",
     "read_head",
-    "read_manifest",
+    "read_refusal",
     "read_shard",
     "read_tensors",
     "remove_garbage",
@@ -71,5 +88,6 @@ __all__ = [
     "verify_arrival",
     "version_number",
     "version_to_make",
+    "write_refusal",
     "write_version",
 ]

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from raygp.errors import InputError
 from raygp.record import UpdateRecord
-from raygp.store.documents import Document, read_document
+from raygp.store.documents import Document, Upgrade, read_document
 from raygp.store.files import FileInfo
 from raygp.store.location import READERS, Location
 
 _VERSION = re.compile(r"v\d{4,}")
 
 
+def _with_history(card: dict[str, Any]) -> dict[str, Any]:
+    """A card of format 1 as one of format 2, which keeps the history of epochs.
+
+    Cards gained fields while they still said format 1, so any of these may be missing in one. What could not be stored
+    as a number was stored as null inside a phase; it is left out, so that the field's default holds.
+    """
+    gained: dict[str, Any] = {"test_metrics": {}, "val_noise": None, "sweep": None, "ledger": {}, "phases": []}
+    upgraded = {**gained, **card}
+    if isinstance(upgraded["phases"], list):
+        upgraded["phases"] = [_without_null(phase) for phase in upgraded["phases"]]
+    return upgraded
+
+
+def _without_null(phase: Any) -> Any:
+    if not isinstance(phase, dict):
+        return phase  # Damaged; the check of the fields says so.
+    return {key: value for key, value in phase.items() if value is not None}
+
+
 class Card(UpdateRecord, Document):
     """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
     files it consists of."""
+
+    FORMAT: ClassVar[int] = 2
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history}
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None

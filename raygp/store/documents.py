@@ -1,28 +1,63 @@
-"""JSON documents with a format number: how they are written, and what is said when one cannot be read."""
+"""JSON documents with a format number: how they are written, read, and what is said when one cannot be read.
+
+Each kind of document counts its own formats. A kind that gains, loses or changes a field raises its ``FORMAT`` by one
+and says how a document of the format before becomes one of the new format. So every document that raygp ever wrote can
+be read, and a document that a newer raygp wrote is recognised.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from mmap import mmap
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from raygp.errors import InputError
 from raygp.store.location import Location
 
-FORMAT = 1
-"""Newest format of any document that this raygp reads and writes."""
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes the content of a document of one format that of the next. It returns a new dictionary, or the one it got if
+there is nothing to change; it never changes the one it got."""
 
 
 class Document(BaseModel):
-    """Base of what is stored as JSON. Unknown keys are errors; a change of meaning raises ``format``."""
+    """Base of what is stored as JSON. Unknown keys are errors.
+
+    A document in memory always has the newest format; what it was read from may have been older.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    format: int = Field(default=FORMAT, ge=1)
+    FORMAT: ClassVar[int] = 1
+    """The format that this raygp writes for this kind of document, and the newest one that it reads."""
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {}
+    """For each older format, how one of its documents becomes one of the format after it."""
+
+    format: int = Field(default=1, ge=1)
+    """What is given here is the format of the other values. It is raised to ``FORMAT`` together with them."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if set(cls.UPGRADES) != set(range(1, cls.FORMAT)):
+            raise TypeError(f"{cls.__name__}: UPGRADES must lead from each format below {cls.FORMAT} to the next")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, content: Any) -> Any:
+        """Bring the values to the newest format. Without a number they are taken for the newest."""
+        if not isinstance(content, dict):
+            return content
+        number = content.get("format", cls.FORMAT)
+        if not isinstance(number, int) or number < 1:
+            return content  # The check of the field itself says what is wrong.
+        for older in range(number, cls.FORMAT):
+            content = cls.UPGRADES[older](content)
+        return {**content, "format": max(number, cls.FORMAT)}
 
 
 D = TypeVar("D", bound=Document)
@@ -40,7 +75,7 @@ def plain(model: BaseModel) -> dict[str, Any]:
 
 
 def decode(kind: type[D], data: bytes, where: str) -> D:
-    """Parse a stored document.
+    """Parse a stored document of the newest or any older format. One without a number has format 1.
 
     Args:
         where: the file, for messages.
@@ -54,15 +89,21 @@ def decode(kind: type[D], data: bytes, where: str) -> D:
         raise InputError(f"{where} is no JSON ({error}): it is damaged or not raygp's") from error
     if not isinstance(content, dict):
         raise InputError(f"{where} is no JSON object: it is damaged or not raygp's")
-    number = content.get("format")
-    if isinstance(number, int) and number > FORMAT:
-        raise InputError(f"{where} has format {number}, this raygp reads formats up to {FORMAT}: upgrade raygp")
+    content.setdefault("format", 1)
+    if isinstance(content["format"], int):
+        check_format(content["format"], kind.FORMAT, where)
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{where}: {key}: {first['msg']}") from error
+
+
+def check_format(found: int, newest: int, where: str) -> None:
+    """Raises InputError if what lies at ``where`` has a format that only a newer raygp can read."""
+    if found > newest:
+        raise InputError(f"{where} has format {found}, this raygp reads formats up to {newest}: upgrade raygp")
 
 
 def read_document(location: Location, path: str, kind: type[D]) -> D | None:

@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from raygp.errors import ConflictError
+from raygp.store.backends import StoredFile
 from raygp.store.card import list_versions, reachable, version_number
 from raygp.store.head import Head, read_head, version_to_make
 from raygp.store.lease import LEASE_FILE
-from raygp.store.local_files import HIDDEN_PREFIX, StoredFile
+from raygp.store.local_files import HIDDEN_PREFIX
 from raygp.store.location import Location
 from raygp.store.manifest import QUARANTINE_FILE, list_arrivals
+from raygp.store.refusals import REFUSAL_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-.+")
 
@@ -104,7 +106,7 @@ def _updates(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage
     last = version_number(head.last or head.version) if head else -1
     for update, group in _below("updates", files).items():
         named = _UPDATE.fullmatch(update)
-        refused = any(file.path == f"updates/{update}/rejected.json" for file in group)
+        refused = any(file.path == f"updates/{update}/{REFUSAL_FILE}" for file in group)
         if not (refused and named and version_number(named[1]) > last):
             yield Garbage(f"updates/{update}", "of an update that is over or was given up", tuple(group))
 

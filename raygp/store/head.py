@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import ConfigDict
 
 from raygp.errors import ConflictError, InputError
@@ -16,9 +19,9 @@ from raygp.store.card import (
     version_number,
 )
 from raygp.store.conditions import require_conditional_writes
-from raygp.store.documents import Document, decode, encode, sha256_hex, utc_now
+from raygp.store.documents import Document, Upgrade, decode, encode, sha256_hex, utc_now
 from raygp.store.location import Location
-from raygp.store.versions import read_tensors, weights_file
+from raygp.store.versions import check_weights, weights_file
 
 HEAD_FILE = "head.json"
 
@@ -27,6 +30,10 @@ class Head(Document):
     """Which version counts."""
 
     model_config = ConfigDict(frozen=True)
+
+    FORMAT: ClassVar[int] = 2
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: lambda head: {"last": None, **head}}
+    """Format 2 has ``last``. raygp 0.1.0 wrote it too, but called it format 1."""
 
     version: str
     card_sha256: str
@@ -142,7 +149,7 @@ def rollback(location: Location, version: str, expected: Head) -> Head:
         ConflictError: the head is another version now.
     """
     require_conditional_writes(location)
-    read_tensors(location, read_card(location, version))
+    check_weights(location, read_card(location, version))
     last = max([*version_names(location), expected.last or expected.version], key=version_number)
     card_sha256 = sha256_hex(location.read_bytes(card_path(version)))
     new = Head(version=version, card_sha256=card_sha256, updated=utc_now(), last=last)

@@ -35,9 +35,10 @@ def open_line(location: Location) -> LineSpec:
     spec = check_root_usable(location)
     if spec is not None:
         return spec
+    make = f"make a model line there: raygp ingest --root {location.root} --source KIND:PATH --task NAME"
     if location.is_local and not location.exists():
-        raise InputError(f"{location.root} does not exist: correct --root, or create a model line there first")
-    raise InputError(f"{location.root} is empty (no {LINE_FILE}): correct --root, or create a model line there first")
+        raise InputError(f"{location.root} does not exist: correct --root, or {make}")
+    raise InputError(f"{location.root} is empty (no {LINE_FILE}): correct --root, or {make}")
 
 
 def check_root_usable(location: Location) -> LineSpec | None:

@@ -10,19 +10,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from raygp.errors import ConflictError
+from raygp.errors import ConflictError, InputError, RaygpError
+from raygp.store.backends import Files, StoredFile
 
-
-class StoredFile(NamedTuple):
-    """A file below a root."""
-
-    path: str
-    bytes: int
-    modified: float
-    """Seconds since 1970."""
-
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 HIDDEN_PREFIX = ".raygp-"
 """Temporary files and locks start with it; listings leave them out."""
@@ -32,38 +26,55 @@ LOCK_STALE_S = 30.0
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
+def connect(root: str, single_writer: bool) -> Files:
+    """The files below a folder of this machine, given as a path or as file://... Relative paths are made absolute."""
+    return LocalFiles(Path(root.split("://", 1)[-1]).expanduser().absolute())
+
+
 class LocalFiles:
-    """The file operations of a :class:`raygp.store.Location` below a local folder.
+    """Files below a folder of this machine (:class:`raygp.store.backends.Files` says what the methods do)."""
 
-    Methods raise what the operating system raises; ConflictError where another writer was first.
-    """
+    endpoint = "file"
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = str(folder)
 
-    def read(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+    def filesystem(self) -> tuple[AbstractFileSystem, str]:
+        raise InputError(f"{self.root} is a local folder")
+
+    def honours_conditions(self, path: str) -> bool:
+        return True
+
+    def explain(self, error: Exception, where: str) -> RaygpError | None:
+        return None
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def write(self, path: str, data: bytes) -> None:
         with self._temporary(path, data) as temporary:
-            os.replace(temporary, self.root / path)
+            os.replace(temporary, self.folder / path)
 
     def new_file(self, folder: str) -> Path:
-        temporary = self.root / folder / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+        temporary = self.folder / folder / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
         os.close(_open_new(temporary))
         return temporary
 
     def adopt(self, file: Path, path: str) -> None:
         with open(file, "rb") as content:
             os.fsync(content.fileno())
-        os.replace(file, self.root / path)
+        os.replace(file, self.folder / path)
 
     def create(self, path: str, data: bytes) -> None:
         with self._temporary(path, data) as temporary:
             try:
-                os.link(temporary, self.root / path)
+                os.link(temporary, self.folder / path)
             except FileExistsError as error:
-                raise ConflictError(f"{self.root / path} exists already") from error
+                raise ConflictError(f"{self.folder / path} exists already") from error
             except OSError as error:
                 if error.errno not in _NO_HARD_LINKS:
                     raise
@@ -72,7 +83,7 @@ class LocalFiles:
     def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
         if expected is None:
             return self.create(path, data)
-        target = self.root / path
+        target = self.folder / path
         if not target.exists():
             raise ConflictError(f"{target} does not exist (any more)")
         with self._lock(path) as still_held, self._temporary(path, data) as temporary:
@@ -81,28 +92,28 @@ class LocalFiles:
             os.replace(temporary, target)
 
     def exists(self, path: str) -> bool:
-        return (self.root / path).exists()
+        return (self.folder / path).exists()
 
     def list(self, path: str) -> list[str]:
         try:
-            names = os.listdir(self.root / path)
+            names = os.listdir(self.folder / path)
         except FileNotFoundError:
             return []
         return sorted(name for name in names if not name.startswith(HIDDEN_PREFIX))
 
     def walk(self, path: str) -> Iterator[StoredFile]:
-        for folder, _, names in os.walk(self.root / path):
+        for folder, _, names in os.walk(self.folder / path):
             for name in names:
                 file = Path(folder, name)
                 with contextlib.suppress(FileNotFoundError):
                     state = file.stat()
-                    yield StoredFile(file.relative_to(self.root).as_posix(), state.st_size, state.st_mtime)
+                    yield StoredFile(file.relative_to(self.folder).as_posix(), state.st_size, state.st_mtime)
 
     def size(self, path: str) -> int:
-        return (self.root / path).stat().st_size
+        return (self.folder / path).stat().st_size
 
     def delete(self, path: str, recursive: bool) -> None:
-        target = self.root / path
+        target = self.folder / path
         with contextlib.suppress(FileNotFoundError):
             if not target.is_dir() or target.is_symlink():
                 target.unlink()
@@ -114,14 +125,14 @@ class LocalFiles:
     def _create_locked(self, path: str, temporary: Path) -> None:
         """Exclusive creation for file systems without hard links."""
         with self._lock(path) as still_held:
-            if (self.root / path).exists() or not still_held():
-                raise ConflictError(f"{self.root / path} exists already")
-            os.replace(temporary, self.root / path)
+            if (self.folder / path).exists() or not still_held():
+                raise ConflictError(f"{self.folder / path} exists already")
+            os.replace(temporary, self.folder / path)
 
     @contextlib.contextmanager
     def _temporary(self, path: str, data: bytes) -> Iterator[Path]:
         """A synced file with ``data`` beside ``path``; gone when the block is left."""
-        temporary = (self.root / path).parent / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+        temporary = (self.folder / path).parent / f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
         descriptor = _open_new(temporary)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -134,7 +145,7 @@ class LocalFiles:
 
     @contextlib.contextmanager
     def _lock(self, path: str) -> Iterator[_Held]:
-        target = self.root / path
+        target = self.folder / path
         lock = target.with_name(f"{HIDDEN_PREFIX}lock-{target.name}")
         deadline = time.monotonic() + LOCK_WAIT_S
         while True:

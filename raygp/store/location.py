@@ -7,23 +7,25 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import fsspec
+from typing import TYPE_CHECKING
 
 from raygp.errors import InputError, RaygpError
-from raygp.store.local_files import LocalFiles, StoredFile
-from raygp.store.remote_files import RemoteFiles, error_code
+from raygp.store.backends import Files, StoredFile, connect
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 READERS = 16
 """Small files that are read at once."""
 
-_EXTRAS = {"s3": "s3", "s3a": "s3"}
+_SLASH_MISSING = re.compile(r"^(s3|s3a|gs|gcs|memory|https?|file):/?[^/]")
+"""A URL that was mistyped: without this it would be taken for a folder of that name."""
 
 
 class Location:
-    """Files below one root. All paths are relative to it, with ``/`` between their parts.
+    """Files below one root, whatever store it lies on. All paths are relative to it, with ``/`` between their parts.
 
-    Travels to other processes as its arguments alone. Local roots are made absolute when it is built.
+    It can be pickled: another process connects to the root by itself. Local roots are made absolute when it is built.
 
     Args:
         root: a local path, ``s3://bucket/prefix``, ``memory://name`` or any fsspec URL.
@@ -34,7 +36,11 @@ class Location:
     """
 
     def __init__(self, root: str, single_writer: bool = False) -> None:
-        self._files, self.root = _connect(str(root), single_writer)
+        given = str(root)
+        if not given or _SLASH_MISSING.match(given):
+            raise InputError(f"'{given}' is no usable root: give a folder or a URL such as s3://bucket/prefix")
+        self._files: Files = connect(given, single_writer)
+        self.root = self._files.root
         self.single_writer = single_writer
 
     def __repr__(self) -> str:
@@ -52,29 +58,27 @@ class Location:
     @property
     def is_local(self) -> bool:
         """Whether the root is a folder of this machine."""
-        return isinstance(self._files, LocalFiles)
+        return self._files.folder is not None
 
     @property
     def endpoint(self) -> str:
         """The server, without credentials; "file" for this machine."""
         with self._explained(""):
-            return "file" if isinstance(self._files, LocalFiles) else self._files.endpoint
+            return self._files.endpoint
 
-    def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+    def filesystem(self) -> tuple[AbstractFileSystem, str]:
         """The fsspec file system behind a remote root, and the root's path in it.
 
         Raises:
             InputError: the root is local.
         """
-        if isinstance(self._files, LocalFiles):
-            raise InputError(f"{self.root} is a local folder")
-        return self._files.fs, self._files.base
+        return self._files.filesystem()
 
     def honours_conditions(self, path: str) -> bool:
         """Whether :meth:`create` and :meth:`replace` hold against racing writers: tried out on S3, with a file at
         ``path`` that is gone afterwards."""
         with self._explained(path):
-            return isinstance(self._files, LocalFiles) or self._files.honours_conditions(_checked(path))
+            return self._files.honours_conditions(_checked(path))
 
     def local_path(self, path: str = "") -> Path:
         """Where ``path`` lies on this machine.
@@ -82,9 +86,9 @@ class Location:
         Raises:
             InputError: the root is not local.
         """
-        if not isinstance(self._files, LocalFiles):
+        if self._files.folder is None:
             raise InputError(f"{self.root} is not on this machine: this needs a local --root")
-        return self._files.root / _checked(path)
+        return self._files.folder / _checked(path)
 
     def url(self, path: str = "") -> str:
         """The address of ``path``, as it can be given to other programs; a plain path if the root is local."""
@@ -104,12 +108,7 @@ class Location:
     def read_if_exists(self, path: str) -> bytes | None:
         """The whole file, or None if there is none."""
         with self._explained(path):
-            try:
-                return self._files.read(_checked(path))
-            except FileNotFoundError as error:
-                if error_code(error) == "NoSuchBucket":
-                    raise
-                return None
+            return self._files.read(_checked(path))
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file, over what is there; it is seen whole or not at all. Folders are made as needed."""
@@ -191,58 +190,31 @@ class Location:
         where = f" ({path})" if path else ""
         try:
             yield
-        except PermissionError as error:
-            raise InputError(f"{self.root}: permission denied{where}: check its owner or your credentials") from error
-        except FileNotFoundError as error:
-            if error_code(error) == "NoSuchBucket":
-                raise InputError(f"{self.root}: there is no such bucket: create it or correct --root") from error
-            raise InputError(f"{self.url(path)} does not exist") from error
-        except NotADirectoryError as error:
-            raise InputError(f"{self.root}: a part of the path is a file, not a folder{where}") from error
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise RaygpError(f"{self.root}: the disk is full{where}: free some space and run again") from error
-            raise RaygpError(f"{self.root}: storage failed{where}: {_one_line(error)}") from error
+        except RaygpError:
+            raise
         except Exception as error:
-            if type(error).__module__.startswith("aiohttp"):
-                raise RaygpError(f"{self.root}: the connection broke{where}: {_one_line(error)}") from error
-            if type(error).__module__.split(".")[0] not in {"botocore", "aiobotocore"}:
+            explained = self._files.explain(error, where) or self._explain(error, path, where)
+            if explained is None:
                 raise
-            raise InputError(f"{self.root} cannot be reached: {_one_line(error)}") from error
+            raise explained from error
 
-
-def _connect(root: str, single_writer: bool) -> tuple[LocalFiles | RemoteFiles, str]:
-    """The files below a root, and the root in its normal form."""
-    protocol = root.split("://", 1)[0] if "://" in root else "file"
-    if not root or re.match(r"^(s3|s3a|gs|gcs|memory|https?|file):/?[^/]", root):
-        raise InputError(f"'{root}' is no usable root: give a folder or a URL such as s3://bucket/prefix")
-    if protocol in {"file", "local"}:
-        path = Path(root.split("://", 1)[-1]).expanduser().absolute()
-        return LocalFiles(path), str(path)
-    if "@" in root.split("/")[2]:
-        raise InputError("credentials do not belong into a root: put them into the environment or a profile file")
-    try:
-        if protocol in _EXTRAS:
-            from raygp.store.s3_client import PatientS3
-            from raygp.store.s3_files import S3Files
-
-            root = root.rstrip("/")
-            return S3Files(PatientS3(), fsspec.core.strip_protocol(root), root, single_writer), root
-        fs, base = fsspec.url_to_fs(root)
-    except ImportError as error:
-        hint = f"pip install 'raygp[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else _one_line(error)
-        raise InputError(f"{root} needs a package that is not installed: {hint}") from error
-    except ValueError as error:
-        raise InputError(f"{root} is no usable root: {_one_line(error)}") from error
-    root = root.rstrip("/")
-    return RemoteFiles(fs, base, root), root
+    def _explain(self, error: Exception, path: str, where: str) -> RaygpError | None:
+        """What an error of the operating system means, whichever store raised it; None for any other error."""
+        if isinstance(error, PermissionError):
+            return InputError(f"{self.root}: permission denied{where}: check its owner or your credentials")
+        if isinstance(error, FileNotFoundError):
+            return InputError(f"{self.url(path)} does not exist")
+        if isinstance(error, NotADirectoryError):
+            return InputError(f"{self.root}: a part of the path is a file, not a folder{where}")
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return RaygpError(f"{self.root}: the disk is full{where}: free some space and run again")
+        if isinstance(error, OSError):
+            reason = " ".join(str(error).split()) or type(error).__name__
+            return RaygpError(f"{self.root}: storage failed{where}: {reason}")
+        return None
 
 
 def _checked(path: str) -> str:
     if path.startswith("/") or ".." in path.split("/"):
         raise ValueError(f"'{path}' is not below the root")
     return path
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from raygp.errors import InputError
-from raygp.store.documents import Document, plain, read_document, sha256_hex
+from raygp.store.documents import Document, Upgrade, plain, read_document, sha256_hex
 from raygp.store.files import FileInfo
 from raygp.store.location import READERS, Location
 
@@ -33,6 +33,10 @@ class ShardInfo(FileInfo):
 
 class Manifest(Document):
     """An arrival's shards. Its presence publishes the arrival; it never changes."""
+
+    FORMAT: ClassVar[int] = 2
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: lambda manifest: {"quarantined": 0, **manifest}}
+    """Format 2 has ``quarantined``. raygp 0.1.0 wrote it too, but called it format 1."""
 
     arrival: str
     published: str
@@ -59,7 +63,10 @@ class Manifest(Document):
     @property
     def digest(self) -> str:
         """SHA-256 of its canonical JSON, 64 hex digits: identifies the arrival's whole content."""
-        return sha256_hex(json.dumps(plain(self), sort_keys=True, separators=(",", ":")).encode())
+        # Cards and the names of unfinished updates hold digests from when every manifest said format 1. A manifest
+        # that is read as a newer format must keep its digest, so the number is no part of what is hashed.
+        content = {**plain(self), "format": 1}
+        return sha256_hex(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
 def check_arrival_name(arrival: str) -> None:
@@ -90,20 +97,6 @@ def find_manifest(location: Location, arrival: str) -> Manifest | None:
     if manifest is not None and manifest.arrival != arrival:
         where = location.url(manifest_path(arrival))
         raise InputError(f"{where}: arrival: expected '{arrival}', found '{manifest.arrival}'; was the folder renamed?")
-    return manifest
-
-
-def read_manifest(location: Location, arrival: str) -> Manifest:
-    """The manifest of a published arrival.
-
-    Raises:
-        InputError: there is no such arrival, or its manifest cannot be read.
-    """
-    check_arrival_name(arrival)
-    manifest = find_manifest(location, arrival)
-    if manifest is None:
-        known = ", ".join(found.arrival for found in list_arrivals(location)) or "none"
-        raise InputError(f"{location.root} has no published arrival '{arrival}' (published: {known})")
     return manifest
 
 

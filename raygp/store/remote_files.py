@@ -7,34 +7,78 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fsspec import AbstractFileSystem
+from raygp.errors import ConflictError, InputError, RaygpError
+from raygp.store.backends import Files, StoredFile
 
-from raygp.errors import ConflictError
-from raygp.store.local_files import StoredFile
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 """What S3 answers when a condition does not hold."""
 
 
+def connect(root: str, single_writer: bool) -> Files:
+    """The files below any URL that fsspec can address.
+
+    Raises:
+        InputError: the URL holds credentials, cannot be understood, or needs a package that is not installed.
+    """
+    refuse_credentials(root)
+    import fsspec
+
+    try:
+        fs, base = fsspec.url_to_fs(root)
+    except ImportError as error:
+        raise InputError(f"{root} needs a package that is not installed: {one_line(error)}") from error
+    except ValueError as error:
+        raise InputError(f"{root} is no usable root: {one_line(error)}") from error
+    return RemoteFiles(fs, base, root)
+
+
+def refuse_credentials(root: str) -> None:
+    """Raises InputError if a URL holds a user or password: roots are shown in messages and logs."""
+    if "@" in root.split("/")[2]:
+        raise InputError("credentials do not belong into a root: put them into the environment or a profile file")
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an exception, or its kind if it has none, without line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class RemoteFiles:
-    """The file operations of a :class:`raygp.store.Location` on an fsspec file system.
+    """Files on an fsspec file system (:class:`raygp.store.backends.Files` says what the methods do).
 
     Only ``create`` is exclusive, and only where the file system's own ``mode="create"`` is; ``replace`` reads, compares
     and writes, which is safe for a single writer at a time.
     """
 
+    folder = None
+
     def __init__(self, fs: AbstractFileSystem, base: str, root: str) -> None:
         self.fs = fs
         self.base = base.rstrip("/")
-        self.root = root
+        self.root = root.rstrip("/")
 
-    def read(self, path: str) -> bytes:
-        return bytes(self.fs.cat_file(self._full(path)))
+    def filesystem(self) -> tuple[AbstractFileSystem, str]:
+        return self.fs, self.base
 
-    def read_or_none(self, path: str) -> bytes | None:
+    def explain(self, error: Exception, where: str) -> RaygpError | None:
+        if isinstance(error, FileNotFoundError) and error_code(error) == "NoSuchBucket":
+            return InputError(f"{self.root}: there is no such bucket: create it or correct --root")
+        # Clients of cloud storage let exceptions of the libraries below them through, which are no OSError.
+        library = type(error).__module__.split(".")[0]
+        if library == "aiohttp" and not isinstance(error, OSError):
+            return RaygpError(f"{self.root}: the connection broke{where}: {one_line(error)}")
+        if library in {"botocore", "aiobotocore"} and not isinstance(error, OSError):
+            return InputError(f"{self.root} cannot be reached: {one_line(error)}")
+        return None
+
+    def read(self, path: str) -> bytes | None:
         try:
-            return self.read(path)
+            return bytes(self.fs.cat_file(self._full(path)))
         except FileNotFoundError as error:
             if error_code(error) == "NoSuchBucket":
                 raise
@@ -64,7 +108,7 @@ class RemoteFiles:
     def replace(self, path: str, data: bytes, expected: bytes | None) -> None:
         if expected is None:
             return self.create(path, data)
-        if self.read_or_none(path) != expected:
+        if self.read(path) != expected:
             raise ConflictError(f"{self.root}/{path} was changed by another writer")
         self.write(path, data)
 
@@ -102,6 +146,7 @@ class RemoteFiles:
 
     @property
     def endpoint(self) -> str:
+        """The part of the root that names the server."""
         return "/".join(self.root.split("/", 3)[:3])
 
     def honours_conditions(self, path: str) -> bool:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from fsspec import AbstractFileSystem
+from raygp.errors import ConflictError, InputError
+from raygp.store.backends import Files
+from raygp.store.remote_files import LOST_RACE, RemoteFiles, error_code, refuse_credentials
 
-from raygp.errors import ConflictError
-from raygp.store.remote_files import LOST_RACE, RemoteFiles, error_code
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 _MARK = "raygp-write"
 _ABSENT = {"NoSuchKey", "404"}
 _NO_ETAG = '"00000000000000000000000000000000"'
 
 
+def connect(root: str, single_writer: bool) -> Files:
+    """The files below ``s3://bucket/prefix``.
+
+    Raises:
+        InputError: the URL holds credentials, or the package for S3 is not installed.
+    """
+    refuse_credentials(root)
+    try:
+        from fsspec.core import strip_protocol
+
+        from raygp.store.s3_client import PatientS3
+    except ImportError as error:
+        raise InputError(f"{root} needs a package that is not installed: pip install 'raygp[s3]'") from error
+    root = root.rstrip("/")
+    return S3Files(PatientS3(), strip_protocol(root), root, single_writer)
+
+
 class S3Files(RemoteFiles):
-    """S3: ``create`` sends If-None-Match, ``replace`` If-Match with the ETag that it read.
+    """Files on S3: ``create`` sends If-None-Match, ``replace`` sends If-Match with the ETag that it read before.
 
     A request whose answer was lost is repeated and then refused, because of itself: so each write carries a mark, and
     after a refusal the mark of what is there says who wrote it. For a single writer, plain requests are sent, since
@@ -48,7 +67,7 @@ class S3Files(RemoteFiles):
         except FileNotFoundError:
             tag = None
         # The tag is older than the content read: a write in between makes the request fail.
-        if tag is None or self.read_or_none(path) != expected:
+        if tag is None or self.read(path) != expected:
             raise ConflictError(f"{self.root}/{path} was changed by another writer")
         if not self._put_marked(path, data, IfMatch=tag):
             raise ConflictError(f"{self.root}/{path} was changed by another writer")

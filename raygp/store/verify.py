@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from raygp.errors import InputError
@@ -15,6 +16,7 @@ from raygp.store.shards import read_shard
 class Verified:
     """What was found in an arrival's folder."""
 
+    arrival: str
     problems: list[str] = field(default_factory=list)
     """Each names a file."""
     shards: int = 0
@@ -23,12 +25,19 @@ class Verified:
     """None if the arrival is not published, or its manifest cannot be read."""
 
 
-def verify_arrival(location: Location, arrival: str) -> Verified:
+def verify_arrival(location: Location, arrival: str, symbols: Callable[[str], set[str]] | None = None) -> Verified:
     """Read all of an arrival and compare it with its manifest: files, sizes, SHA-256, columns, rows, labels.
 
     One shard at a time is in memory.
+
+    Args:
+        location: root of the line.
+        arrival: its name.
+        symbols: what the line's vocabulary must hold for a label, as for :class:`raygp.store.PartWriter`: manifests
+            count these. The label itself if not given, which is right for tasks whose labels are classes.
     """
-    found = Verified()
+    symbols = symbols or (lambda label: {label})
+    found = Verified(arrival)
     try:
         manifest = find_manifest(location, arrival)
     except InputError as error:
@@ -37,7 +46,8 @@ def verify_arrival(location: Location, arrival: str) -> Verified:
     if manifest is None:
         return found
     found.shards, found.rows = len(manifest.shards), 0
-    labels: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
+    held_out: set[str] = set()
     for shard in manifest.shards:
         try:
             table = read_shard(location, arrival, shard)
@@ -46,9 +56,15 @@ def verify_arrival(location: Location, arrival: str) -> Verified:
             continue
         found.rows += table.num_rows
         found.bytes += shard.bytes
-        if shard.split == "train":
-            labels.update(table.column("label").to_pylist())
-    if not found.problems and dict(labels) != manifest.labels:
+        # Rows by whole label first: there are far fewer labels than rows.
+        rows = Counter(table.column("label").to_pylist())
+        for label, number in rows.items():
+            if shard.split == "train":
+                counted.update(dict.fromkeys(symbols(label), number))
+            else:
+                held_out |= symbols(label)
+    # Symbols that only held-out rows have stand in a manifest with 0 training rows.
+    if not found.problems and {**dict.fromkeys(held_out, 0), **counted} != manifest.labels:
         found.problems.append(f"{location.url(manifest_path(arrival))}: labels: not those of the rows in its shards")
     found.problems += _unexpected(location, manifest)
     return found

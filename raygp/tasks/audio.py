@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,8 @@ from torch import Tensor
 from raygp.errors import InputError
 
 SAMPLE_RATE = 16_000
-_WINDOW, _HOP = 400, 160
+"""Samples a second of every utterance, after resampling."""
+_WINDOW, _HOP = 400, 160  # In samples: 25 ms and 10 ms.
 _FLOOR = 1e-6
 _SHORTEST_S = 0.05
 
@@ -71,8 +73,6 @@ def require(name: str) -> ModuleType:
     Raises:
         InputError: it is not installed; the message says what to install.
     """
-    import importlib
-
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -80,8 +80,8 @@ def require(name: str) -> ModuleType:
 
 
 def mask_bands(features: Tensor, lengths: Tensor, draws: Tensor) -> Tensor:
-    """SpecAugment (arXiv 1904.08779, section 2, without time warping): two bands of mels and two of frames set to zero,
-    the mean.
+    """SpecAugment (arXiv 1904.08779, section 2, without time warping): two bands of mels and two of frames are set to
+    zero, the mean.
 
     Args:
         features: N x T x F.
@@ -101,10 +101,12 @@ def mask_bands(features: Tensor, lengths: Tensor, draws: Tensor) -> Tensor:
 
 
 MASK_DRAWS = 8
+"""Uniform numbers that :func:`mask_bands` takes for an utterance: two for each of its four bands."""
 
 
 def _band(sizes: Tensor, widths: Tensor, places: Tensor, positions: int) -> Tensor:
-    """Bool, N x positions: a band of each width that starts at the part ``place`` of what is left of the size."""
+    """Bool, N x positions: which positions lie in each row's band. A place of 0 puts the band at the start of the row,
+    a place near 1 at its end."""
     starts = places * (sizes - widths)
     at = torch.arange(positions, device=sizes.device)[None, :]
     return (at >= starts[:, None]) & (at < (starts + widths)[:, None])

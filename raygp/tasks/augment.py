@@ -30,7 +30,7 @@ def shift(images: Tensor, draws: Tensor, padding: int) -> Tensor:
     """
     count, _, height, width = images.shape
     padded = F.pad(images, (padding, padding, padding, padding))
-    # The largest float32 below 1, times the number of places, can round up to that number.
+    # A draw just below 1, times the number of places, can be rounded up to that number, which is no place.
     places = (draws * (2 * padding + 1)).long().clamp_(max=2 * padding)
     rows = places[:, :1] + torch.arange(height, device=images.device)
     columns = places[:, 1:] + torch.arange(width, device=images.device)
@@ -55,7 +55,7 @@ def resized_crop(images: Tensor, draws: Tensor) -> Tensor:
     """
     area = _between(draws[:, 0], *_AREA)
     aspect = _between(draws[:, 1], *_LOG_ASPECT).exp()
-    # A part that would stick out of the image is cut to its side.
+    # A part that would be wider or higher than the image is cut to the size of the image.
     width, height = (area * aspect).sqrt().clamp(max=1.0), (area / aspect).sqrt().clamp(max=1.0)
     theta = torch.zeros(len(images), 2, 3, dtype=images.dtype, device=images.device)
     theta[:, 0, 0] = torch.where(draws[:, 4] < 0.5, -width, width)

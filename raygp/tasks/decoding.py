@@ -1,13 +1,14 @@
-"""From an encoded image to pixels, and the stricter look that a sample gets once, when it is taken in."""
+"""From an encoded image to pixels, and the stricter check of a sample when it is ingested."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 from types import ModuleType
 
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,9 +43,10 @@ def decode(sample: bytes, size: int, channels: int) -> Tensor:
 
 
 def check(sample: bytes) -> None:
-    """Refuse what :func:`decode` may pass although it is damaged or senseless, by a second, stricter decoder.
+    """Refuse images that :func:`decode` may accept although they are damaged or senseless. Pillow looks at them, which
+    is stricter.
 
-    A JPEG that was cut short and then given a proper end has grey in place of the rest; neither decoder sees that.
+    One damage is not found: a JPEG that was cut short and then given a proper end shows grey in place of the rest.
 
     Args:
         sample: an encoded image.
@@ -63,7 +65,7 @@ def check(sample: bytes) -> None:
             if width * height > _MAX_PIXELS:
                 raise ValueError(f"image of {width} x {height} pixels: more than {_MAX_PIXELS:,} in all")
             image.load()
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError("not an image in a known format") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"damaged image: {_reason(error)}") from error
@@ -71,10 +73,8 @@ def check(sample: bytes) -> None:
 
 @functools.cache
 def _torchvision_io() -> ModuleType:
-    """Loaded when the first image is decoded: it takes a second, which processes that decode nothing need not spend."""
-    import torchvision.io
-
-    return torchvision.io
+    """Imported when the first image is decoded: that takes a second, which processes that decode nothing are spared."""
+    return importlib.import_module("torchvision.io")
 
 
 def _read(sample: bytes, channels: int) -> Tensor:
@@ -85,11 +85,12 @@ def _read(sample: bytes, channels: int) -> Tensor:
             from torchvision.transforms.functional import pil_to_tensor
 
             with Image.open(io.BytesIO(sample)) as image:
-                return pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+                picture: Tensor = pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+                return picture
         encoded = torch.frombuffer(bytearray(sample), dtype=torch.uint8)
         modes = _torchvision_io().ImageReadMode
-        pixels = _torchvision_io().decode_image(encoded, mode=modes.GRAY if channels == 1 else modes.RGB)
-    except Image.UnidentifiedImageError as error:
+        pixels: Tensor = _torchvision_io().decode_image(encoded, mode=modes.GRAY if channels == 1 else modes.RGB)
+    except UnidentifiedImageError as error:
         raise ValueError("not an image in a known format") from error
     except (RuntimeError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"damaged image: {_reason(error)}") from error

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from raygp.tasks.layout import channels_last
 from raygp.tasks.padded import Padded
 
 
@@ -42,10 +43,12 @@ SMALL = Architecture((Convolution(16, (11, 11), (2, 2)), Convolution(16, (11, 11
 class FrameNorm(nn.BatchNorm1d):
     """Batch norm of N x T x channels (x mels) over valid frames; padding comes out as zero."""
 
-    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
-        """Args:
-        frames: N x T x channels, or N x T x channels x mels.
-        valid: bool, N x T.
+    def forward(self, frames: Tensor, valid: Tensor) -> Tensor:  # type: ignore[override]  # It needs to know padding.
+        """The normed frames, of the shape of ``frames``.
+
+        Args:
+            frames: N x T x channels, or N x T x channels x mels.
+            valid: bool, N x T.
         """
         normed = frames.new_zeros(frames.shape)
         normed[valid] = super().forward(frames[valid]).to(normed.dtype)
@@ -64,17 +67,22 @@ class BidirectionalGRU(nn.Module):
         self.back = nn.GRU(inputs, width, batch_first=True)
 
     def forward(self, frames: Tensor, reverse: Tensor) -> Tensor:
-        """Args:
-        frames: N x T x inputs, padded at the end.
-        reverse: int64, N x T, from :func:`reversal`.
+        """The sum of both directions, N x T x width.
+
+        Args:
+            frames: N x T x inputs, padded at the end.
+            reverse: int64, N x T, from :func:`reversal`.
         """
-        ahead, _ = self.ahead(frames)
-        back, _ = self.back(_reorder(frames, reverse))
+        ahead: Tensor = self.ahead(frames)[0]
+        back: Tensor = self.back(_reorder(frames, reverse))[0]
         return ahead + _reorder(back, reverse)
 
 
 def reversal(lengths: Tensor, frames: int) -> Tensor:
-    """For each row, its valid positions from last to first, padding where it is: int64, N x frames. Its own inverse."""
+    """An order of frames for each row: valid positions from last to first, then padding unchanged. int64, N x frames.
+
+    Applied twice, it gives the original order.
+    """
     positions = torch.arange(frames)[None, :].expand(len(lengths), frames)
     return torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
 
@@ -101,7 +109,7 @@ class DeepSpeech2(nn.Module):
         self.recurrent = nn.ModuleList(BidirectionalGRU(size, width) for size in sizes)
         self.recurrent_norms = nn.ModuleList(FrameNorm(width) for _ in sizes)
         self.classifier = nn.Linear(width, symbols)
-        self.to(memory_format=torch.channels_last)
+        channels_last(self)
 
     def forward(self, features: Padded) -> Padded:
         """Logits, not normalised."""
@@ -116,6 +124,7 @@ class DeepSpeech2(nn.Module):
         """Frames with channels x mels values each, N x T' x C, and their numbers."""
         frames, lengths = features.values[:, None].transpose(2, 3), features.lengths  # N x 1 x mels x T
         for convolution, norm in zip(self.convolutions, self.convolution_norms, strict=True):
+            assert isinstance(convolution, nn.Conv2d)
             stride = convolution.stride[1]
             lengths = torch.div(lengths + stride - 1, stride, rounding_mode="floor")
             by_frame = convolution(frames).permute(0, 3, 1, 2)  # N x T x channels x mels
@@ -125,7 +134,8 @@ class DeepSpeech2(nn.Module):
 
 
 def greedy(logits: Padded) -> list[list[int]]:
-    """The best path's symbols of each utterance: repeats merged, blanks (0) dropped, the others less 1."""
+    """The ids of each utterance's characters along its most probable path: repeated symbols are merged, blanks (0)
+    dropped, and the other symbols less 1 are the ids."""
     best = logits.values.argmax(dim=2).cpu()
     texts = []
     for path, length in zip(best, logits.lengths, strict=True):
@@ -135,7 +145,8 @@ def greedy(logits: Padded) -> list[list[int]]:
 
 
 def ctc_losses(logits: Padded, targets: Padded) -> Tensor:
-    """CTC loss of each utterance per symbol of its transcript, shape (N,); 0 if the utterance is too short for it."""
+    """CTC loss of each utterance per symbol of its transcript, shape (N,); 0 if the utterance has too few frames for
+    its transcript."""
     log_probabilities = logits.values.float().log_softmax(dim=2).transpose(0, 1)
     losses = nn.functional.ctc_loss(
         log_probabilities, targets.values + 1, logits.lengths, targets.lengths, reduction="none", zero_infinity=True

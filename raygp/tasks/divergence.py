@@ -12,12 +12,13 @@ def divergence(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
 
     Args:
         logits: of the model that learns, ... x classes.
-        taught: the teacher's, ... x no more classes: it is compared over those, the first ones.
+        taught: logits of the teacher, ... x classes. The teacher may know fewer classes; only those are compared, which
+            are the first ones.
         temperature: divides the logits of both.
 
     Returns:
-        In nats, without the last axis. Its gradient shrinks by the square of the temperature, which is for the caller
-        to make up for.
+        In nats, without the last axis. A temperature of T makes its gradient smaller by T^2; the caller multiplies by
+        that.
     """
     known = logits[..., : taught.shape[-1]]
     ours, theirs = (F.log_softmax(values / temperature, dim=-1) for values in (known, taught))

@@ -1,9 +1,10 @@
-"""Image classification: the one :class:`raygp.tasks.protocol.Task` that all the image models share."""
+"""Image classification: the :class:`raygp.tasks.protocol.Task` that all image models share. A model brings a function
+that builds it, and the name of its output layer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -26,20 +27,28 @@ class ImageTask:
     spec: ImageSpec
     """What the task was made from."""
     build: Build
-    """The model's factory, a function of a module, so that the task pickles by its name."""
+    """The model's factory. It is a function of a module, so that the task can be pickled: only its name travels."""
     classifier: str
-    density_bounds: dict[str, tuple[float, float]]
-    ragged: bool = False
+    density_bounds: Mapping[str, tuple[float, float]]
+    sequences: bool = False
+    labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
-    name: str = field(init=False)
-    dense: tuple[str, ...] = field(init=False)
-    draws: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.spec.name)
-        object.__setattr__(self, "dense", self.spec.dense)
-        object.__setattr__(self, "draws", DRAWS[self.spec.augment])
+    @property
+    def name(self) -> str:
+        """The task's name, from its spec."""
+        return self.spec.name
+
+    @property
+    def dense(self) -> tuple[str, ...]:
+        """Parameters that are never pruned, from the spec."""
+        return self.spec.dense
+
+    @property
+    def draws(self) -> int:
+        """How many uniform numbers the spec's augmentation takes for an image."""
+        return DRAWS[self.spec.augment]
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
@@ -80,19 +89,24 @@ class ImageTask:
         Returns:
             float32, N x C x H x W. Row i depends on row i of the arguments alone.
         """
-        augment = self.spec.augment if draws is not None and len(inputs) else "none"
-        if augment != "none" and draws.shape != (len(inputs), self.draws):
+        augment = self.spec.augment
+        if draws is None or augment == "none" or not len(inputs):
+            return self._normalise(inputs)
+        if draws.shape != (len(inputs), self.draws):
             raise ValueError(f"draws have shape {tuple(draws.shape)} instead of {(len(inputs), self.draws)}")
-        if augment in ("shift", "shift-flip"):
-            inputs = shift(inputs, draws[:, :2], self.spec.shift)
-        if augment == "shift-flip":
-            inputs = flip(inputs, draws[:, 2])
+        if augment == "resized-crop":
+            return resized_crop(self._normalise(inputs), draws)
+        # What shift pads with is black, so it comes before pixels are normalised.
+        shifted = shift(inputs, draws[:, :2], self.spec.shift)
+        return self._normalise(flip(shifted, draws[:, 2]) if augment == "shift-flip" else shifted)
+
+    def _normalise(self, inputs: Tensor) -> Tensor:
+        """Float32 of mean 0 and deviation 1 by the spec's statistics, from uint8."""
         mean, std = (
             torch.tensor(values, dtype=torch.float32, device=inputs.device)[:, None, None]
             for values in (self.spec.mean, self.spec.std)
         )
-        images = (inputs.to(torch.float32) / 255 - mean) / std
-        return resized_crop(images, draws) if augment == "resized-crop" else images
+        return (inputs.to(torch.float32) / 255 - mean) / std
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
@@ -104,6 +118,7 @@ class ImageTask:
         return divergence(outputs, taught, temperature)
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """1 or 0 points for each example, of weight 1, N x 1 x 2: whether the largest logit is the target's."""
+        """Points and weights of each example, N x 1 x 2: 1 point if the largest logit is the target's, else 0; the
+        weight is 1."""
         points = (outputs.argmax(dim=1) == targets).to(torch.float64)
         return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]

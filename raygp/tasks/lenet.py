@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Literal
 
-import torch
+from pydantic import model_validator
 from torch import nn
 
 from raygp.tasks.images import ImageTask
-from raygp.tasks.spec import ImageSpec
+from raygp.tasks.kind import PlanFields, PlanRole, TaskKind
+from raygp.tasks.layout import channels_last
+from raygp.tasks.spec import Channels, ImageSize, ImageSpec
 
-_PIXELS = 28 * 28
+_SIDE = 28
+_PIXELS = _SIDE * _SIDE
 _BOUNDS = {"classifier.weight": (0.3, 1.0)}
+"""Only the output layer has a floor: pruning leaves it 30 % of its connections."""
+
+
+class LenetSpec(ImageSpec):
+    """Settings of the lenets: their input is 28 x 28 pixels, grey unless said otherwise. Nothing is kept dense."""
+
+    name: Literal["lenet-300-100", "lenet-5"]
+    """The model."""
+    image_size: ImageSize = _SIDE
+    """Height and width of the model's input in pixels: always 28."""
+    channels: Channels = 1
+    """1: grey. 3: RGB."""
+
+    @model_validator(mode="after")
+    def _has_the_one_size(self) -> LenetSpec:
+        if self.image_size != _SIDE:
+            raise ValueError(f"image_size must be {_SIDE} for {self.name}, not {self.image_size}")
+        return self
 
 
 def lenet_300_100(channels: int, num_classes: int) -> nn.Module:
@@ -31,7 +54,7 @@ def lenet_300_100(channels: int, num_classes: int) -> nn.Module:
 def lenet_5(channels: int, num_classes: int) -> nn.Module:
     """Two convolutions with max pooling and a hidden layer of 500: N x channels x 28 x 28 to N x num_classes.
 
-    Weights lie channels-last, in which pooling and convolution take about 60 % of the time on a CPU.
+    Weights lie channels-last: so laid out, pooling and convolution take about 60 % of their usual time on a CPU.
     """
     model = nn.Sequential(
         OrderedDict(
@@ -45,14 +68,25 @@ def lenet_5(channels: int, num_classes: int) -> nn.Module:
             classifier=nn.Linear(500, num_classes),
         )
     )
-    return model.to(memory_format=torch.channels_last)
+    return channels_last(model)
 
 
-def lenet_300_100_task(spec: ImageSpec) -> ImageTask:
-    """The task of LeNet-300-100; only its output layer has a floor (30 % density)."""
-    return ImageTask(spec, lenet_300_100, classifier="classifier", density_bounds=dict(_BOUNDS))
+def _lenet_300_100_task(spec: LenetSpec) -> ImageTask:
+    return ImageTask(spec, lenet_300_100, classifier="classifier", density_bounds=_BOUNDS)
 
 
-def lenet_5_task(spec: ImageSpec) -> ImageTask:
-    """The task of LeNet-5; only its output layer has a floor (30 % density)."""
-    return ImageTask(spec, lenet_5, classifier="classifier", density_bounds=dict(_BOUNDS))
+def _lenet_5_task(spec: LenetSpec) -> ImageTask:
+    return ImageTask(spec, lenet_5, classifier="classifier", density_bounds=_BOUNDS)
+
+
+_SETTINGS: PlanFields = {"lr": 0.2, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
+_PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
+    "default": {
+        "synthesis": {"epochs": 20, "lr": 0.2, "seed_density": 0.2, "optimizer": {"weight_decay": 5e-4}},
+        "update": {"epochs": 8, "replay": {"share": 0.15}, "arrival": {"share": 0.3}},
+    },
+    "paper": {"update": {"lr": 0.05}},
+}
+
+LENET_300_100 = TaskKind(LenetSpec, _lenet_300_100_task, _SETTINGS, _PLANS)
+LENET_5 = TaskKind(LenetSpec, _lenet_5_task, {**_SETTINGS, "lr": 0.1}, _PLANS)

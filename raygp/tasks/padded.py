@@ -14,7 +14,7 @@ class Padded(NamedTuple):
     values: Tensor
     """N x T x ..."""
     lengths: Tensor
-    """int64, shape (N,), on the CPU, where packing and CTC want it."""
+    """int64, shape (N,); always on the CPU, since torch's CTC loss expects it there."""
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Padded:
         """The same on another device."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
+
+from raygp.tasks.spec import TaskSpec
+
+Values: TypeAlias = Any
+"""A Tensor; or, for a task of sequences, a :class:`raygp.tasks.padded.Padded`. Which of them depends on the task, and
+type checkers cannot follow that: a task is looked up by its name."""
 
 
 @runtime_checkable
@@ -17,39 +23,67 @@ class Task(Protocol):
     (one row of uniform numbers an example), so that an epoch does not depend on how many workers share it.
     """
 
-    name: str
-    """Key in :func:`raygp.tasks.make_task`."""
+    @property
+    def spec(self) -> TaskSpec:
+        """What the task was made from."""
+        ...
 
-    classifier: str
-    """Name of the output layer, which gains a row for each new class."""
+    @property
+    def name(self) -> str:
+        """The task's name in :data:`raygp.tasks.TASKS`."""
+        ...
 
-    draws: int
-    """Uniform numbers in [0, 1) that :meth:`prepare` uses for each training example."""
+    @property
+    def classifier(self) -> str:
+        """Name of the output layer, which gains a row for each new class."""
+        ...
 
-    dense: tuple[str, ...]
-    """Names of parameters that stay dense although their layer's kind is prunable."""
+    @property
+    def draws(self) -> int:
+        """How many uniform numbers in [0, 1) :meth:`prepare` uses for each training example."""
+        ...
 
-    density_bounds: dict[str, tuple[float, float]]
-    """By parameter name, the lowest and highest density that pruning and growth may give it."""
+    @property
+    def dense(self) -> tuple[str, ...]:
+        """Names of parameters that stay dense although their layer's kind is prunable."""
+        ...
 
-    ragged: bool
-    """Whether decoded samples and targets are sequences of different lengths; then
-    :class:`raygp.tasks.padded.Padded` stands wherever a tensor of inputs, outputs or targets is named below."""
+    @property
+    def density_bounds(self) -> Mapping[str, tuple[float, float]]:
+        """By parameter name, the lowest and highest density that pruning and growth may give it."""
+        ...
 
-    reserved: tuple[str, ...]
-    """Symbols whose ids are 0, 1, ... in every vocabulary."""
+    @property
+    def sequences(self) -> bool:
+        """Whether decoded samples, outputs and targets are sequences of different lengths. If so, a
+        :class:`raygp.tasks.padded.Padded` stands wherever a tensor of inputs, outputs or targets is named below."""
+        ...
 
-    metrics: tuple[str, ...]
-    """Names of what :meth:`score` measures, all fractions of which higher is better. The first is the accuracy that
-    phases and the gate go by."""
+    @property
+    def labels_are_classes(self) -> bool:
+        """Whether a label is one of a few classes that many samples share. If so, held-out samples are drawn class by
+        class, and the share of the most frequent class is the accuracy of guessing. False for texts, which hardly ever
+        repeat."""
+        ...
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Symbols whose ids are 0, 1, ... in every vocabulary."""
+        ...
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of what :meth:`score` measures, all fractions of which higher is better. The first is the accuracy by
+        which phases and the gate judge."""
+        ...
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator."""
         ...
 
     def decode(self, sample: bytes) -> np.ndarray:
-        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W; ragged
-        tasks: first axis of any length).
+        """One encoded sample as the array that :meth:`prepare` takes a stack of (images: uint8, C x H x W; sequences:
+        the first axis may have any length).
 
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone, without the file's name.
@@ -65,14 +99,14 @@ class Task(Protocol):
         ...
 
     def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The label as training sees it, int64: a class id without dimensions, or (ragged tasks) a sequence of ids.
+        """The label as training sees it, int64: a class id without dimensions, or (sequences) an array of ids.
 
         Raises:
             KeyError: a symbol that is not in the vocabulary.
         """
         ...
 
-    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+    def prepare(self, inputs: Values, draws: Tensor | None) -> Values:
         """The model's input from a stack of decoded samples.
 
         Args:
@@ -81,11 +115,11 @@ class Task(Protocol):
         """
         ...
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, outputs: Values, targets: Values) -> Tensor:
         """The loss of each example, shape (N,)."""
         ...
 
-    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    def divergences(self, outputs: Values, taught: Values, targets: Values, temperature: float) -> Tensor:
         """How far the answer to each example is from that of a teacher, on the scale of :meth:`losses`, shape (N,).
 
         Args:
@@ -96,7 +130,7 @@ class Task(Protocol):
         """
         ...
 
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def score(self, outputs: Values, targets: Values) -> Tensor:
         """Points and weights of each example by metric, N x M x 2. Over a split, a metric is the sum of its points over
         the sum of its weights."""
         ...

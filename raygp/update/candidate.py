@@ -10,11 +10,68 @@ from torch import Tensor
 from raygp.data.batches import TrainingData
 from raygp.errors import InputError
 from raygp.sparse import Masks, pack_bits, seed_sparse, unpack_bits, unpack_model
+from raygp.store import read_tensors
 from raygp.tasks.protocol import Task
-from raygp.update.learner import Learner, make_optimizer
+from raygp.update.engine import Update
+from raygp.update.job import UpdateJob
+from raygp.update.learner import Learner
+from raygp.update.observer import Observer
 from raygp.update.plan import Plan
 from raygp.update.seeds import derive_seed, torch_generator
+from raygp.update.shared import SharedWork
 from raygp.update.teacher import Teacher
+
+
+def make_update(
+    job: UpdateJob,
+    task: Task,
+    data: TrainingData,
+    observer: Observer,
+    *,
+    checkpoint_seconds: float | None,
+    device: str | torch.device = "cpu",
+    packed_gradients: bool = True,
+    shared: SharedWork | None = None,
+) -> Update:
+    """The update that a job describes, on this worker, before its first step.
+
+    Args:
+        job: whose plan, parent and gate are used.
+        task: the job's.
+        data: the job's, as this worker reads them.
+        observer: told of events, offered checkpoints.
+        checkpoint_seconds: see :class:`raygp.update.engine.Update`.
+        device: where to train.
+        packed_gradients: send active connections only.
+        shared: results of passes over the parent that are known.
+
+    Raises:
+        InputError: the parent's tensors cannot be read, or do not fit the task's model.
+    """
+    parent = job.parent
+    learner = make_learner(
+        task,
+        data,
+        job.plan,
+        num_classes=len(job.classes),
+        seed=job.seed,
+        parent=read_tensors(job.location, parent) if parent else None,
+        parent_classes=len(parent.classes) if parent else None,
+        device=device,
+        packed_gradients=packed_gradients,
+    )
+    return Update(
+        job.plan,
+        learner,
+        data,
+        seed=job.seed,
+        has_parent=parent is not None,
+        gate_tolerance=job.gate_tolerance,
+        gate_confidence=job.gate_confidence,
+        observer=observer,
+        shared=shared,
+        checkpoint_seconds=checkpoint_seconds,
+    )
 
 
 def make_learner(
@@ -62,7 +119,7 @@ def make_learner(
         weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
         if weight > 0.0:
             teacher = _make_teacher(task, parent, known, weight, plan.distillation.temperature, device)
-    optimizer = make_optimizer(model, plan.optimizer, plan.lr)
+    optimizer = plan.optimizer.make(model.parameters(), plan.lr)
     return Learner(
         task,
         model,

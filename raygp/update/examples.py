@@ -2,13 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
+from raygp.data.batches import TrainingData
 from raygp.sparse import select_largest
-from raygp.update.plan import SelectionSettings
+from raygp.update.learner import Learner
+from raygp.update.phases import Phase
+from raygp.update.plan import Plan, SelectionSettings
+from raygp.update.seeds import numpy_generator
+from raygp.update.shared import SharedWork
+
+
+class ExampleChoice:
+    """Which training examples the phases of an update see. The choice is made once, by the model as it is then."""
+
+    def __init__(
+        self, plan: Plan, learner: Learner, data: TrainingData, seed: int, shared: SharedWork | None = None
+    ) -> None:
+        self._plan, self._learner, self._data, self._seed = plan, learner, data, seed
+        self.known_losses: Mapping[str, np.ndarray] = shared.losses if shared else {}
+        """By part of the data, the parent's losses, where they have been computed before."""
+        self.chosen: np.ndarray | None = None
+        """Ids of the examples of replay and arrival, once they are chosen."""
+
+    def ids(self, phase: Phase) -> np.ndarray:
+        """The phase's training examples: the arrival alone, or what is chosen of replay and arrival."""
+        if phase.on_arrival_alone:
+            return self._parts()["arrival"]
+        return self.choose() if self.chosen is None else self.chosen
+
+    def choose(self) -> np.ndarray:
+        """Ids of the replayed examples and those of the arrival, chosen by the model as it is."""
+        chosen = [
+            choose_examples(self._settings(part), ids, numpy_generator(self._seed, part), self._losses_of(part, ids))
+            for part, ids in self._parts().items()
+        ]
+        self.chosen = np.concatenate(chosen)
+        return self.chosen
+
+    def growth_sample(self, phase: int, sample: Callable[[int], int]) -> np.ndarray:
+        """Ids of the examples that a phase's gradients are summed over, sorted.
+
+        Args:
+            phase: its position in the plan.
+            sample: says how many of so many examples.
+        """
+        ids = self.ids(self._plan.phases[phase])
+        generator = numpy_generator(self._seed, "growth-sample", phase)
+        return np.sort(generator.permutation(ids)[: sample(len(ids))])
+
+    def all_losses(self) -> dict[str, np.ndarray]:
+        """By part, the loss of each of its examples, where the plan chooses by all of them."""
+        found = {}
+        for part, ids in self._parts().items():
+            settings = self._settings(part)
+            if settings.by_loss and settings.scan == 1.0 and len(ids):
+                found[part] = self._learner.losses(ids)
+        return found
+
+    def _settings(self, part: str) -> SelectionSettings:
+        return self._plan.replay if part == "replay" else self._plan.arrival
+
+    def _parts(self) -> dict[str, np.ndarray]:
+        """The data by whether earlier arrivals or this one brought them."""
+        old = np.arange(self._data.old_rows)
+        return {"replay": old, "arrival": self._data.old_rows + np.arange(self._data.new_rows)}
+
+    def _losses_of(self, part: str, ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """Gives the losses of some of a part's examples."""
+        known = self.known_losses.get(part)
+        return self._learner.losses if known is None else lambda wanted: known[wanted - ids[0]]
 
 
 def choose_examples(

@@ -42,7 +42,7 @@ class UpdateJob:
         identity: dict[str, Any] = {
             "parent": [self.parent.version, self.parent.update] if self.parent else None,
             "arrival": self.arrival.digest,
-            "plan": self.plan.model_dump(mode="json"),
+            "plan": self.plan.identity(),
             "seed": self.seed,
             "gate": [self.gate_tolerance, self.gate_confidence],
         }
@@ -69,8 +69,15 @@ class UpdateJob:
         return build_catalog(self.location, self.seen, self.arrival, self.classes, replays)
 
     def card(self, outcome: Outcome, workers: int | str, sweep: dict[str, Any] | None = None) -> Card:
-        """The candidate's card, without its files; ``sweep`` is what led to its plan."""
+        """The candidate's card, without its files: what its update recorded, and where it comes from.
+
+        Args:
+            outcome: of the update.
+            workers: how many it had; a range such as "1..8" where their number could change.
+            sweep: what led to its plan.
+        """
         return Card(
+            **dict(outcome.record),
             version=self.version,
             parent=self.parent.version if self.parent else None,
             update=self.update_id,
@@ -82,19 +89,6 @@ class UpdateJob:
             plan=self.plan.model_dump(mode="json"),
             seed=self.seed,
             workers=workers,
-            density=outcome.density,
-            active_connections=outcome.active_connections,
-            total_connections=outcome.total_connections,
-            densities=outcome.densities,
-            mask_digest=outcome.mask_digest,
-            val_accuracy=outcome.val_accuracy,
-            test_accuracy=outcome.test_accuracy,
-            test_metrics=outcome.test_metrics,
-            parent_val_accuracy=outcome.parent_val_accuracy,
-            val_noise=outcome.val_noise,
-            accuracy_by_arrival=outcome.accuracy_by_arrival,
-            ledger=outcome.ledger,
-            phases=outcome.phases,
             manifests={manifest.arrival: manifest.digest for manifest in (*self.seen, self.arrival)},
             sweep=sweep,
         )

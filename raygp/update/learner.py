@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from raygp.sparse import (
     FlopCount,
     GradientSum,
     Masks,
+    PackedReduction,
     average_buffers,
     count_uses,
     growth_flops,
@@ -31,8 +33,6 @@ from raygp.sparse import (
 )
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Task
-from raygp.update.observer import Step
-from raygp.update.plan import OptimizerSettings
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.teacher import Teacher
 
@@ -40,16 +40,16 @@ _SCAN_BATCH = 512
 _LOSS_CHECK_STEPS = 50
 
 
-def make_optimizer(model: nn.Module, settings: OptimizerSettings, lr: float) -> Optimizer:
-    """The optimizer over all parameters of ``model``."""
-    decay = settings.weight_decay
-    if settings.name == "sgd":
-        nesterov = settings.nesterov and settings.momentum > 0
-        return torch.optim.SGD(
-            model.parameters(), lr=lr, momentum=settings.momentum, nesterov=nesterov, weight_decay=decay
-        )
-    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    return kind(model.parameters(), lr=lr, betas=(settings.momentum, 0.999), weight_decay=decay)
+@dataclass(frozen=True)
+class EpochSteps:
+    """How far an epoch has come."""
+
+    step: int
+    steps: int
+    loss: float
+    """Mean over the epoch so far on this rank."""
+    examples_per_s: float
+    """All ranks together."""
 
 
 class Learner:
@@ -83,20 +83,25 @@ class Learner:
         self._flops_generation, self._sparse_forward = -1, 0.0
         self._teacher_forward: float | None = None
         self._charged_bytes = 0
+        self._loss_sum = torch.zeros((), device=self.device)
+        self.loss_steps = 0
+        """Steps of the running epoch that :attr:`loss_sum` covers."""
+        self._ddp: nn.parallel.DistributedDataParallel | None = None
+        self._traffic: PackedReduction | None = None
         if self.world_size > 1:
             self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
-        else:
-            self._ddp, self._traffic = None, None
 
     def train_epoch(
         self,
         ids: np.ndarray,
         epoch: int,
         before_step: Callable[[float], None],
-        watch: Callable[[Step], None] | None = None,
+        watch: Callable[[EpochSteps], None] | None = None,
         after_step: Callable[[int, int], None] | None = None,
         first_step: int = 0,
-    ) -> None:
+        loss_sum: float = 0.0,
+        loss_steps: int = 0,
+    ) -> float:
         """One epoch over ``ids``, or what is left of it.
 
         Args:
@@ -106,6 +111,12 @@ class Learner:
             watch: called now and then with the state of the epoch.
             after_step: called after each step with the steps done and those of the epoch.
             first_step: steps that were done before.
+            loss_sum: :attr:`loss_sum` after those steps.
+            loss_steps: :attr:`loss_steps` after those steps.
+
+        Returns:
+            Mean training loss on this rank, over the steps whose losses are known: those of the epoch, or fewer
+            where ``loss_steps`` is less than ``first_step``.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -114,7 +125,8 @@ class Learner:
         steps = max(1, len(ids) // batch_size)
         network: nn.Module = self._ddp or self.model
         network.train()
-        total = torch.zeros((), device=self.device)
+        self._loss_sum, self.loss_steps = torch.full((), loss_sum, device=self.device), loss_steps
+        mean = loss_sum / max(1, loss_steps)
         started = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
         # A rank without examples would have no gradient to reduce: where there are fewer than ranks, each takes all.
@@ -130,23 +142,30 @@ class Learner:
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
-            loss.backward()
+            torch.autograd.backward(loss)
             if self._traffic is None or not self._traffic.enabled:
                 self.masks.mask_gradients()
             if self.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
             self.optimizer.step()
-            total += losses.detach().mean()
+            self._loss_sum += losses.detach().mean()
+            self.loss_steps += 1
             self._charge_training(batch_size)
             if batch.step == first_step or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
-                done = batch.step + 1 - first_step
-                mean = self._finite(float(total) / done, epoch)
+                mean = self._finite(self.loss_sum / self.loss_steps, epoch)
                 if watch:
-                    watch(Step(batch.step + 1, steps, mean, done * batch_size / (time.perf_counter() - started)))
+                    rate = (batch.step + 1 - first_step) * batch_size / (time.perf_counter() - started)
+                    watch(EpochSteps(batch.step + 1, steps, mean, rate))
             if after_step:
                 after_step(batch.step + 1, steps)
         self.charge_traffic()
         self.ledger.reduced_bytes += average_buffers(self.model) * self.world_size
+        return mean
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the mean losses of the running epoch's steps on this rank, to go on from after an interruption."""
+        return float(self._loss_sum)
 
     def gradient_sum(self, ids: np.ndarray) -> GradientSum:
         """The growth pass: G over ``ids``, summed locally under ``no_sync`` and all-reduced once.
@@ -167,7 +186,7 @@ class Learner:
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
-                self._losses(network, self.task.prepare(inputs, None), targets).sum().backward()
+                torch.autograd.backward(self._losses(network, self.task.prepare(inputs, None), targets).sum())
                 examples += len(batch.ids)
         sums = {}
         for name in self.masks.bits:
@@ -257,11 +276,12 @@ class Learner:
 
     def guessing(self, split: Split) -> float:
         """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where
-        targets are sequences or there is no row."""
-        if self.task.ragged:
+        labels are no classes or there is no row."""
+        if not self.task.labels_are_classes:
             return 0.0
         counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
+            assert isinstance(batch.targets, Tensor)  # Labels that are classes are no sequences.
             counts += torch.bincount(batch.targets, minlength=len(counts))
         counts = self._sum(counts)
         return float(counts.max() / counts.sum().clamp(min=1.0))
@@ -279,8 +299,10 @@ class Learner:
 
     def _outputs(self, network: nn.Module, inputs: Tensor | Padded) -> Tensor | Padded:
         """Float32 outputs at the learner's precision."""
+        outputs: Tensor | Padded
         if self.precision == "fp32":
-            return network(inputs)
+            outputs = network(inputs)
+            return outputs
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             outputs = network(inputs)
         return outputs.float()

@@ -6,33 +6,20 @@ changes every growth phase that does not say otherwise, ``plan.phases.0.alpha=0.
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 
-from raygp.sparse import Distribution
+from raygp.registry import Registry
+from raygp.sparse.distribution import Distribution
+from raygp.update.criteria import GROWTH_CRITERIA, PRUNING_CRITERIA
+from raygp.update.fields import Density, Positive, PruningRatio, Settings, Share, by_registry
+from raygp.update.optimizers import OPTIMIZERS, OptimizerSettings
+from raygp.update.optimizers.sgd import Sgd
+from raygp.update.phases import PHASES, Phase
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-_GROWTH_EXAMPLES = 512
-
-
-class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class OptimizerSettings(Settings):
-    """The optimizer of an update; one for all its phases, so momentum carries over."""
-
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    """SGD's momentum; Adam's first decay rate."""
-    nesterov: bool = True
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+_YOUNGER: dict[str, Any] = {"growth": "gradient", "pruning": "magnitude"}
+"""Settings that raygp 0.1.0 did not have, with the values that do what it did."""
 
 
 class SelectionSettings(Settings):
@@ -45,20 +32,27 @@ class SelectionSettings(Settings):
     scan: Share = 1.0
     """Part of the examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
 
+    @property
+    def by_loss(self) -> bool:
+        """Whether losses have to be looked at: some of the examples are chosen, and some of those by loss."""
+        return 0.0 < self.share < 1.0 and self.hard > 0.0
+
 
 class DistillationSettings(Settings):
     """Learning from the parent's answers beside the labels (Hinton, Vinyals and Dean, arXiv 1503.02531; for updates Li
-    and Hoiem, arXiv 1606.09282): the training loss of an example is (1 - weight) * its own + weight * T^2 * the
-    divergence of the model's outputs from the parent's, both softened by the temperature T, over the classes that the
-    parent knows. The parent's answers are charged as a third of an example each. An initial synthesis has no parent
-    and does not use it."""
+    and Hoiem, arXiv 1606.09282).
+
+    The training loss of an example is ``(1 - weight) * own + weight * T^2 * divergence``: the divergence of the model's
+    outputs from the parent's, both softened by the temperature T, over the classes that the parent knows. The parent's
+    answers are charged as a third of an example each. An initial synthesis has no parent and does not use this."""
 
     weight: Share = 0.0
     """Part of the loss that is the parent's; 0 does without the parent."""
     fades_at: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """New share (the arrival's part of all training examples) at which nothing is left of the weight: it falls to there
+    """New share (the arrival's part of all training examples) at which nothing is left of the weight. It falls to there
     in a straight line, since a parent that has seen little holds an update back. None: the same for all arrivals."""
     temperature: Positive = 2.0
+    """T: divides the logits of both; above 1 it brings out what the parent thinks of the other classes."""
 
     def weight_for(self, old_rows: int, new_rows: int) -> float:
         """The weight in an update, rounded to hundredths: less is not worth the parent's answers.
@@ -73,83 +67,15 @@ class DistillationSettings(Settings):
         return round(self.weight * max(0.0, 1.0 - new_share / self.fades_at), 2)
 
 
-class _Phase(Settings):
-    epochs: Annotated[int, Field(ge=0)] | None = None
-    """Training epochs after the step; 0 makes the phase a step alone. None: the plan's."""
-    lr: Positive | None = None
-    """Peak learning rate. None: the plan's."""
-    schedule: Literal["cycle", "constant"] = "cycle"
-    """cycle: linear warm-up, then cosine to zero over the phase. constant: the peak throughout."""
-    warmup: Share = 0.1
-    """Part of the phase's steps that a cycle warms up over."""
-    patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop the phase early after so many epochs without a better validation accuracy (constant schedule only)."""
-
-    @model_validator(mode="after")
-    def _patience_needs_constant(self) -> _Phase:
-        if self.patience is not None and self.schedule == "cycle":
-            raise ValueError("patience needs schedule: constant (a cycle cut short would not have annealed)")
-        return self
-
-
-class GrowPhase(_Phase):
-    """Activate dormant connections by gradient (:mod:`raygp.sparse.growth`), then train."""
-
-    kind: Literal["grow-new", "grow-all"]
-    """grow-new: on the arrival's data only. grow-all: on replay and arrival."""
-    alpha: Share | None = None
-    """Growth ratio: part of a layer's dormant connections that is activated. None: the plan's."""
-    sample: Annotated[float, Field(gt=0.0, le=1.0)] = 0.02
-    """Part of the phase's data that the growth pass sums gradients over; never fewer than 512 examples if there are."""
-    eta: Positive | None = None
-    """Step size of a grown connection's first value. None: a fiftieth of the phase's learning rate. Many connections
-    step at once, so a whole learning rate can throw a trained network off."""
-
-    def sampled(self, rows: int) -> int:
-        """How many of ``rows`` examples the growth pass sums gradients over."""
-        return min(rows, max(_GROWTH_EXAMPLES, math.ceil(self.sample * rows)))
-
-
-class PrunePhase(_Phase):
-    """Remove the weakest connections, and train."""
-
-    kind: Literal["prune-recoverable", "prune-permanent"]
-    density: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
-    """Density of the whole model at which the phase ends. None: the plan's."""
-    gradual: bool = False
-    """Spread the removal over the phase's steps (cubic schedule) instead of one cut before training."""
-    start: Share = 0.1
-    """Gradual: part of the phase's steps before the first removal."""
-    end: Share = 0.7
-    """Gradual: part of the phase's steps after which the density is reached."""
-    removals: Annotated[int, Field(ge=1)] = 20
-    """Gradual: how many removals the way down is made of."""
-    beta: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """Pruning ratio: part of the active connections that one round removes. None: the plan's."""
-    rounds: Annotated[int, Field(ge=1)] = 1
-    """At most so many rounds of cut and training (not gradual). Halved attempts count."""
-    beta_floor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
-    """Recoverable: give up when the halved pruning ratio falls under this."""
-    tolerance: Share | None = None
-    """How far validation accuracy may fall in a round, as a fraction (0.002 = 0.2 points). None: the plan's."""
-
-    @model_validator(mode="after")
-    def _gradual_makes_sense(self) -> PrunePhase:
-        if self.gradual and self.start >= self.end:
-            raise ValueError(f"gradual pruning must start before it ends (start {self.start}, end {self.end})")
-        if self.gradual and self.kind == "prune-recoverable":
-            raise ValueError("gradual pruning is permanent: use kind: prune-permanent, or gradual: false")
-        return self
-
-
-Phase = Annotated[GrowPhase | PrunePhase, Field(discriminator="kind")]
-
-
 class Plan(Settings):
     """What one update does to a model. Plans are compared, stored in cards and swept as data."""
 
     name: str = "custom"
-    phases: tuple[Phase, ...] = Field(min_length=1)
+    """What the plan is called in tables and cards. A named plan that was changed is called custom."""
+    phases: tuple[SerializeAsAny[Annotated[Phase, BeforeValidator(by_registry(PHASES, "kind"))]], ...] = Field(
+        min_length=1
+    )
+    """In the order in which they run; each is of one of the kinds below."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Examples of a global batch, shared out over the workers."""
     epochs: Annotated[int, Field(ge=0)] = 3
@@ -158,21 +84,28 @@ class Plan(Settings):
     """Peak learning rate of a phase that does not give its own."""
     alpha: Share = 0.3
     """Growth ratio of a phase that does not give its own."""
-    beta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    growth: str = "gradient"
+    """Growth criterion: which dormant connections wake up (:mod:`raygp.sparse.criteria`)."""
+    beta: PruningRatio = 0.3
     """Pruning ratio of a phase that does not give its own."""
-    density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    pruning: str = "magnitude"
+    """Pruning criterion: which active connections go first (:mod:`raygp.sparse.criteria`)."""
+    density: Density = 0.1
     """Final density of a pruning phase that does not give its own."""
     tolerance: Share = 0.002
     """Fall in validation accuracy that a pruning round may cost, as a fraction."""
     distribution: Distribution = "erk"
     """How a density is shared out over layers."""
-    seed_density: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    seed_density: Density = 0.2
     """Density of the random network that an initial synthesis starts from; updates do not use it."""
     shrink: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """What an update multiplies the parent's parameters by before its first training step; 1.0 leaves them. A network
     that fits its data closely learns further data worse than a fresh one would; smaller weights let go (Ash and Adams,
     arXiv 1910.08475, without the noise that they add). An initial synthesis does not use it."""
-    optimizer: OptimizerSettings = OptimizerSettings()
+    optimizer: SerializeAsAny[
+        Annotated[OptimizerSettings, BeforeValidator(by_registry(OPTIMIZERS, "name", default="sgd"))]
+    ] = Sgd()
+    """The optimizer of an update; one for all its phases, so momentum carries over."""
     replay: SelectionSettings = SelectionSettings(share=0.1, hard=0.7)
     """Which of the earlier arrivals' examples are seen again."""
     arrival: SelectionSettings = SelectionSettings()
@@ -184,50 +117,43 @@ class Plan(Settings):
     clip_norm: Positive | None = None
     """Largest gradient norm, if any."""
 
-    def to_yaml(self) -> str:
-        """The plan as YAML; :meth:`from_yaml` of it gives an equal plan."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
+    @field_validator("growth")
     @classmethod
-    def from_yaml(cls, text: str) -> Plan:
-        """A plan from YAML.
+    def _growth_is_known(cls, name: str) -> str:
+        return _known(GROWTH_CRITERIA, name)
 
-        Raises:
-            pydantic.ValidationError: naming each field that is wrong.
-            yaml.YAMLError: the text is not YAML.
-        """
-        return cls.model_validate(yaml.safe_load(text))
+    @field_validator("pruning")
+    @classmethod
+    def _pruning_is_known(cls, name: str) -> str:
+        return _known(PRUNING_CRITERIA, name)
 
-    def epochs_of(self, phase: GrowPhase | PrunePhase) -> int:
+    def identity(self) -> dict[str, Any]:
+        """What makes this plan this plan, as plain data. Settings that were added later and have the value that does
+        what was done before are left out, so that what an earlier raygp began is known again."""
+        fields = self.model_dump(mode="json")
+        return {key: value for key, value in fields.items() if key not in _YOUNGER or value != _YOUNGER[key]}
+
+    def epochs_of(self, phase: Phase) -> int:
         """Training epochs of one round of ``phase``."""
         return self.epochs if phase.epochs is None else phase.epochs
 
     @property
     def most_epochs(self) -> int:
         """Training epochs of the whole plan if every phase runs all its rounds to the end."""
-        rounds = [phase.rounds if isinstance(phase, PrunePhase) and not phase.gradual else 1 for phase in self.phases]
-        return sum(count * self.epochs_of(phase) for count, phase in zip(rounds, self.phases, strict=True))
+        return sum(phase.most_rounds * self.epochs_of(phase) for phase in self.phases)
 
-    def lr_of(self, phase: GrowPhase | PrunePhase) -> float:
+    def lr_of(self, phase: Phase) -> float:
         """Peak learning rate of ``phase``."""
         return phase.lr or self.lr
 
-    def alpha_of(self, phase: GrowPhase) -> float:
-        """Growth ratio of ``phase``."""
-        return self.alpha if phase.alpha is None else phase.alpha
+    @property
+    def growth_key(self) -> dict[str, Any]:
+        """What the gradient sums of the first phase depend on (:meth:`raygp.update.phases.Phase.growth_key`)."""
+        return self.phases[0].growth_key(self)
 
-    def eta_of(self, phase: GrowPhase) -> float:
-        """First step of connections that ``phase`` grows."""
-        return phase.eta or self.lr_of(phase) / 50
 
-    def density_of(self, phase: PrunePhase) -> float:
-        """Density at which ``phase`` ends."""
-        return phase.density or self.density
-
-    def beta_of(self, phase: PrunePhase) -> float:
-        """Pruning ratio that ``phase`` starts with."""
-        return phase.beta or self.beta
-
-    def tolerance_of(self, phase: PrunePhase) -> float:
-        """Fall in validation accuracy that a round of ``phase`` may cost."""
-        return self.tolerance if phase.tolerance is None else phase.tolerance
+def _known(registry: Registry[Any], name: str) -> str:
+    if name not in registry:
+        known = ", ".join(registry.names())
+        raise ValueError(f"no {registry.kind} is called '{name}'{registry.suggestion(name)}; known are {known}")
+    return name

@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 
 from raygp.sparse import GradientSum
 from raygp.store import Location
-from raygp.update.plan import GrowPhase, Plan
+from raygp.update.plan import Plan
 
 _TENSORS, _STATE = "shared.safetensors", "shared.json"
 
@@ -26,7 +26,7 @@ class SharedWork:
     """Results of the passes over the parent, the same bits as an update with ``plan`` computes them."""
 
     key: dict[str, Any]
-    """What the gradient sums depend on besides parent, data and seed: see :func:`growth_key`."""
+    """What the gradient sums depend on besides parent, data and seed: see :attr:`raygp.update.plan.Plan.growth_key`."""
     parent_scores: np.ndarray
     """On validation: points and weights of each row by metric, rows x metrics x 2."""
     gradient: GradientSum | None
@@ -38,7 +38,7 @@ class SharedWork:
 
     def gradient_for(self, plan: Plan, device: torch.device) -> GradientSum | None:
         """The gradient sums that the first phase of ``plan`` would compute, if these are they; on ``device``."""
-        if self.gradient is None or growth_key(plan) != self.key:
+        if self.gradient is None or plan.growth_key != self.key:
             return None
         sums = {name: values.to(device) for name, values in self.gradient.sums.items()}
         return GradientSum(sums, self.gradient.examples)
@@ -75,14 +75,3 @@ class SharedWork:
             {name: values.numpy() for name, values in part("losses/").items()},
             state["ledger"],
         )
-
-
-def growth_key(plan: Plan) -> dict[str, Any]:
-    """The settings that the gradient sums of a plan's first phase depend on; empty if it does not grow."""
-    first = plan.phases[0]
-    if not isinstance(first, GrowPhase):
-        return {}
-    key = {"kind": first.kind, "sample": first.sample, "batch_size": plan.batch_size, "precision": plan.precision}
-    if first.kind == "grow-all":
-        key["data"] = [plan.replay.model_dump(), plan.arrival.model_dump()]
-    return key

@@ -1,16 +1,17 @@
-"""Everything that an update in flight consists of, as tensors and JSON: what a checkpoint holds."""
+"""Everything that an update in flight consists of, as tensors and plain data: what a checkpoint holds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from raygp.record import CostLedger, RunningRecord
 
-from raygp.record import CostLedger, PhaseRecord
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Tensors = dict[str, Tensor]
+Tensors = dict[str, "Tensor"]
 
 
 @dataclass
@@ -25,6 +26,11 @@ class Cursor:
     """Epochs of this round that are finished."""
     step: int = 0
     """Steps of the running epoch that are finished: with seed and ``epochs_total``, the position in the data."""
+    loss_sum: float = 0.0
+    """Sum of the training losses of ``loss_steps`` of those steps on rank 0."""
+    loss_steps: int = 0
+    """How many of those steps ``loss_sum`` covers: the last of them. All, unless the update went on from a checkpoint
+    of raygp 0.1.0 inside the epoch, which did not have the sum."""
     epochs_total: int = 0
     """Epochs of the update that are finished, abandoned rounds included: seeds order and augmentation."""
     beta: float = 0.0
@@ -42,37 +48,37 @@ class Cursor:
     """Removals of a gradual pruning that are done."""
 
 
+def new_record() -> RunningRecord:
+    """The record of an update that has not done anything yet."""
+    return RunningRecord(phases=[], ledger=CostLedger(), val_accuracy=0.0, mask_digest="")
+
+
 @dataclass
 class UpdateState:
-    """Position, records and cost: the JSON part of a checkpoint."""
+    """Position and record: the part of a checkpoint that is no tensor."""
 
     cursor: Cursor = field(default_factory=Cursor)
-    records: list[PhaseRecord] = field(default_factory=list)
-    ledger: CostLedger = field(default_factory=CostLedger)
-    val_accuracy: float = 0.0
-    """At the last evaluation."""
-    mask_digest: str = ""
+    record: RunningRecord = field(default_factory=new_record)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self) | {"records": [record.model_dump() for record in self.records]}
+        return {"cursor": asdict(self.cursor), "record": self.record.model_dump(mode="json")}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> UpdateState:
-        """The state that :meth:`to_dict` gave."""
-        fields = dict(data)
-        fields["cursor"] = Cursor(**fields["cursor"])
-        fields["records"] = [PhaseRecord(**record) for record in fields["records"]]
-        fields["ledger"] = CostLedger(**fields["ledger"])
-        return cls(**fields)
+        """The state that :meth:`to_dict` gave.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is something else.
+        """
+        return cls(Cursor(**data["cursor"]), RunningRecord.model_validate(data["record"]))
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """An update between two steps: enough to go on as if it had never stopped."""
 
-    state: dict[str, Any]
-    """:meth:`UpdateState.to_dict`."""
+    state: UpdateState
     tensors: Tensors
     """Model and optimizer in compact form; ``parent-scores`` on validation; ``snapshot/...`` in a recoverable round;
     ``chosen``, ids of the training examples, once they are; ``buffers/...`` inside an epoch, those of every rank."""

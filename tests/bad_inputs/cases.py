@@ -66,7 +66,7 @@ SOURCES = [
         "a source without a path",
         NOTHING,
         f"ingest --source parquet: {NEW}",
-        "source parquet needs a path: parquet:DIR",
+        "source parquet needs a path: parquet:FILE_OR_DIR",
     ),
     Case(
         "no source at all",
@@ -350,7 +350,7 @@ OPTIONS = [
         "an age without a unit",
         line,
         "gc --root @/line --older-than 7",
-        "--older-than: '7' is no age: give a whole number and d, h, m or s, such as 7d",
+        "--older-than: '7' is not an age: give a whole number and d, h, m or s, such as 7d",
     ),
 ]
 
@@ -359,7 +359,7 @@ ROOTS = [
         "a root that is not there",
         NOTHING,
         "status --root @/line",
-        "@/line does not exist: correct --root, or create a model line there first",
+        "@/line does not exist: correct --root, or make a model line there: raygp ingest --root @/line --source KIND:PATH --task NAME",
     ),
     Case(
         "a root with something else in it",
@@ -383,7 +383,7 @@ ROOTS = [
         "a root below a file",
         lambda folder: (photos(folder), text("file", "words")(folder)),
         "ingest --source imagefolder:@/photos --root @/file/line --task resnet18 --image-size 16",
-        "@/file/line: a part of the path is a file, not a folder (arrivals)",
+        "@/file/line: a part of the path is a file, not a folder (line.json)",
     ),
     Case(
         "a mistyped URL",
@@ -452,7 +452,7 @@ DAMAGES = [
         "a manifest from a newer raygp",
         changed("arrivals/tuesday/manifest.json", field("format", 9)),
         "update --root @/line",
-        "@/line/arrivals/tuesday/manifest.json has format 9, this raygp reads formats up to 1: upgrade raygp",
+        "@/line/arrivals/tuesday/manifest.json has format 9, this raygp reads formats up to 2: upgrade raygp",
     ),
     Damage(
         "a manifest of another arrival",

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from raygp.data.ingest import IngestSettings, ingest
-from raygp.store import Location, promote, read_manifest, write_version
+from raygp.store import Location, find_manifests, promote, write_version
 from tests.digits import FewDigits
 from tests.store.helpers import MakeCard, publish
 
@@ -127,7 +127,7 @@ def line_and(make: Make) -> Make:
 def line_with_head(folder: Path, make_card: MakeCard) -> Location:
     """The line with a version v0000 of monday (its weights are no model's), and tuesday waiting."""
     location = line(folder)
-    seen = {"monday": read_manifest(location, "monday").digest}
+    seen = {manifest.arrival: manifest.digest for manifest in find_manifests(location, ["monday"])}
     card = make_card(arrivals=["monday"], arrival="monday", classes=["0", "1"], manifests=seen)
     promote(location, write_version(location, card, {"a": torch.ones(2)}), None)
     publish(location, "tuesday")

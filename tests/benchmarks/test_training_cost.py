@@ -23,13 +23,13 @@ from benchmarks.cost.protocol import (
     reference_accuracy,
     with_reached,
 )
-from benchmarks.cost.runs import Key, run_method
+from benchmarks.cost.runs import Key, run_method, run_name
 from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.training_cost import run_all, write_rows
 from benchmarks.tune_baselines import Search, tune
 from raygp.errors import InputError
-from raygp.update.observer import Progress
+from raygp.events import EpochEnded, Event
 from raygp.update.plans import named_plan
 
 RECIPE = {"epochs": 2, "batch_size": 32}
@@ -202,22 +202,37 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     key = Key("lenet-300-100", name, 0.5, 3)
     whole = run_method(digits, method, key, tmp_path / "whole")
 
-    def kill(what: str, progress: Progress) -> None:
-        if what == name and progress.val_accuracy is not None and progress.epoch == 2:
+    def kill(what: str, event: Event) -> None:
+        if what == name and isinstance(event, EpochEnded) and event.epoch == 2:
             raise Killed
 
     with pytest.raises(Killed):
         run_method(digits, method, key, tmp_path / "killed", watch=kill)
     epochs: list[int] = []
-    resumed = run_method(
-        digits, method, key, tmp_path / "killed",
-        watch=lambda what, progress: epochs.append(progress.epoch) if what == name and progress.step is None else None,
-    )  # fmt: skip
+
+    def note_epochs(what: str, event: Event) -> None:
+        if what == name and isinstance(event, EpochEnded):
+            epochs.append(event.epoch)
+
+    resumed = run_method(digits, method, key, tmp_path / "killed", watch=note_epochs)
     assert epochs == [2]
     timeless = ("examples", "sparse_flops", "val_accuracy", "test_accuracy", "active_connections", "plan")
     assert {k: resumed[k] for k in timeless} == {k: whole[k] for k in timeless}
     assert [p["val_accuracy"] for p in resumed["curve"]] == [p["val_accuracy"] for p in whole["curve"]]
     assert resumed["cpu_seconds"] > 0 and json.dumps(resumed)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("tfs", "tfs-0.5-3-060476ea"),
+        ("raygp", "raygp-0.5-3-e3c905e2-92a494d1"),
+        ("paper", "paper-0.5-3-408a5a26-92a494d1"),
+    ],
+)
+def test_runs_and_parents_of_raygp_0_1_0_are_found_again(name: str, folder: str) -> None:
+    method = make_method(name, "lenet-300-100", {name: RECIPE, "parent": RECIPE}, 0.5)
+    assert run_name(Key("lenet-300-100", name, 0.5, 3), method) == folder
 
 
 def run_options(method: str, out: Path) -> argparse.Namespace:

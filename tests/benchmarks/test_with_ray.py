@@ -20,7 +20,7 @@ def test_both_ways_cost_the_same_and_agree_within_noise(tmp_path: Path) -> None:
     method = make_method("raygp", "lenet-300-100", {"raygp": recipe, "parent": recipe | {"lr": 0.05}}, 0.5)
     key = Key("lenet-300-100", "raygp", 0.5, 0)
     alone = run_method(workload, method, key, tmp_path)
-    spread = run_with_ray(workload, method, key, tmp_path / "lines", lambda what, progress: None)
+    spread = run_with_ray(workload, method, key, tmp_path / "lines", lambda what, event: None)
     # What is spent is exact; where it leads differs by float summation order alone.
     for exact in ("examples", "active_connections", "total_connections", "train_rows"):
         assert spread[exact] == alone[exact]

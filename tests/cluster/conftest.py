@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from raygp import app
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import load_settings
 from raygp.store import Location
@@ -30,7 +30,7 @@ def waiting_line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Pat
     location = Location(str(root))
     ingest(location, {"name": TASK}, FewDigits(0, 500), IngestSettings(["one"], [1.0], 0.2, 0.2))
     synthesis = ["synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=6"]
-    app.update(quietly(), location, load_settings(TASK, None, synthesis))
+    update(quietly(), location, load_settings(TASK, None, synthesis))
     ingest(location, None, FewDigits(500, 800), IngestSettings(["two"], [1.0], 0.3, 0.2))
     return root
 
@@ -40,5 +40,5 @@ def updated_line(waiting_line: Path) -> Path:
     """A copy of it whose update with ``PLAN`` nobody disturbed; to be looked at."""
     root = waiting_line.parent / "updated"
     shutil.copytree(waiting_line, root)
-    app.update(quietly(), Location(str(root)), load_settings(TASK, None, list(PLAN)))
+    update(quietly(), Location(str(root)), load_settings(TASK, None, list(PLAN)))
     return root

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from raygp import app
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.errors import RaygpError
 from raygp.settings import load_settings
@@ -93,7 +93,7 @@ def test_a_disk_that_is_full_for_a_while_costs_checkpoints_only(small_disk: Path
         filler.unlink()
 
     with meanwhile(disturb):
-        (card,) = app.update(Console(file=out, width=160), location, SETTINGS)
+        (card,) = update(Console(file=out, width=160), location, SETTINGS)
     (warning, *_) = [line for line in out.getvalue().splitlines() if "warning" in line]
     assert f"v0000  warning: no checkpoint ({location.root}: the disk is full (updates/" in warning
     assert "going on, the next one is tried again" in warning
@@ -110,7 +110,7 @@ def test_a_disk_that_stays_full_ends_the_run_which_goes_on_when_there_is_space(s
 
     out = io.StringIO()
     with meanwhile(disturb), pytest.raises(RaygpError, match=r"the disk is full.*: free some space") as error:
-        app.update(Console(file=out, width=160), location, SETTINGS)
+        update(Console(file=out, width=160), location, SETTINGS)
     assert error.value.exit_code == 1 and "\n" not in str(error.value)
     assert read_head(location) is None
     assert checkpoints(location)
@@ -119,7 +119,7 @@ def test_a_disk_that_stays_full_ends_the_run_which_goes_on_when_there_is_space(s
     run = location.local_path(checkpoints(location)[0]).parents[1]
     (run / "checkpoint_manager_snapshot.json").write_bytes(b"")
     out = io.StringIO()
-    (card,) = app.update(Console(file=out, width=160), location, SETTINGS)
+    (card,) = update(Console(file=out, width=160), location, SETTINGS)
     assert card.version == "v0000" and card.val_accuracy > 0.8
     epochs = re.findall(r"epoch (\d+)/60", out.getvalue())
     assert int(epochs[0]) > 1

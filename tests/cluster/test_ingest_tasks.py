@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from raygp import app
+from drills import line as running
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import SourceSample
 from raygp.errors import InputError
@@ -68,7 +68,7 @@ def rows(location: Location) -> dict[str, Any]:
 
 def publish(location: Location, source: Digits) -> str:
     out = io.StringIO()
-    app.publish(Console(file=out, width=200), location, TASK, source, SETTINGS, tasks=2)
+    running.publish(Console(file=out, width=200), location, TASK, source, SETTINGS, tasks=2)
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from raygp import app
+from drills.line import report, update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.reading import read_examples
 from raygp.errors import RaygpError, RejectedError
@@ -44,13 +44,13 @@ def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Locat
     first = IngestSettings(["monday"], [1.0], 0.15, 0.15)
     ingest(location, TASK, FewDigits(0, 700, "012345678"), first)
     settings = load_settings("lenet-300-100", None, ["synthesis.batch_size=32", "synthesis.lr=0.05"])
-    app.update(console, location, settings)
+    update(console, location, settings)
     second = IngestSettings(["tuesday"], [1.0], 0.2, 0.2, new_classes=True)
     ingest(location, None, FewDigits(700, 1100), second)
     overrides = ["plan.batch_size=32", "plan.lr=0.05", "plan.replay.share=0.5", "resident_mib=0"]
     streamed = load_settings("lenet-300-100", None, overrides)
-    app.update(console, location, streamed)
-    app.report(console, location)
+    update(console, location, streamed)
+    report(console, location)
     return location, out.getvalue()
 
 
@@ -61,7 +61,7 @@ def test_each_arrival_becomes_a_version_at_the_plans_density(line: tuple[Locatio
     for card in (first, second):
         assert card.active_connections == round(0.1 * card.total_connections)
     assert first.val_accuracy > 0.8
-    assert second.phases[0]["grown"] > 0 and second.phases[1]["pruned"] > 0
+    assert second.phases[0].grown > 0 and second.phases[1].pruned > 0
 
 
 def test_earlier_class_ids_do_not_move_when_an_arrival_brings_a_class(line: tuple[Location, str]) -> None:
@@ -93,14 +93,16 @@ def test_progress_shows_phase_epoch_rate_loss_and_density_and_no_ray_noise(line:
 def test_a_version_read_back_gives_the_accuracy_on_its_card(line: tuple[Location, str]) -> None:
     """Every held-out row counts once: the cards were made by two workers, this by one process without Ray."""
     location, _ = line
-    from raygp.cluster.line_update import line_state, next_job
+    from raygp.line import read_state
+    from raygp.line.update import next_job
 
-    state = line_state(location)
+    state = read_state(location)
     card = list_versions(location)[1]
     settings = load_settings("lenet-300-100")
     ingest(location, None, FewDigits(1100, 1200), IngestSettings(["wednesday"], [1.0], 0.1, 0.0))
-    state = line_state(location)
-    catalog = next_job(location, state, state.pending[0], settings).catalog()
+    state = read_state(location)
+    job, _ = next_job(location, state, state.pending[0], settings)
+    catalog = job.catalog()
     task = make_task(card.task)
     model = task.build_model(len(card.classes))
     unpack_model(read_tensors(location, card), model, Masks(model, task.dense))
@@ -133,9 +135,9 @@ def test_a_rejected_candidate_leaves_the_head_and_is_not_tried_again(line: tuple
     overrides = ["plan.density=0.01", "plan.epochs=1", "plan.lr=1e-6", "plan.batch_size=32"]
     settings = load_settings("lenet-300-100", None, overrides)
     with pytest.raises(RejectedError, match=r"v0002 from wednesday rejected: .*v0001 stays the head"):
-        app.update(console, location, settings)
+        update(console, location, settings)
     with pytest.raises(RejectedError, match="was tried with this plan before"):
-        app.update(console, location, settings)
+        update(console, location, settings)
     assert location.read_bytes("head.json") == head
     assert [card.version for card in list_versions(location)] == ["v0000", "v0001"]
 
@@ -148,7 +150,7 @@ def test_a_loss_that_is_not_finite_ends_the_update_with_one_line(line: tuple[Loc
     with pytest.raises(
         RaygpError, match=r"the training loss became (nan|inf) in epoch 0: try a lower plan.lr"
     ) as error:
-        app.update(console, location, settings)
+        update(console, location, settings)
     assert "\n" not in str(error.value)
     assert location.read_bytes("head.json") == head
 
@@ -169,13 +171,13 @@ def test_what_a_rollback_unfolds_is_folded_in_again_without_replay_from_its_own_
     overrides = ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=1", "plan.arrival.share=1.0"]
     without_replay = ["plan.replay.share=0", "plan.distillation.weight=0.5"]
     settings = load_settings("lenet-300-100", None, [*overrides, *without_replay])
-    (card,) = app.update(console, copy, settings.model_copy(update={"gate_tolerance": 1.0}))
+    (card,) = update(console, copy, settings.model_copy(update={"gate_tolerance": 1.0}))
     assert (card.version, card.parent, card.arrival) == ("v0002", "v0000", "tuesday")
     assert [card.version for card in list_versions(copy)] == ["v0000", "v0001", "v0002"]
     assert card.update.startswith("v0002-tuesday-") and not copy.exists("lease.json")
     # A growth pass and an epoch over the arrival, of whose last batch nothing is left over, with the parent's answers.
     new = tuesday.rows("train")
-    assert card.ledger["examples"] == pytest.approx(new + new // 32 * 32 * 4 / 3)
+    assert card.ledger.examples == pytest.approx(new + new // 32 * 32 * 4 / 3)
 
 
 def test_nothing_new_trains_nothing(
@@ -185,7 +187,7 @@ def test_nothing_new_trains_nothing(
     copy = tmp_path / "copy"
     shutil.copytree(source.local_path(), copy)
     shutil.rmtree(copy / "arrivals" / "wednesday", ignore_errors=True)
-    monkeypatch.setattr("raygp.app.ray_session", None)  # Touching Ray would raise.
+    monkeypatch.setattr("raygp.cluster.runner.ray_session", None)  # Touching Ray would raise.
     console, out = make_console()
-    assert app.update(console, Location(str(copy)), load_settings("lenet-300-100")) == []
+    assert update(console, Location(str(copy)), load_settings("lenet-300-100")) == []
     assert "nothing new: v0001 has seen every arrival (2)" in out.getvalue()

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from raygp.cluster import train_run
-from raygp.cluster.line_update import line_state, next_job
 from raygp.data.ingest import IngestSettings, ingest
+from raygp.line import read_state
+from raygp.line.update import next_job
 from raygp.settings import load_settings
 from raygp.store import Location
 from tests.digits import FewDigits
@@ -27,8 +28,8 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
     """The group is gone before the first step of the first attempt, and in the middle of the second."""
     location = Location(str(tmp_path / "root"))
     ingest(location, {"name": "lenet-300-100"}, FewDigits(0, 400), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    state = line_state(location)
-    job = next_job(location, state, state.pending[0], SETTINGS)
+    state = read_state(location)
+    job, _ = next_job(location, state, state.pending[0], SETTINGS)
     run, folder, log = train_run.run_worker, f"updates/{job.update_id}", tmp_path / "attempts"
 
     def kept() -> list[str]:
@@ -45,11 +46,11 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
         if ray.train.get_context().get_world_rank() == 0:
             with log.open("a") as out:
                 out.write(" ".join(["checkpoints:", *kept()]) + "\n")
-        make_learner, save_checkpoint, saved = worker.make_learner, worker.save_checkpoint, []
+        make_update, save_checkpoint, saved = worker.make_update, worker.save_checkpoint, []
 
         def alone(*arguments: Any, **options: Any) -> Any:
             dist.destroy_process_group()
-            return make_learner(*arguments, **options)
+            return make_update(*arguments, **options)
 
         def save_the_last(*arguments: Any) -> None:
             save_checkpoint(*arguments)
@@ -58,7 +59,7 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
                 dist.destroy_process_group()
 
         if attempt == 0:
-            worker.make_learner = alone
+            worker.make_update = alone
         if attempt == 1:
             worker.save_checkpoint = save_the_last
         run(config)
@@ -68,4 +69,4 @@ def test_nothing_is_kept_of_what_a_worker_came_to_without_the_others(
     attempts = [line.split()[1:] for line in log.read_text().splitlines()]
     # Ray keeps the last two.
     assert [len(checkpoints) for checkpoints in attempts] == [0, 0, 2]
-    assert outcome.ledger["reduced_bytes"] > 0
+    assert outcome.record.ledger.reduced_bytes > 0

@@ -22,7 +22,7 @@ DRIVER = """
 import sys
 from raygp.cluster.session import ray_session
 from raygp.data.catalog import build_catalog
-from raygp.data.pipeline import collect, materialise
+from raygp.cluster.pipeline import collect, materialise
 from raygp.store import Location, list_arrivals
 from raygp.tasks import make_task
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from raygp.cluster.pipeline import collect, materialise, place_by_id
+from raygp.cluster.streaming import StreamingData
 from raygp.data.catalog import Catalog, build_catalog
 from raygp.data.ingest import IngestSettings, ingest
-from raygp.data.pipeline import collect, materialise, place_by_id
 from raygp.data.reading import read_examples
-from raygp.data.streaming import StreamingData
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals
 from raygp.tasks import make_task

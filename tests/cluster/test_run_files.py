@@ -2,16 +2,17 @@
 
 import json
 import tempfile
+import threading
 from pathlib import Path
 
 import pyarrow.fs
 import pytest
 import torch
 
-from raygp.cluster.run_files import drop_damaged_index, run_storage, youngest_checkpoint
+from raygp.cluster.run_files import drop_damaged_index, run_storage
 from raygp.store import Location
-from raygp.update.checkpoints import save_checkpoint
-from raygp.update.state import Checkpoint
+from raygp.update.checkpoints import save_checkpoint, youngest_checkpoint
+from raygp.update.state import Checkpoint, Cursor, UpdateState
 from tests.conftest import UseServer
 
 INDEX = "updates/u/checkpoint_manager_snapshot.json"
@@ -47,7 +48,7 @@ def test_an_index_is_dropped_if_it_is_cut_short_or_names_a_checkpoint_that_is_go
 def put_checkpoint(location: Location, name: str, epoch: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tensors = {"weight": torch.tensor([float(epoch)])}
-        save_checkpoint(Path(folder), Checkpoint(state={"epoch": epoch}, tensors=tensors))
+        save_checkpoint(Path(folder), Checkpoint(UpdateState(Cursor(epoch=epoch)), tensors))
         for file in Path(folder).iterdir():
             location.write_bytes(f"updates/u/{name}/{file.name}", file.read_bytes())
 
@@ -62,7 +63,7 @@ def test_the_youngest_checkpoint_that_is_whole_is_gone_on_from(location: Locatio
     location.delete("updates/u/checkpoint_2026-01-02_00-00-02.000001/state.json")
     name, found = youngest_checkpoint(location, "updates/u")
     assert name == "checkpoint_2026-01-02_00-00-01.000001"
-    assert isinstance(found, Checkpoint) and found.state == {"epoch": 2}
+    assert isinstance(found, Checkpoint) and found.state == UpdateState(Cursor(epoch=2))
     assert torch.equal(found.tensors["weight"], torch.tensor([2.0]))
 
 
@@ -85,3 +86,13 @@ def test_checkpoints_that_other_processes_write_are_found_on_s3(moto: str, use_s
     PatientS3(skip_instance_cache=True).pipe_file(f"{root}/updates/u/checkpoint_3/state.json", b"{}")
     found = files.get_file_info(pyarrow.fs.FileSelector(run))
     assert sorted(info.base_name for info in found) == ["checkpoint_1", "checkpoint_2", "checkpoint_3"]
+
+
+def test_a_file_system_of_a_root_is_the_same_in_every_thread(location: Location) -> None:
+    made = [run_storage(location, "updates")["storage_filesystem"]]
+    thread = threading.Thread(target=lambda: made.append(run_storage(location, "updates")["storage_filesystem"]))
+    thread.start()
+    thread.join()
+    here, elsewhere = made
+    assert here == elsewhere
+    assert here != run_storage(Location(f"{location.root}-2"), "updates")["storage_filesystem"]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from raygp import app
+from drills.line import report, update
+from raygp.cluster.pipeline import collect, materialise
 from raygp.data.catalog import Catalog, build_catalog
 from raygp.data.ingest import IngestSettings, ingest
-from raygp.data.pipeline import collect, materialise
 from raygp.data.ragged import Ragged
 from raygp.data.reading import read_examples
 from raygp.data.sources.source import SourceSample
@@ -30,15 +30,10 @@ TASK = make_task(SPEC)
 class FewTones:
     """Utterances ``start`` to ``stop`` of the 400 that use none of some letters."""
 
-    ignored = 0
-
     def __init__(self, start: int, stop: int, without: str = "") -> None:
         self.name = f"tones {start} to {stop}"
         samples = list(TonesSource().samples())[start:stop]
         self._samples = [sample for sample in samples if not set(sample.label) & set(without)]
-
-    def classes(self) -> list[str]:
-        return sorted({sample.label for sample in self._samples})
 
     def samples(self) -> Iterator[SourceSample]:
         return iter(self._samples)
@@ -52,10 +47,10 @@ def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Locat
     console = Console(file=out, width=200, highlight=False)
     common = ["seed=1", "gate_tolerance=1.0", "plan.epochs=1", "synthesis.epochs=2", "synthesis.batch_size=8"]
     ingest(location, SPEC, FewTones(0, 150, without="J"), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    app.update(console, location, load_settings(SPEC["name"], None, common))
+    update(console, location, load_settings(SPEC["name"], None, common))
     ingest(location, None, FewTones(150, 200), IngestSettings(["two"], [1.0], 0.2, 0.2, new_classes=True))
-    app.update(console, location, load_settings(SPEC["name"], None, common))
-    app.report(console, location)
+    update(console, location, load_settings(SPEC["name"], None, common))
+    report(console, location)
     return location, out.getvalue()
 
 
@@ -89,7 +84,7 @@ def test_characters_keep_their_ids_when_an_arrival_brings_one(line: tuple[Locati
     assert second.classes == [*first.classes, "J"]
     for card in (first, second):
         assert card.active_connections == round(card.plan["density"] * card.total_connections)
-    assert second.phases[0]["grown"] > 0 and second.phases[-1]["pruned"] > 0
+    assert second.phases[0].grown > 0 and second.phases[-1].pruned > 0
 
 
 def test_error_rates_are_those_of_the_stored_version(line: tuple[Location, str], catalog: Catalog) -> None:

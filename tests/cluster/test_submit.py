@@ -185,7 +185,7 @@ def test_a_job_with_bad_input_fails_with_our_message_and_exit_code(head: Head, c
 def test_a_job_ships_code_and_nothing_heavy(head: Head, checkout: Path, stopped: Ran) -> None:
     (package,) = (head.session / "runtime_resources" / "working_dir_files").glob("_ray_pkg_*[0-9a-f]")
     shipped = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
-    assert {"jobs/imagenet_incremental.py", "raygp/app.py", "raygp/sparse/growth.py"} <= shipped
+    assert {"jobs/imagenet_incremental.py", "raygp/line/update.py", "raygp/sparse/growth.py"} <= shipped
     assert shipped.isdisjoint(HEAVY)
     assert sum((package / name).stat().st_size for name in shipped) < 2_000_000
 

@@ -12,7 +12,7 @@ import torch
 from ray.util.placement_group import placement_group_table
 from rich.console import Console
 
-from raygp import app
+from drills import line as running
 from raygp.cli import main
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import RunSettings, load_settings
@@ -40,7 +40,7 @@ def settings_of(**sweep: object) -> RunSettings:
 
 def update(location: Location, settings: RunSettings, sweep: bool) -> tuple[Card, str]:
     out = io.StringIO()
-    (card,) = app.update(Console(file=out, width=200, highlight=False), location, settings, sweep=sweep)
+    (card,) = running.update(Console(file=out, width=200, highlight=False), location, settings, sweep=sweep)
     return card, out.getvalue()
 
 
@@ -80,9 +80,9 @@ def test_trials_of_two_workers_finish_and_a_sweep_of_one_point_is_a_plain_update
     assert all(torch.equal(ours[key], value) for key, value in theirs.items())
     assert {**card.plan, "name": ""} == {**plain.plan, "name": ""}
     # Shared work and all trials: a plain update, and for each further trial what training alone costs.
-    shared, spent = card.sweep["shared"]["examples"], plain.ledger["examples"]
+    shared, spent = card.sweep["shared"]["examples"], plain.ledger.examples
     assert shared > 0
-    assert card.ledger["examples"] == pytest.approx(spent + (swept.number - 1) * (spent - shared))
+    assert card.ledger.examples == pytest.approx(spent + (swept.number - 1) * (spent - shared))
 
 
 def test_a_trial_shows_on_one_line_and_the_winner_says_why(swept: Swept) -> None:
@@ -119,7 +119,7 @@ def test_a_budget_in_plain_updates_ends_a_sweep_with_the_best_so_far(waiting_lin
     # Two at a time: two finish, the budget is spent while the next two are on their way: each reports after each of its
     # four epochs, and two reports spend what is left.
     assert len(finished) == 2 and len(trials) in (3, 4)
-    assert limit * 0.97 <= card.ledger["examples"] <= limit + 2 * trained / 4
+    assert limit * 0.97 <= card.ledger.examples <= limit + 2 * trained / 4
     assert "v0001: the sweep's budget of " in output and card.sweep["winner"] in {trial["name"] for trial in finished}
     assert not held_resources()
 

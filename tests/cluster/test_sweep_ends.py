@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from drills.commands import Command
-from raygp import app
+from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.settings import load_settings
 from raygp.store import Location, list_versions, read_head
@@ -38,7 +39,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
     location = Location(str(root))
     settings = load_settings(TASK, None, ["synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=6"])
     ingest(location, {"name": TASK}, FewDigits(0, 400), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    app.update(app.make_console(), location, settings)
+    update(Console(), location, settings)
     ingest(location, None, FewDigits(400, 600), IngestSettings(["two"], [1.0], 0.3, 0.2))
     return root
 

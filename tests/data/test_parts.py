@@ -10,11 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from raygp.app import make_console, publish_missing
+from raygp.cli.job import publish_missing
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.parts import ArrivalMaking, one_by_one
 from raygp.data.sources import SourceSample
 from raygp.errors import ConflictError, InputError, RaygpError
+from raygp.line import Line
 from raygp.store import Location, Manifest, find_garbage, list_arrivals, read_shard, remove_garbage, verify_arrival
 from tests.digits import FewDigits
 from tests.store.helpers import race
@@ -145,11 +146,11 @@ def test_a_job_that_was_killed_between_two_arrivals_publishes_the_other_one(
     publish = ArrivalMaking.publish
     monkeypatch.setattr(ArrivalMaking, "publish", killed)
     with pytest.raises(KeyboardInterrupt):
-        publish_missing(make_console(), location, TASK, Disturbed, SETTINGS)
+        publish_missing(Line(location), TASK, Disturbed, SETTINGS)
     monkeypatch.undo()
     (first,) = list_arrivals(location)
     source = Disturbed()
-    publish_missing(make_console(), location, TASK, lambda: source, SETTINGS)
+    publish_missing(Line(location), TASK, lambda: source, SETTINGS)
     assert source.read == [] and list_arrivals(location)[0] == first
     assert contents(location) == undisturbed
 
@@ -192,4 +193,4 @@ def test_a_job_says_which_arrivals_of_another_one_are_in_the_way(location: Locat
     source = Disturbed()
     ingest(location, TASK, source, replace(SETTINGS, arrivals=["one"], shares=[1.0]))
     with pytest.raises(InputError, match="has some of the arrivals of this job but not two"):
-        publish_missing(make_console(), location, TASK, lambda: source, SETTINGS)
+        publish_missing(Line(location), TASK, lambda: source, SETTINGS)

@@ -145,7 +145,7 @@ pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8
 Image.fromarray(pixels).save(png, "PNG", compress_level=0)
 
 class Large:
-    name, ignored = "large", 0
+    name = "large"
     def samples(self):
         return (SourceSample(None, "ab"[i % 2], f"{i:04d}", lambda: png.getvalue() + b"") for i in range(ROWS))
 

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from raygp.data.sources import SourceSample, draw_splits, open_source
+from raygp.data.sources import SOURCES, SourceKind, SourceSample, draw_splits, open_source, source_forms
 from raygp.data.sources.split import apportion
 from raygp.errors import InputError
 from tests.checkout import PROJECT, REAL_DATA
@@ -49,6 +50,10 @@ def splits_of(source):
     return {sample.key: sample.split for sample in source.samples()}
 
 
+def labels_of(source):
+    return sorted({sample.label for sample in source.samples()})
+
+
 def message_of(action):
     with pytest.raises(InputError) as caught:
         action()
@@ -61,13 +66,12 @@ class TestImageFolder:
         write(tmp_path, "dog/1.JPG", "cat/2.jpeg", "cat/deep/3.png", "words.txt", ".git/x.jpg", "cat/._2.jpeg")
         write(tmp_path, "cat/notes.txt")
         source = open_source(f"imagefolder:{tmp_path}")
-        assert source.classes() == ["cat", "dog"]
+        assert labels_of(source) == ["cat", "dog"]
         assert [(s.key, s.label, s.split) for s in source.samples()] == [
             ("cat/2.jpeg", "cat", None),
             ("cat/deep/3.png", "cat", None),
             ("dog/1.JPG", "dog", None),
         ]
-        assert source.ignored == 1
         assert tmp_path.name in source.name and str(tmp_path) not in source.name
         assert next(source.samples()).load() == (tmp_path / "cat/2.jpeg").read_bytes()
 
@@ -75,7 +79,6 @@ class TestImageFolder:
         write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "words.txt", "train/list.txt")
         source = open_source(f"imagefolder:{tmp_path}")
         assert splits_of(source) == {"train/a/1.jpg": "train", "train/b/1.jpg": "train", "val/a/1.jpg": "test"}
-        assert source.ignored == 0
 
     def test_val_and_test_are_what_they_say(self, tmp_path):
         write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "test/b/1.jpg", "extra/c/1.jpg")
@@ -132,7 +135,6 @@ class TestImageFolder:
             tar.addfile(link)
         source = open_source(f"imagefolder:{path}")
         assert list(splits_of(source)) == ["a/1.jpg", "b/1.jpg", "etc/a/1.jpg"]
-        assert source.ignored == 1
         assert all(sample.load() == b"abc" for sample in source.samples())
         assert [p.name for p in tmp_path.iterdir()] == ["evil.tar"]
 
@@ -163,17 +165,17 @@ class TestImageFolder:
             path = tmp_path / "data.tar"
             with tarfile.open(path, "w") as tar:
                 tar.add(folder, arcname=".")
-        assert message_of(open_source(f"imagefolder:{path}").classes).startswith(f"{path} {problem}")
+        assert message_of(open_source(f"imagefolder:{path}").samples).startswith(f"{path} {problem}")
 
     def test_a_class_without_images(self, tmp_path):
         write(tmp_path, "a/1.jpg", "b/notes.txt")
         expected = f"{tmp_path}: class 'b' holds no images (.jpg, .jpeg, .png, .bmp, .webp)"
-        assert message_of(open_source(f"imagefolder:{tmp_path}").classes) == expected
+        assert message_of(open_source(f"imagefolder:{tmp_path}").samples) == expected
 
     def test_a_held_out_class_that_train_lacks(self, tmp_path):
         write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/images/1.jpg")
         expected = f"{tmp_path}: val has a class 'images' that train lacks; rename or remove it"
-        assert message_of(open_source(f"imagefolder:{tmp_path}").classes) == expected
+        assert message_of(open_source(f"imagefolder:{tmp_path}").samples) == expected
 
     @pytest.mark.parametrize("damage", ["text", "empty", "cut in a file", "cut in a header", "bad header", "cut gzip"])
     def test_an_unreadable_tar(self, tmp_path, damage):
@@ -190,7 +192,7 @@ class TestImageFolder:
             "cut gzip": content[: len(content) // 2],
         }
         path.write_bytes(damaged[damage])
-        message = message_of(open_source(f"imagefolder:{path}").classes)
+        message = message_of(open_source(f"imagefolder:{path}").samples)
         assert message.startswith(f"{path} cannot be read as a tar: ")
 
     def test_a_file_that_went_away(self, tmp_path):
@@ -204,7 +206,7 @@ class TestImageFolder:
             os.link(tmp_path / "a/1.jpg", os.fsencode(tmp_path) + b"/a/\xff.jpg")
         except OSError:
             pytest.skip("this file system takes only UTF-8 names")
-        message = message_of(open_source(f"imagefolder:{tmp_path}").classes)
+        message = message_of(open_source(f"imagefolder:{tmp_path}").samples)
         assert message == f"{tmp_path}: the name 'a/\\udcff.jpg' is not valid UTF-8; rename it"
 
 
@@ -220,7 +222,7 @@ class TestRealArchives:
         path = real(name)
         source = open_source(f"imagefolder:{path}")
         samples = list(source.samples())
-        assert len(source.classes()) == classes and source.ignored == 0
+        assert len(labels_of(source)) == classes
         assert Counter(sample.split for sample in samples) == {"train": train, "test": test}
         assert len({sample.key for sample in samples}) == len(samples)
         chosen = np.random.default_rng(0).choice(len(samples), 20, replace=False)
@@ -232,7 +234,7 @@ class TestRealArchives:
     def test_mnist(self):
         source = open_source(f"idx:{real('mnist')}")
         samples = {sample.key: sample for sample in source.samples()}
-        assert source.classes() == [str(digit) for digit in range(10)]
+        assert labels_of(source) == [str(digit) for digit in range(10)]
         assert Counter(sample.split for sample in samples.values()) == {"train": 60_000, "test": 10_000}
         assert samples["train-000000"].label == "5" and samples["t10k-000000"].label == "7"
         image = Image.open(io.BytesIO(samples["train-000123"].load()))
@@ -283,23 +285,23 @@ class TestIdx:
             f"{tmp_path}/train-images-idx3-ubyte is not an idx file: it begins with {int.from_bytes(b'hell', 'big')}, "
             "not 2051 (images) or 2049 (labels)"
         )
-        assert message_of(idx_folder(tmp_path, train_images=b"hello").classes) == expected
+        assert message_of(lambda: list(idx_folder(tmp_path, train_images=b"hello").samples())) == expected
 
     def test_images_and_labels_mixed_up(self, tmp_path):
         labels = (2049).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"\0"
         expected = f"{tmp_path}/train-images-idx3-ubyte holds labels: files mixed up?"
-        assert message_of(idx_folder(tmp_path, train_images=labels).classes) == expected
+        assert message_of(lambda: list(idx_folder(tmp_path, train_images=labels).samples())) == expected
 
     def test_a_file_cut_short(self, tmp_path):
         images = b"".join(number.to_bytes(4, "big") for number in (2051, 3, 4, 4)) + bytes(40)
         expected = f"{tmp_path}/train-images-idx3-ubyte has 56 bytes; its header says 3x4x4, so 64: damaged or empty"
-        assert message_of(idx_folder(tmp_path, train_images=images).classes) == expected
+        assert message_of(lambda: list(idx_folder(tmp_path, train_images=images).samples())) == expected
 
     def test_a_damaged_gzip(self, tmp_path):
         source = idx_folder(tmp_path)
         path = tmp_path / "t10k-images-idx3-ubyte.gz"
         path.write_bytes(path.read_bytes()[:20])
-        assert message_of(source.classes).startswith(f"{path} cannot be read: ")
+        assert message_of(lambda: list(source.samples())).startswith(f"{path} cannot be read: ")
 
     def test_counts_that_differ(self, tmp_path):
         labels = (2049).to_bytes(4, "big") + (2).to_bytes(4, "big") + b"\0\1"
@@ -307,7 +309,7 @@ class TestIdx:
             f"{tmp_path}/train-images-idx3-ubyte has 3 images, train-labels-idx1-ubyte 2 labels: "
             "they do not belong together"
         )
-        assert message_of(idx_folder(tmp_path, train_labels=labels).classes) == expected
+        assert message_of(lambda: list(idx_folder(tmp_path, train_labels=labels).samples())) == expected
 
 
 class TestOpenSource:
@@ -330,6 +332,7 @@ class TestOpenSource:
             ),
             ("idx", {}, "source idx needs a path: idx:DIR"),
             ("imagefolder:", {}, "source imagefolder needs a path: imagefolder:DIR"),
+            ("digits:x", {}, "source digits needs no path: write digits alone"),
             ("idx:x", {"image_size": 8}, "source idx has no option 'image_size'"),
             ("digits", {"size": 8}, "source digits has no option 'size'"),
             ("digits", {"image_size": 4}, "digits: image_size must be from 8 to 512, not 4"),
@@ -337,6 +340,71 @@ class TestOpenSource:
     )
     def test_what_cannot_be_opened(self, text, options, message):
         assert message_of(lambda: open_source(text, **options)) == message
+
+
+    @pytest.mark.parametrize(
+        "files, given, meant",
+        [
+            (["photos/cat/1.jpg"], "photos", "'imagefolder:photos'"),
+            (["photos/cat/1.jpg"], "./photos/", "'imagefolder:./photos/'"),
+            (["tables/0.parquet"], "tables", "'parquet:tables'"),
+            (["tables/0.parquet"], "tables/0.parquet", "'parquet:tables/0.parquet'"),
+            (["x.tar"], "x.tar", "'imagefolder:x.tar' or 'webdataset:x.tar'"),
+            (["tars/train-0.tar"], "tars", "'webdataset:tars'"),
+            (["an4.tar.gz"], "an4.tar.gz", "'an4:an4.tar.gz'"),
+            (["corpus/an4/etc/an4_test.fileids"], "corpus", "'an4:corpus'"),
+            (["speech/transcripts.tsv", "speech/1.wav"], "speech", "'audio:speech'"),
+            (["mnist/train-images-idx3-ubyte.gz"], "mnist", "'idx:mnist'"),
+            ([], "imagfolder:photos", "'imagefolder'"),
+        ],
+    )
+    def test_a_path_without_a_kind_gets_a_suggestion(self, tmp_path, monkeypatch, files, given, meant):
+        write(tmp_path, *files)
+        monkeypatch.chdir(tmp_path)
+        message = message_of(lambda: open_source(given))
+        assert message.startswith(f"unknown source '{given}' (did you mean {meant}?); known forms are imagefolder:DIR")
+
+    def test_a_file_of_no_kind_gets_no_suggestion(self, tmp_path):
+        write(tmp_path, "words.txt")
+        message = message_of(lambda: open_source(f"{tmp_path}/words.txt"))
+        assert message.startswith(f"unknown source '{tmp_path}/words.txt'; known forms are")
+
+
+class OwnSource:
+    """Three samples of a size."""
+
+    def __init__(self, path, size=1):
+        self.name, self._size = f"own of {path}", size
+
+    def samples(self):
+        return (SourceSample(None, "a", f"{i}", partial(bytes, self._size)) for i in range(3))
+
+
+class TestOwnSource:
+    @pytest.fixture(autouse=True)
+    def own(self):
+        SOURCES.register("own", SourceKind(OwnSource, "URL", "three samples", options=("size",)))
+        yield
+        SOURCES.forget("own")
+
+    def test_a_registered_source_is_opened_with_its_path_and_its_options(self):
+        source = open_source("own:somewhere", size=5)
+        assert (source.name, [len(sample.load()) for sample in source.samples()]) == ("own of somewhere", [5, 5, 5])
+
+    def test_its_form_and_its_options_are_known(self):
+        assert source_forms().endswith(", digits, tones, own:URL (three samples)")
+        assert message_of(lambda: open_source("own")) == "source own needs a path: own:URL"
+        assert message_of(lambda: open_source("own:x", sise=5)) == "source own has no option 'sise'"
+
+    def test_the_forms_of_all_sources_are_listed_without_loading_much(self):
+        script = """
+import sys
+from raygp.data.sources import source_forms
+source_forms()
+print({"torch", "ray", "numpy", "pyarrow", "PIL", "sklearn"} & {*sys.modules})
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT)
+        assert done.stdout == "set()\n", done.stdout + done.stderr
 
 
 def made(counts, split=None):

@@ -5,7 +5,7 @@ import pytest
 
 from raygp.data.catalog import ShardRef
 from raygp.data.resident import slice_of_rank
-from raygp.data.streaming import shuffled_sequence, window_pieces
+from raygp.data.streaming_order import shuffled_sequence, window_pieces
 from raygp.store import ShardInfo
 
 SIZES = [40, 7, 25, 60, 33, 18, 52, 40, 5, 61]

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
-from raygp.store import ArrivalWriter, Card, Location, Manifest
+from raygp.store import ArrivalWriter, Card, Location, Manifest, find_manifest
 
 MakeCard = Callable[..., Card]
 PROCESSES = 4
@@ -20,6 +20,13 @@ def publish(location: Location, arrival: str, rows: int = 3, **options: Any) -> 
             writer.add("train", f"{arrival}-{row}".encode(), "cat" if row % 2 else "dog", f"k{row}")
         writer.add("val", b"held out", "cat", "v0")
         return writer.publish()
+
+
+def manifest_of(location: Location, arrival: str) -> Manifest:
+    """The manifest of an arrival that is published."""
+    found = find_manifest(location, arrival)
+    assert found is not None
+    return found
 
 
 def race(body: Callable[..., Any], *args: Any) -> list[Any]:

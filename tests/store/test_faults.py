@@ -17,14 +17,13 @@ from raygp.store import (
     open_head,
     promote,
     read_head,
-    read_manifest,
     read_shard,
     read_tensors,
     verify_arrival,
     write_version,
 )
 from tests.conftest import UseServer
-from tests.store.helpers import MakeCard, publish
+from tests.store.helpers import MakeCard, manifest_of, publish
 
 BAD_NETWORK = Faults(refused=0.05, cut=0.03, slow=0.1, latency_s=0.02)
 Behind = Callable[[Faults, int], tuple[Location, FaultProxy]]
@@ -55,7 +54,7 @@ def test_publishing_and_promoting_complete_and_every_hash_holds(behind: Behind, 
     head = None
     for number in range(4):
         manifest = publish(location, f"a{number}", rows=20, shard_bytes=40)
-        assert read_manifest(location, f"a{number}") == manifest
+        assert manifest_of(location, f"a{number}") == manifest
         card = make_card(f"v{number:04d}", f"v{number - 1:04d}" if number else None, f"u{number}")
         tensors = {"a": torch.arange(30_000.0) + number}
         stored = write_version(location, card, tensors)
@@ -64,7 +63,7 @@ def test_publishing_and_promoting_complete_and_every_hash_holds(behind: Behind, 
         assert torch.equal(read_tensors(location, stored)["a"], tensors["a"])
     for number in range(4):
         assert verify_arrival(location, f"a{number}").problems == []
-        for shard in read_manifest(location, f"a{number}").shards:
+        for shard in manifest_of(location, f"a{number}").shards:
             assert read_shard(location, f"a{number}", shard).num_rows == shard.rows
     assert read_head(location) == head
     assert len(proxy.requests) > 100 and min(proxy.done[kind] for kind in ("refused", "cut", "slow")) > 0

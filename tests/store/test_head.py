@@ -80,10 +80,10 @@ def test_a_card_changed_after_its_promotion_is_refused(location: Location, make_
 
 
 def test_a_newer_head_asks_for_an_upgrade(location: Location) -> None:
-    location.write_bytes("head.json", b'{"format": 2}')
+    location.write_bytes("head.json", b'{"format": 3}')
     with pytest.raises(InputError) as caught:
         read_head(location)
-    expected = f"{location.root}/head.json has format 2, this raygp reads formats up to 1: upgrade raygp"
+    expected = f"{location.root}/head.json has format 3, this raygp reads formats up to 2: upgrade raygp"
     assert str(caught.value) == expected
 
 

@@ -34,7 +34,8 @@ def test_another_task_is_refused_with_the_difference(location: Location) -> None
 
 
 def test_an_absent_root_is_told_from_an_empty_one(location: Location) -> None:
-    advice = "correct --root, or create a model line there first"
+    command = f"raygp ingest --root {location.root} --source KIND:PATH --task NAME"
+    advice = f"correct --root, or make a model line there: {command}"
     assert message(open_line, location) == f"{location.root} does not exist: {advice}"
     location.local_path().mkdir()
     assert message(open_line, location) == f"{location.root} is empty (no line.json): {advice}"

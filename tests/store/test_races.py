@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from raygp.errors import ConflictError
-from raygp.store import ArrivalWriter, Location, read_manifest, read_shard
-from tests.store.helpers import PROCESSES, race
+from raygp.store import ArrivalWriter, Location, read_shard
+from tests.store.helpers import PROCESSES, manifest_of, race
 
 ROUNDS, INCREMENTS = 12, 25
 
@@ -72,7 +72,7 @@ def _publish(process: int, barrier: Any, location: Location) -> str | None:
 
 def test_one_of_racing_arrivals_is_published_and_stays_whole(location: Location) -> None:
     published = [digest for digest in race(_publish, location) if digest]
-    manifest = read_manifest(location, "same")
+    manifest = manifest_of(location, "same")
     assert published == [manifest.digest]
     assert location.list("arrivals/same") == ["manifest.json", manifest.shards[0].file]
     assert read_shard(location, "same", manifest.shards[0])["sample"].to_pylist() == [b"equal samples"]

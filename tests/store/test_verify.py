@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from raygp.cli import main
-from raygp.store import Location, Manifest, create_line, read_manifest
+from raygp.store import Location, Manifest, create_line
 from raygp.store.documents import encode, sha256_hex
-from tests.store.helpers import publish
+from tests.store.helpers import manifest_of, publish
 
 MANIFEST = "arrivals/a/manifest.json"
 
@@ -25,7 +25,7 @@ def line(location: Location) -> Location:
 
 
 def shard_path(line: Location) -> str:
-    return f"arrivals/a/{read_manifest(line, 'a').shards[0].file}"
+    return f"arrivals/a/{manifest_of(line, 'a').shards[0].file}"
 
 
 def truncate(line: Location) -> str:
@@ -82,8 +82,8 @@ def reshape(line: Location) -> str:
 
 def modernise(line: Location) -> str:
     content = json.loads(line.read_bytes(MANIFEST))
-    line.write_bytes(MANIFEST, json.dumps(content | {"format": 2}).encode())
-    return f"{line.url(MANIFEST)} has format 2, this raygp reads formats up to 1: upgrade raygp"
+    line.write_bytes(MANIFEST, json.dumps(content | {"format": 3}).encode())
+    return f"{line.url(MANIFEST)} has format 3, this raygp reads formats up to 2: upgrade raygp"
 
 
 def lose_quarantine(line: Location) -> str:

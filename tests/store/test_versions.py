@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from raygp.errors import ConflictError, InputError
+from raygp.record import EpochRecord, PhaseRecord
 from raygp.store import Location, list_versions, next_version, read_card, read_tensors, write_version
 from tests.store.helpers import MakeCard
 
@@ -110,7 +111,7 @@ def test_weights_that_are_no_safetensors_are_refused(location: Location, make_ca
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": 9}, " has format 9, this raygp reads formats up to 1: upgrade raygp"),
+        ({"format": 9}, " has format 9, this raygp reads formats up to 2: upgrade raygp"),
         ({"seed": "x"}, ": seed: Input should be a valid integer, unable to parse string as an integer"),
         ({"version": "v0001"}, ": version: expected 'v0000', found 'v0001'; was the folder renamed?"),
     ],
@@ -125,9 +126,13 @@ def test_a_card_that_cannot_be_read_says_why(
 
 
 def test_a_number_that_is_not_finite_does_not_lose_the_version(location: Location, make_card: MakeCard) -> None:
-    card = write_version(location, make_card(phases=[{"loss": float("nan"), "rows": (1, 2)}]), TENSORS)
+    epoch = EpochRecord(
+        round=0, loss=float("nan"), val_accuracy=0.1, densities={"fc": 0.5}, grown=0, pruned=0, examples=9, seconds=1.5
+    )
+    card = write_version(location, make_card(phases=[PhaseRecord(kind="grow-new", history=[epoch])]), TENSORS)
     assert card == read_card(location, "v0000")
-    assert card.phases == [{"loss": None, "rows": [1, 2]}]
+    assert card.phases[0].history == [epoch.model_copy(update={"loss": None})]
+    assert json.loads(location.read_bytes("versions/v0000/card.json"))["phases"][0]["history"][0]["loss"] is None
 
 
 def test_versions_are_listed_by_number(any_location: Location, make_card: MakeCard) -> None:

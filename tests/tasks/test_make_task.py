@@ -1,13 +1,23 @@
 """Specs and the registry: defaults, models, and messages for what is wrong."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from raygp.errors import InputError
 from raygp.tasks import TASKS, ImageSpec, make_task
+from raygp.tasks.lenet import LenetSpec
+from raygp.tasks.resnet import ResnetSpec
+from tests.checkout import PROJECT
 
-IMAGES = [name for name, kind in TASKS.items() if kind.spec is ImageSpec]
+IMAGES = [name for name in TASKS if issubclass(TASKS.get(name).spec, ImageSpec)]
+KEPT = json.loads((Path(__file__).parent / "specs.json").read_text())
+"""Specs and what follows from them, as they were when tasks were rows of one table. Lines hold such specs."""
 
 
 @pytest.mark.parametrize("name, weights", [("lenet-300-100", 266_200), ("lenet-5", 430_500), ("resnet18", 11_172_032)])
@@ -39,26 +49,61 @@ def test_a_model_depends_on_torchs_seed_alone(name):
 
 
 def test_defaults_follow_the_model_and_the_channels():
-    resnet = ImageSpec(name="resnet18", image_size=64)
+    resnet = ResnetSpec(name="resnet18", image_size=64)
     assert (resnet.channels, resnet.shift, resnet.dense) == (3, 4, ("conv1.weight",))
     assert resnet.mean == (0.485, 0.456, 0.406)
-    lenet = ImageSpec(name="lenet-5")
+    lenet = LenetSpec(name="lenet-5")
     assert (lenet.image_size, lenet.channels, lenet.shift, lenet.dense) == (28, 1, 1, ())
     assert (lenet.mean, lenet.std) == ((0.1307,), (0.3081,))
-    assert ImageSpec(name="resnet18", image_size=8, channels=1).std == (0.3081,)
-    assert ImageSpec(name="resnet18", image_size=64, dense=()).dense == ()
+    assert ResnetSpec(name="resnet18", image_size=8, channels=1).std == (0.3081,)
+    assert ResnetSpec(name="resnet18", image_size=64, dense=()).dense == ()
 
 
 def test_a_dumped_spec_is_complete_and_gives_an_equal_one():
-    spec = ImageSpec(name="resnet18", image_size=64, augment="shift-flip", shift=2)
-    assert ImageSpec.model_validate(spec.model_dump(mode="json")) == spec
-    assert ImageSpec.model_validate_json(spec.model_dump_json()) == spec
+    spec = ResnetSpec(name="resnet18", image_size=64, augment="shift-flip", shift=2)
+    assert ResnetSpec.model_validate(spec.model_dump(mode="json")) == spec
+    assert ResnetSpec.model_validate_json(spec.model_dump_json()) == spec
     assert make_task(spec) == make_task(spec.model_dump())
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda kept: kept["given"]["name"])
+def test_a_spec_is_dumped_as_it_always_was(kept):
+    for fields in (kept["given"], kept["spec"]):
+        task = make_task(fields)
+        dumped = task.spec.model_dump(mode="json")
+        assert json.dumps(dumped) == json.dumps(kept["spec"])  # In the same order, too.
+        found = {name: getattr(task, name) for name in ("classifier", "density_bounds", "draws", "metrics", "reserved")}
+        assert json.loads(json.dumps(found)) == {name: kept[name] for name in found}
+
+
+def test_the_names_of_all_tasks_are_known_without_loading_torch():
+    script = """
+import sys
+from raygp.tasks import AUGMENTS, TASKS, ImageSpec, make_task
+print(*TASKS.names(), *AUGMENTS)
+assert "torch" not in sys.modules and "torchvision" not in sys.modules
+from raygp.tasks import ImageTask, Padded, SpeechSpec, SpeechTask, Task
+assert "torch" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [*TASKS, "none", "shift", "shift-flip", "resized-crop"]
+
+
+def test_a_spec_of_another_task_is_refused():
+    # As a plain ImageSpec, it would lack the defaults of the ResNets.
+    with pytest.raises(InputError) as caught:
+        make_task(ImageSpec(name="resnet18", image_size=64))
+    assert str(caught.value) == "task resnet18: its spec must be of type ResnetSpec, not ImageSpec"
 
 
 @pytest.mark.parametrize(
     "fields, message",
     [
+        (
+            {"name": "resnet-18"},
+            "task: unknown name 'resnet-18' (did you mean 'resnet18'?); known are " + ", ".join(TASKS),
+        ),
         ({}, "task: name is missing; known are " + ", ".join(TASKS)),
         ({"name": "vgg"}, "task: unknown name 'vgg'; known are " + ", ".join(TASKS)),
         ({"name": "resnet18"}, "task resnet18: image_size is missing"),

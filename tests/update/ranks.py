@@ -15,11 +15,11 @@ from torch.multiprocessing.spawn import spawn
 
 from raygp.data.batches import Batch
 from raygp.data.resident import Examples, ResidentData
+from raygp.events import Event
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint
 from raygp.update.engine import Update
-from raygp.update.observer import Progress
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint
@@ -74,7 +74,7 @@ class Watcher:
         self.folder, self.stop_after, self.leave = folder, stop_after, leave
         self.count, self.asked = 0, 0
 
-    def progress(self, progress: Progress) -> None:
+    def event(self, event: Event) -> None:
         pass
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:

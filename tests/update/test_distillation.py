@@ -59,12 +59,13 @@ def test_labels_count_for_what_is_left_of_the_loss(parent: Outcome) -> None:
 def test_the_parents_answers_are_charged_as_a_third_of_an_example_at_its_density(parent: Outcome) -> None:
     plans = [plan_of(weight, phases=[{"kind": "grow-all", "alpha": 1.0, "epochs": 2}]) for weight in (0.0, 0.5)]
     plain, distilled = (update(plan, parent)[0] for plan in plans)
-    assert plain.active_connections > parent.active_connections
+    assert plain.record.active_connections > parent.record.active_connections
     answers = 2 * 100 / 3
-    assert distilled.ledger["examples"] - plain.ledger["examples"] == pytest.approx(answers)
-    sparse, dense = (distilled.ledger[key] - plain.ledger[key] for key in ("sparse_flops", "dense_flops"))
-    assert sparse == pytest.approx(3 * 2 * parent.active_connections * answers)
-    assert dense == pytest.approx(3 * 2 * parent.total_connections * answers)
+    assert distilled.record.ledger.examples - plain.record.ledger.examples == pytest.approx(answers)
+    sparse = distilled.record.ledger.sparse_flops - plain.record.ledger.sparse_flops
+    dense = distilled.record.ledger.dense_flops - plain.record.ledger.dense_flops
+    assert sparse == pytest.approx(3 * 2 * parent.record.active_connections * answers)
+    assert dense == pytest.approx(3 * 2 * parent.record.total_connections * answers)
 
 
 def test_a_teacher_stays_as_it_was_and_is_no_part_of_the_candidate(parent: Outcome) -> None:

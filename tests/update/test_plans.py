@@ -1,15 +1,62 @@
 """Named plans: what they take over from a task."""
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from raygp.tasks import TASKS
+from raygp.errors import InputError
+from raygp.tasks import TASKS, ImageSpec, TaskKind
+from raygp.update.plan import Plan
 from raygp.update.plans import named_plan, plan_names
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS.names())
 @pytest.mark.parametrize("name", plan_names("update"))
 def test_every_plan_has_the_optimizer_of_the_task_and_no_higher_rate_than_its_default(name: str, task: str) -> None:
     plan, default = named_plan(name, "update", task), named_plan("default", "update", task)
     assert plan.optimizer == default.optimizer
     assert plan.lr <= default.lr
     assert plan.clip_norm == default.clip_norm
+
+
+KEPT = json.loads((Path(__file__).parent / "plans.json").read_text())
+"""By task, role and name, all plans as they were when one table held them: "" and an unknown task among them."""
+
+
+@pytest.mark.parametrize("task", KEPT)
+@pytest.mark.parametrize("role", ["synthesis", "update"])
+def test_plans_are_what_they_were(role: str, task: str) -> None:
+    assert plan_names(role) == list(KEPT[task][role])  # type: ignore[arg-type]
+    for name, fields in KEPT[task][role].items():
+        plan = named_plan(name, role, task)  # type: ignore[arg-type]
+        assert plan == Plan.model_validate(fields)
+        assert plan.identity() == fields, "or updates that were begun before are not found again"
+
+
+@pytest.fixture
+def own_task() -> Iterator[str]:
+    """A task that was registered with plans of its own."""
+    kind = TaskKind(
+        ImageSpec,
+        lambda spec: None,  # type: ignore[arg-type,return-value]  # Plans do not need the task itself.
+        settings={"lr": 0.01, "batch_size": 7},
+        plans={"default": {"update": {"epochs": 5, "lr": 0.02}}},
+    )
+    TASKS.register("own", kind)
+    yield "own"
+    TASKS.forget("own")
+
+
+def test_a_registered_task_owns_its_plans(own_task: str) -> None:
+    default, paper = named_plan("default", "update", own_task), named_plan("paper", "update", own_task)
+    assert (default.name, default.lr, default.batch_size, default.epochs) == ("default", 0.02, 7, 5)
+    assert (paper.lr, paper.batch_size, paper.epochs) == (0.01, 7, named_plan("paper", "update").epochs)
+    # What a named plan says itself wins over the settings of the task.
+    assert named_plan("default", "synthesis", own_task).epochs == named_plan("default", "synthesis").epochs
+
+
+def test_two_tasks_cannot_have_one_name(own_task: str) -> None:
+    with pytest.raises(InputError, match="a task called 'own' exists already: choose another name"):
+        TASKS.register(own_task, TASKS.get(own_task))

@@ -11,6 +11,7 @@ from raygp.update.engine import Update
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.shared import SharedWork
+from tests.update.records import figures
 from tests.update.test_resume import ALL_KINDS, DATA, SYNTHESIS, TASK, run
 
 
@@ -50,18 +51,19 @@ def shared(parent: Outcome, tmp_path_factory: pytest.TempPathFactory) -> SharedW
 )
 def test_any_plan_ends_in_the_same_bits_with_shared_work(parent: Outcome, shared: SharedWork, plan: Plan) -> None:
     alone, together = make_update(plan, parent).run(), make_update(plan, parent, shared).run()
-    assert together.mask_digest == alone.mask_digest
+    assert together.record.mask_digest == alone.record.mask_digest
     assert all(torch.equal(together.tensors[key], value) for key, value in alone.tensors.items())
-    assert together.phases == alone.phases
-    assert (together.verdict, together.val_noise) == (alone.verdict, alone.val_noise)
-    assert together.ledger["examples"] < alone.ledger["examples"]
+    assert figures(together.record, "examples") == figures(alone.record, "examples")
+    assert (together.verdict, together.record.val_noise) == (alone.verdict, alone.record.val_noise)
+    assert together.record.ledger.examples < alone.record.ledger.examples
 
 
 def test_what_is_shared_and_what_is_left_add_up_to_the_cost_of_an_update(parent: Outcome, shared: SharedWork) -> None:
     alone, together = make_update(ALL_KINDS, parent).run(), make_update(ALL_KINDS, parent, shared).run()
     for unit in ("examples", "sparse_flops", "dense_flops"):
         assert shared.ledger[unit] > 0
-        assert shared.ledger[unit] + together.ledger[unit] == pytest.approx(alone.ledger[unit], rel=1e-12)
+        alone_spent = getattr(alone.record.ledger, unit)
+        assert shared.ledger[unit] + getattr(together.record.ledger, unit) == pytest.approx(alone_spent, rel=1e-12)
 
 
 def test_work_that_was_not_finished_is_not_there(tmp_path: Path, parent: Outcome) -> None:

@@ -57,21 +57,21 @@ def test_the_result_is_that_of_one_worker_but_for_the_order_of_sums(
 ) -> None:
     whole, parts = alone.outcome, changing[-1][0].outcome
     assert whole is not None and parts is not None
-    assert parts.mask_digest == whole.mask_digest
+    assert parts.record.mask_digest == whole.record.mask_digest
     floats = [key for key, value in whole.tensors.items() if value.is_floating_point()]
     assert floats
     for key in floats:
         torch.testing.assert_close(parts.tensors[key], whole.tensors[key], rtol=1e-3, atol=1e-5)
-    assert parts.val_accuracy == whole.val_accuracy
+    assert parts.record.val_accuracy == whole.record.val_accuracy
 
 
 def test_costs_are_those_of_one_worker(alone: Stretch, changing: list[list[Stretch]]) -> None:
     whole, parts = alone.outcome, changing[-1][0].outcome
     assert whole is not None and parts is not None
     for key in ("examples", "sparse_flops", "dense_flops"):
-        assert parts.ledger[key] == pytest.approx(whole.ledger[key], rel=1e-9)
-    assert whole.ledger["reduced_bytes"] == 0 < parts.ledger["reduced_bytes"]
-    assert parts.ledger["worker_seconds"] > 0
+        assert getattr(parts.record.ledger, key) == pytest.approx(getattr(whole.record.ledger, key), rel=1e-9)
+    assert whole.record.ledger.reduced_bytes == 0 < parts.record.ledger.reduced_bytes
+    assert parts.record.ledger.worker_seconds > 0
 
 
 def test_fewer_examples_than_workers_are_trained_on_as_by_one(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_fewer_examples_than_workers_are_trained_on_as_by_one(tmp_path: Path) ->
     for key, value in mine.tensors.items():
         if value.is_floating_point() and not key.startswith("buffers/"):
             torch.testing.assert_close(theirs.tensors[key], value, rtol=1e-3, atol=1e-5)
-    assert theirs.state["ledger"]["examples"] == mine.state["ledger"]["examples"]
+    assert theirs.state.record.ledger.examples == mine.state.record.ledger.examples
 
 
 def test_workers_that_are_leaving_are_offered_a_checkpoint_inside_the_epoch(

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.naming import TARS
 from raygp.data.sources.source import FileSlice, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
 from raygp.errors import InputError
@@ -24,8 +26,6 @@ class An4Source:
         InputError: there is no such file, or it is not AN4.
     """
 
-    ignored = 0
-
     def __init__(self, path: str) -> None:
         given = Path(path).expanduser().resolve()
         self.name = f"an4:{given.name}"
@@ -35,10 +35,6 @@ class An4Source:
         self._files = _folder(given) if given.is_dir() else TarIndex(given).files
         if not any(name.startswith("an4/etc/") for name in self._files):
             raise InputError(f"{path} is not AN4: there is no an4/etc in it")
-
-    def classes(self) -> list[str]:
-        """All transcripts, sorted."""
-        return sorted({sample.label for sample in self.samples()})
 
     def samples(self) -> Iterator[SourceSample]:
         """All utterances in the order of the corpus's lists.
@@ -75,3 +71,14 @@ def _folder(given: Path) -> dict[str, FileSlice]:
     """The files of a folder by their names in the archive."""
     root = given if given.name == "an4" else given / "an4"
     return {f"an4/{path.relative_to(root)}": FileSlice(str(path)) for path in root.rglob("*") if path.is_file()}
+
+
+def _looks_like(path: Path) -> int:
+    if path.is_dir():
+        found = (path / "an4" / "etc").is_dir() or (path.resolve().name == "an4" and (path / "etc").is_dir())
+    else:
+        found = path.name.startswith("an4") and path.name.endswith(TARS)
+    return LIKELY if found else UNLIKELY
+
+
+AN4 = SourceKind(An4Source, "FILE", looks_like=_looks_like)

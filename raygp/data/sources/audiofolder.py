@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.source import FileSlice, SourceSample, SplitName
 from raygp.errors import InputError
 
@@ -21,8 +22,6 @@ class AudioFolderSource:
         InputError: there is no such folder or table.
     """
 
-    ignored = 0
-
     def __init__(self, path: str) -> None:
         self._folder = Path(path).expanduser().resolve()
         self.name = f"audio:{self._folder.name}"
@@ -30,10 +29,6 @@ class AudioFolderSource:
         if not tables:
             raise InputError(f"{path}: there is no {' or '.join(_TABLES)} in it")
         self._table = tables[0]
-
-    def classes(self) -> list[str]:
-        """All transcripts, sorted."""
-        return sorted({sample.label for sample in self.samples()})
 
     def samples(self) -> Iterator[SourceSample]:
         """All utterances in the order of their keys.
@@ -64,3 +59,10 @@ class AudioFolderSource:
         if not (self._folder / name).is_file():
             raise InputError(f"{where}: {self._folder / name} does not exist")
         return SourceSample(_SPLITS[split], " ".join(text.split()), name, FileSlice(str(self._folder / name)))
+
+
+def _looks_like(path: Path) -> int:
+    return LIKELY if any((path / name).is_file() for name in _TABLES) else UNLIKELY
+
+
+AUDIO = SourceKind(AudioFolderSource, "DIR", looks_like=_looks_like)

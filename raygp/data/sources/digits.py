@@ -1,4 +1,7 @@
-"""The 1,797 scanned digits that come with scikit-learn: real data that need no download."""
+"""The 1,797 scanned digits that come with scikit-learn: real data that need no download.
+
+numpy, Pillow and scikit-learn are imported when a sample is read: to list the kinds of sources must cost little.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
+from raygp.data.sources.kind import SourceKind
 from raygp.data.sources.source import SourceSample
 from raygp.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _SIDES = range(8, 513)
 
@@ -26,17 +31,11 @@ class DigitsSource:
         InputError: ``image_size`` is out of range.
     """
 
-    ignored = 0
-
     def __init__(self, image_size: int = 32) -> None:
         if not isinstance(image_size, int) or image_size not in _SIDES:
             raise InputError(f"digits: image_size must be from {_SIDES[0]} to {_SIDES[-1]}, not {image_size}")
         self._image_size = image_size
         self.name = f"scikit-learn digits at {image_size} x {image_size}"
-
-    def classes(self) -> list[str]:
-        """``"0"`` to ``"9"``."""
-        return [str(digit) for digit in range(10)]
 
     def samples(self) -> Iterator[SourceSample]:
         """All scans, with keys like ``digit-0001``, numbered from 0."""
@@ -53,6 +52,9 @@ class DigitsRow:
 
     def __call__(self) -> bytes:
         """The JPEG (RGB, ``image_size`` square, quality 95)."""
+        import numpy as np
+        from PIL import Image
+
         grey = np.rint(_scans()[0][self.row] * (255 / 16)).astype(np.uint8)
         side = (self.image_size, self.image_size)
         jpeg = io.BytesIO()
@@ -67,3 +69,6 @@ def _scans() -> tuple[np.ndarray, np.ndarray]:
 
     digits = load_digits()
     return digits.images, digits.target
+
+
+DIGITS = SourceKind(DigitsSource, options=("image_size",))

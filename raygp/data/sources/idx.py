@@ -1,4 +1,7 @@
-"""MNIST as it was published: four idx files, gzipped or not."""
+"""MNIST as it was published: four idx files, gzipped or not.
+
+numpy and Pillow are imported when a file is read: to list the kinds of sources must cost little.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.source import SourceSample, SplitName
 from raygp.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _IMAGES, _LABELS = 2051, 2049
 _PARTS: dict[str, SplitName] = {"train": "train", "t10k": "test"}
@@ -31,8 +36,6 @@ class IdxSource:
         InputError: the folder or one of the files is missing.
     """
 
-    ignored = 0
-
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder).absolute()
         if not folder.is_dir():
@@ -41,16 +44,12 @@ class IdxSource:
         self._label_files = {part: _find(folder, f"{part}-labels-idx1-ubyte") for part in _PARTS}
         self.name = f"idx files in {folder.resolve().name}"
 
-    def classes(self) -> list[str]:
-        """The labels that occur, in the order of their numbers.
+    def samples(self) -> Iterator[SourceSample]:
+        """All rows, with keys like ``train-000123``.
 
         Raises:
             InputError: a file is damaged or of another kind, or images and labels differ in number.
         """
-        return [str(label) for label in sorted(set(np.concatenate(list(self._labels.values())).tolist()))]
-
-    def samples(self) -> Iterator[SourceSample]:
-        """All rows, with keys like ``train-000123``. Raises as :meth:`classes` does."""
         for part in sorted(_PARTS):
             path = str(self._images[part])
             for row, label in enumerate(self._labels[part].tolist()):
@@ -84,6 +83,8 @@ class IdxRow:
         Raises:
             InputError: the file cannot be read.
         """
+        from PIL import Image
+
         png = io.BytesIO()
         Image.fromarray(_read(self.path)[self.row]).save(png, "PNG")
         return png.getvalue()
@@ -91,6 +92,8 @@ class IdxRow:
 
 @lru_cache(maxsize=4)
 def _read(path: str) -> np.ndarray:
+    import numpy as np
+
     try:
         content = Path(path).read_bytes()
         if content.startswith(b"\x1f\x8b"):
@@ -118,3 +121,11 @@ def _find(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise InputError(f"{folder} lacks {name} (or {name}.gz)")
+
+
+def _looks_like(path: Path) -> int:
+    names = [f"train-images-idx3-ubyte{suffix}" for suffix in ("", ".gz")]
+    return LIKELY if any((path / name).is_file() for name in names) else UNLIKELY
+
+
+IDX = SourceKind(IdxSource, "DIR", looks_like=_looks_like)

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from raygp.data.sources.kind import POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.naming import TARS
 from raygp.data.sources.source import FileSlice, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
 from raygp.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _SPLITS = ("train", "val", "test")
 _LAYOUT = "expected one folder of images for each class, or such folders in train, val and test"
 
@@ -37,47 +38,37 @@ class ImageFolderSource:
         self._path = Path(path).absolute()
         if not self._path.exists():
             raise InputError(f"{path} does not exist")
-        if not self._path.is_dir() and not self._path.name.lower().endswith(_TAR_SUFFIXES):
-            raise InputError(f"{path} is neither a folder nor a {', '.join(_TAR_SUFFIXES)} file")
+        if not self._path.is_dir() and not self._path.name.lower().endswith(TARS):
+            raise InputError(f"{path} is neither a folder nor a {', '.join(TARS)} file")
         self.name = f"image folder {self._path.resolve().name}"
 
-    @property
-    def ignored(self) -> int:
-        """Files inside class folders that are not images. Lists the source on first use."""
-        return self._listing[1]
-
-    def classes(self) -> list[str]:
-        """Names of the class folders, sorted.
+    def samples(self) -> Iterator[SourceSample]:
+        """All images in the order of their keys, which are paths relative to the folder.
 
         Raises:
-            InputError: no class folders, only one, one without images, or a tar that cannot be read.
+            InputError: there are no class folders, or only one, or one without images; or a tar cannot be read.
         """
-        return sorted({sample.label for sample in self._listing[0]})
-
-    def samples(self) -> Iterator[SourceSample]:
-        """All images in the order of their keys, the paths relative to the folder. Raises as :meth:`classes` does."""
-        return iter(self._listing[0])
+        return iter(self._listing)
 
     @cached_property
-    def _listing(self) -> tuple[list[SourceSample], int]:
+    def _listing(self) -> list[SourceSample]:
         files, folders = self._walk() if self._path.is_dir() else self._read_tar()
         files, folders = _without_top(files, folders)
         split_layout = any(parts[0] == "train" for parts in folders)
         depth = 1 if split_layout else 0
         # A test folder without labels, as contests have them, does not count.
         has_test = any(parts[0] == "test" and len(parts) > 2 and _is_image(parts) for parts in files)
-        samples, ignored = [], 0
+        samples = []
         for parts, load in files.items():
             if len(parts) < depth + 2 or (split_layout and parts[0] not in _SPLITS):
                 continue
             if load is None or not _is_image(parts):
-                ignored += 1
                 continue
             split = _split_of(parts[0], has_test) if split_layout else None
             samples.append(SourceSample(split, parts[depth], self._key(parts), load))
         prefix = ("train",) if split_layout else ()
         self._check({parts[depth] for parts in folders if len(parts) > depth and parts[:depth] == prefix}, samples)
-        return sorted(samples, key=lambda sample: sample.key), ignored
+        return sorted(samples, key=lambda sample: sample.key)
 
     def _walk(self) -> tuple[dict[Parts, FileSlice | None], set[Parts]]:
         files: dict[Parts, FileSlice | None] = {}
@@ -161,3 +152,10 @@ def _without_top(
 
 def _refuse(error: OSError) -> None:
     raise InputError(f"{error.filename} cannot be read: {error.strerror}")
+
+
+def _looks_like(path: Path) -> int:
+    return POSSIBLE if path.is_dir() or path.name.lower().endswith(TARS) else UNLIKELY
+
+
+IMAGEFOLDER = SourceKind(ImageFolderSource, "DIR", "or a .tar, .tar.gz or .tgz of one", looks_like=_looks_like)

@@ -1,4 +1,4 @@
-"""What names say: which split a file belongs to, which files a path means."""
+"""What can be read from names: which split a file belongs to, which files a path means."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 from raygp.data.sources.source import SplitName
 from raygp.errors import InputError
+
+TARS = (".tar", ".tar.gz", ".tgz")
+"""How the names of tars end."""
 
 _SPLITS: dict[str, SplitName] = {
     "train": "train",

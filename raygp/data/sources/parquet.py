@@ -1,4 +1,7 @@
-"""Parquet files of samples, such as Hugging Face's datasets are made of."""
+"""Parquet files of samples, such as Hugging Face's datasets are made of.
+
+pyarrow is imported when a file is read: to list the kinds of sources must cost little.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,16 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.naming import files_of, split_of, split_of_path
 from raygp.data.sources.source import SourceSample
 from raygp.data.sources.spool import Spool
 from raygp.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SAMPLES = ("sample", "image", "audio", "img", "file")
 _LABELS = ("label", "text", "transcript", "transcription", "sentence", "fine_label")
@@ -35,15 +39,9 @@ class ParquetSource:
         InputError: there is no Parquet file at ``path``.
     """
 
-    ignored = 0
-
     def __init__(self, path: str) -> None:
         self._files = files_of(path, (".parquet",))
         self.name = f"Parquet files in {Path(path).absolute().name}"
-
-    def classes(self) -> list[str]:
-        """All labels, sorted. Raises as :meth:`samples` does."""
-        return sorted({sample.label for sample in self._samples} - {""})
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``part/0.parquet#000012``.
@@ -62,6 +60,9 @@ class ParquetSource:
         return found
 
     def _read(self, path: Path, name: Path) -> Iterator[SourceSample]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         try:
             with pq.ParquetFile(path) as file:
                 columns = _Columns(path, file.schema_arrow)
@@ -119,6 +120,8 @@ class _Columns:
         raise InputError(f"{self._path} has no column of {what}: expected one of {', '.join(names)}, found {has}")
 
     def _check_types(self, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
         sample, label = schema.field(self._sample).type, schema.field(self._label).type
         inner = sample
         if pa.types.is_struct(sample) and sample.get_field_index("bytes") >= 0:
@@ -137,3 +140,11 @@ def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
     except (KeyError, ValueError, TypeError):
         return None
     return [str(name) for name in names]
+
+
+def _looks_like(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return LIKELY if any(file.name.lower().endswith(".parquet") for file in files) else UNLIKELY
+
+
+PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like)

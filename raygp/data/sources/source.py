@@ -26,23 +26,23 @@ class SourceSample:
 
 
 class Source(Protocol):
-    """A set of labelled samples that may be larger than memory."""
+    """A set of labelled samples that may be larger than memory.
 
-    name: str
-    """What the source is, for a person."""
-    ignored: int
-    """Files among the samples that are not samples, and were left out."""
+    ``name`` says what the source is, for people. It stands in the manifest of each arrival, so it should tell sources
+    apart without holding a path of this machine.
+    """
 
-    def classes(self) -> list[str]:
-        """All labels, sorted.
+    @property
+    def name(self) -> str:
+        """What the source is."""
+        ...
+
+    def samples(self) -> Iterator[SourceSample]:
+        """All samples, in the order of their keys.
 
         Raises:
             InputError: the source cannot be read or is not laid out as it should be.
         """
-        ...
-
-    def samples(self) -> Iterator[SourceSample]:
-        """All samples, in the order of their keys. Raises as :meth:`classes` does."""
         ...
 
 

@@ -24,13 +24,16 @@ def draw_splits(
 ) -> list[Splits]:
     """Divide samples into arrivals and, within the first one, splits.
 
-    Samples that came with split val or test keep it. The others are drawn from, class by class: for test, if no sample
-    came with it; then for val, likewise; the rest is train and is divided among the arrivals. Every class has at least
-    one sample in each split that is drawn, and in the first arrival's train. Apart from that, each class's count is
-    within 1 of its exact share, and the totals are the rounded shares where rare classes leave room for that.
+    Samples that came with split val or test keep it. The others are drawn from, class by class. If no sample came with
+    split test, a test split is drawn first; then a val split, if none came with that. What is left is train, and is
+    divided among the arrivals.
+
+    Every class has at least one sample in each split that is drawn, and in the first arrival's train. Apart from that,
+    each class's count is within 1 of its exact share, and the totals are the rounded shares unless rare classes prevent
+    it.
 
     Args:
-        samples: in any order; the draw depends on their keys alone.
+        samples: in any order; the draw depends only on their keys.
         val_share: part of what is left after test, in [0, 1). 0 draws none.
         test_share: part of the samples without a held-out split, in [0, 1). 0 draws none.
         arrival_shares: part of train that each arrival gets; positive, adding up to 1.
@@ -51,9 +54,8 @@ def draw_splits(
     for index in sorted(range(len(samples)), key=lambda i: samples[i].key):
         pool = pools.setdefault(samples[index].label if stratified else "", [])
         given.get(samples[index].split, pool).append(index)
-    drawn = {
-        split: share for split, share in (("test", test_share), ("val", val_share)) if share > 0 and not given[split]
-    }
+    shares: tuple[tuple[SplitName, float], ...] = (("test", test_share), ("val", val_share))
+    drawn: dict[SplitName, float] = {split: share for split, share in shares if share > 0 and not given[split]}
     _check_counts({label: len(pool) for label, pool in pools.items()}, list(drawn))
 
     rest = [generator.permutation(pools[label]).tolist() for label in sorted(pools)]
@@ -101,7 +103,7 @@ def apportion(counts: np.ndarray, shares: Sequence[float]) -> np.ndarray:
         lag += exact[row] - table[row]
     totals = _largest_remainder(int(counts.sum()), shares)
     _balance(table, least, np.ceil(exact), totals)
-    # What rounding up and down cannot settle (a 1 that was put in column 0) is taken from the other rows.
+    # A 1 that was put in column 0 may still keep the totals from fitting. Then cells may move by almost 1 either way.
     loosest = np.maximum(np.ceil(exact) - 1, 0)
     loosest[:, 0] = np.maximum(loosest[:, 0], counts > 0)
     _balance(table, loosest, np.floor(exact) + 1, totals)

@@ -47,7 +47,7 @@ class TarIndex:
         with tarfile.open(plain, "r:") as tar:
             while (member := tar.next()) is not None:
                 # tarfile keeps every member it has seen; a million of them take a gigabyte.
-                tar.members.clear()
+                tar.members.clear()  # type: ignore[attr-defined]  # The type stubs lack it.
                 if member.isdir():
                     self.folders.append(member.name)
                 elif member.isreg() and not member.issparse():

@@ -1,4 +1,7 @@
-"""Synthetic speech that needs no data: words spelt in pairs of tones."""
+"""Synthetic speech that needs no data: words spelt in pairs of tones.
+
+numpy is imported when a sample is read: to list the kinds of sources must cost little.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
-from raygp.data.sources.source import SourceSample
+from raygp.data.sources.kind import SourceKind
+from raygp.data.sources.source import SourceSample, SplitName
 
 _ALPHABET = "ABCDEFGHIJ"
 _LOW, _HIGH = (350.0, 500.0, 700.0, 980.0), (1300.0, 1700.0, 2300.0)
@@ -25,24 +27,23 @@ class TonesSource:
     pitch, tempo, loudness and noise differ from one utterance to the next. Synthetic: for trying things out."""
 
     name: str = "tones"
-    ignored: int = 0
     seed: int = 0
-
-    def classes(self) -> list[str]:
-        """All transcripts, sorted."""
-        return sorted({sample.label for sample in self.samples()})
 
     def samples(self) -> Iterator[SourceSample]:
         """All utterances; the last ones are the test split."""
+        import numpy as np
+
         for number in range(_UTTERANCES):
             generator = np.random.default_rng((self.seed, number))
             text = " ".join(generator.choice(_WORDS, size=generator.integers(1, 4)))
-            split = "test" if number >= _UTTERANCES - _TEST else None
+            split: SplitName | None = "test" if number >= _UTTERANCES - _TEST else None
             yield SourceSample(split, text, f"tones-{number:04d}", partial(_speak, text, self.seed, number))
 
 
 def _speak(text: str, seed: int, number: int) -> bytes:
     """The utterance as a 16-bit wav file."""
+    import numpy as np
+
     generator = np.random.default_rng((seed, number, 1))
     pitch, tempo = generator.uniform(0.94, 1.06), generator.uniform(0.8, 1.25)
     pieces = [np.zeros(int(0.08 * _RATE))]
@@ -63,3 +64,6 @@ def _speak(text: str, seed: int, number: int) -> bytes:
         file.setframerate(_RATE)
         file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
     return buffer.getvalue()
+
+
+TONES = SourceKind(TonesSource)

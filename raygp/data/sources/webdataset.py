@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from raygp.data.sources.imagefolder import SUFFIXES
-from raygp.data.sources.naming import files_of, split_of_path
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.naming import TARS, files_of, split_of_path
 from raygp.data.sources.source import FileSlice, SourceSample
 from raygp.data.sources.tarindex import TarIndex
 from raygp.errors import InputError
 
-_TARS = (".tar", ".tar.gz", ".tgz")
 _SAMPLES = (*(suffix[1:] for suffix in SUFFIXES), "wav", "flac")
 _LABELS = ("cls", "txt", "json")
 _JSON_KEYS = ("label", "cls", "text", "transcript")
@@ -30,17 +30,8 @@ class WebDatasetSource:
     """
 
     def __init__(self, path: str) -> None:
-        self._files = files_of(path, _TARS)
+        self._files = files_of(path, TARS)
         self.name = f"WebDataset in {Path(path).absolute().name}"
-
-    @property
-    def ignored(self) -> int:
-        """Files that belong to no sample. Lists the source on first use."""
-        return self._listing[1]
-
-    def classes(self) -> list[str]:
-        """All labels, sorted. Raises as :meth:`samples` does."""
-        return sorted({sample.label for sample in self._listing[0]} - {""})
 
     def samples(self) -> Iterator[SourceSample]:
         """All samples, with keys like ``train-000.tar/folder/0001``.
@@ -48,26 +39,21 @@ class WebDatasetSource:
         Raises:
             InputError: a tar is damaged or holds no samples, or a label cannot be read.
         """
-        return iter(self._listing[0])
+        return iter(self._listing)
 
     @cached_property
-    def _listing(self) -> tuple[list[SourceSample], int]:
+    def _listing(self) -> list[SourceSample]:
         samples: list[SourceSample] = []
-        ignored = 0
         for file, name in self._files:
-            index = TarIndex(file)
-            groups = _group(index.files)
-            ignored += len(index.skipped)
-            for key, members in groups.items():
+            for key, members in _group(TarIndex(file).files).items():
                 content = next((members[kind] for kind in _SAMPLES if kind in members), None)
                 if content is None:
-                    ignored += len(members)
                     continue
                 label = _label(f"{file}: {key}", members)
                 samples.append(SourceSample(split_of_path(name), label, f"{name.as_posix()}/{key}", content))
         if not samples:
             raise InputError(f"{self.name} holds no samples: expected files such as 0001.jpg with 0001.cls beside them")
-        return sorted(samples, key=lambda sample: sample.key), ignored
+        return sorted(samples, key=lambda sample: sample.key)
 
 
 def _group(files: dict[str, FileSlice]) -> dict[str, dict[str, FileSlice]]:
@@ -101,3 +87,12 @@ def _from_json(where: str, text: str) -> str:
     if not values or not isinstance(values[0], str | int):
         raise InputError(f"{where} has no label: expected a string or number as one of {', '.join(_JSON_KEYS)}")
     return str(values[0]).strip()
+
+
+def _looks_like(path: Path) -> int:
+    if path.is_dir():
+        return LIKELY if any(file.name.lower().endswith(TARS) for file in path.iterdir()) else UNLIKELY
+    return POSSIBLE if path.name.lower().endswith(TARS) else UNLIKELY
+
+
+WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like)

@@ -1,0 +1,139 @@
+"""Runs the examples that README.md and docs/getting-started.md show, and renews the output that they show.
+
+``python docs/examples.py`` runs the shell and Python blocks of both pages, each page in a new folder with generated
+images, and replaces the ``text`` block that follows a block by what it printed. A test runs the same blocks and
+looks at exit codes alone, since times and accuracies differ between machines.
+
+A block after ``<!-- not run: why -->`` is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+PAGES = (PROJECT / "README.md", PROJECT / "docs" / "getting-started.md")
+IMAGES_OF_A_WEEK = {"week1": 480, "week2": 160}
+"""How many images each generated folder has."""
+_BLOCK = re.compile(
+    r"(?P<skip><!-- not run: [^>]*-->\n)?```(?P<language>sh|python)\n(?P<code>.*?)```\n"
+    r"(?P<output>\n```text\n.*?```\n)?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One example of a page.
+
+    Attributes:
+        language: "sh" or "python".
+        code: what stands between the fences.
+        is_run: whether the page says nothing against it.
+        line: number of its first line in the page, from 1.
+        output: where in the page's text the output stands that is shown after it; None if none is.
+    """
+
+    language: str
+    code: str
+    is_run: bool
+    line: int
+    output: tuple[int, int] | None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """The shell and Python blocks of a page, in order."""
+    text = page.read_text()
+    return [
+        Block(
+            found["language"],
+            found["code"],
+            found["skip"] is None,
+            text.count("\n", 0, found.start("code")) + 1,
+            found.span("output") if found["output"] else None,
+        )
+        for found in _BLOCK.finditer(text)
+    ]
+
+
+def make_images(folder: Path) -> None:
+    """Folders of scanned digits as JPEGs, one subfolder a class: what a reader's own images would be."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    start = 0
+    for week, count in IMAGES_OF_A_WEEK.items():
+        for number in range(start, start + count):
+            pixels = (digits.images[number] * (255 / 16)).astype("uint8")
+            file = folder / week / f"digit-{digits.target[number]}" / f"{number:04d}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).convert("RGB").resize((32, 32)).save(file, quality=95)
+        start += count
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables for the examples: this checkout's raygp as ``raygp``, and ``python`` as the Python that runs now."""
+    programs = folder / ".programs"
+    programs.mkdir(exist_ok=True)
+    for name, command in (("raygp", f'"{sys.executable}" -m raygp'), ("python", f'"{sys.executable}"')):
+        (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (programs / name).chmod(0o755)
+    path = os.pathsep.join([str(programs), os.environ["PATH"]])
+    return {key: value for key, value in os.environ.items() if key != "RAYGP_ROOT"} | {
+        "PATH": path,
+        "PYTHONPATH": str(PROJECT),
+        "COLUMNS": "80",
+    }
+
+
+def run_block(block: Block, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run one example in ``folder``; its standard output and standard error come together."""
+    command = ["bash", "-eu", "-c", block.code] if block.language == "sh" else [sys.executable, "-c", block.code]
+    return subprocess.run(
+        command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600
+    )
+
+
+def renew(page: Path) -> None:
+    """Run a page's examples and write what they print into the page.
+
+    Raises:
+        SystemExit: an example failed; the page stays as it is.
+    """
+    text, changes = page.read_text(), []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make_images(folder)
+        variables = environment(folder)
+        for block in blocks_of(page):
+            if not block.is_run:
+                continue
+            done = run_block(block, folder, variables)
+            if done.returncode:
+                raise SystemExit(f"{page.name}, line {block.line}: exit code {done.returncode}\n{done.stdout}")
+            if block.output:
+                shown = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+                changes.append((block.output, f"\n```text\n{shown}\n```\n"))
+    for (start, end), output in reversed(changes):
+        text = text[:start] + output + text[end:]
+    page.write_text(text)
+
+
+def main() -> None:
+    """Renew the pages that are named, or both."""
+    parser = argparse.ArgumentParser(description="Run the examples of pages and renew the output that they show.")
+    parser.add_argument("pages", nargs="*", type=Path, default=list(PAGES), help="default: README, getting-started")
+    for page in parser.parse_args().pages:
+        renew(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""``raygp ingest``: publish samples as an arrival, or check what was published."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from raygp.cli.options import add_held_out, add_publish_options
+from raygp.cli.printer import printing
+from raygp.cli.running import load_slow_modules, make_console
+from raygp.errors import InputError
+from raygp.line import Line
+
+if TYPE_CHECKING:
+    from raygp.data.parts import RunParts
+
+NAME = "ingest"
+HELP = "publish samples as an arrival; makes the line if there is none"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    from raygp.data.sources import source_forms
+    from raygp.tasks import TASKS
+    from raygp.tasks.spec import AUGMENTS
+
+    parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
+    parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
+    parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
+    parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
+    parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
+    add_held_out(parser, 0.15, 0.15)
+    parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
+    add_publish_options(parser)
+    parser.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Publish, verify, or both.
+
+    Raises:
+        InputError: neither is asked for, the source cannot be used, or what was published is damaged.
+    """
+    load_slow_modules()
+    line = Line(options.root)
+    if options.source:
+        _publish(line, options)
+    elif not options.verify:
+        raise InputError("ingest: give --source, or --verify to check what was published")
+    if options.verify:
+        _verify(line)
+
+
+def _publish(line: Line, options: argparse.Namespace) -> None:
+    from raygp.data.ingest_settings import IngestSettings
+
+    given = {"name": options.task, "image_size": options.image_size, "augment": options.augment}
+    task = {key: value for key, value in given.items() if value is not None} or None
+    settings = IngestSettings(
+        [options.arrival] if options.arrival else [],
+        val_share=options.val_share,
+        test_share=options.test_share,
+        seed=options.seed,
+        new_classes=options.new_classes,
+        max_bad_share=options.max_bad_share,
+    )
+    console = make_console()
+    with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
+        line.listen(printer)
+        line.ingest(options.source, settings, task=task, run=run_parts)
+
+
+@contextlib.contextmanager
+def parts_runner(tasks: int) -> Iterator[RunParts | None]:
+    """What writes the parts of an arrival: this process, or Ray tasks for the time of the block.
+
+    Args:
+        tasks: Ray tasks side by side; 1: this process, without Ray.
+
+    Raises:
+        InputError: there is no such number of tasks.
+    """
+    if tasks < 1:
+        raise InputError(f"--ingest-workers must be at least 1, not {tasks}")
+    if tasks == 1:
+        yield None
+        return
+    from raygp.cluster.session import ray_session
+
+    with ray_session():
+        # Imports Ray, which the session has to prepare for.
+        from raygp.cluster.ingest_run import as_tasks
+
+        yield as_tasks(tasks)
+
+
+def _verify(line: Line) -> None:
+    """A line for each arrival.
+
+    Raises:
+        InputError: something is damaged, missing or too much; the message names the first file.
+    """
+    console = make_console()
+    problems: list[str] = []
+    for found in line.verify():
+        if found.rows is None and not found.problems:
+            console.print(f"{found.arrival}: not published (an ingest is running, or was killed: see raygp gc)")
+        for problem in found.problems:
+            console.print(f"{found.arrival}: {problem}")
+        if found.rows is not None and not found.problems:
+            size = f"{found.bytes / 1e6:,.1f} MB"
+            console.print(f"{found.arrival}: {found.shards} shards, {found.rows:,} rows, {size}: whole")
+        problems += found.problems
+    if problems:
+        more = f" (and {len(problems) - 1} more, listed above)" if len(problems) > 1 else ""
+        raise InputError(f"{problems[0]}{more}")

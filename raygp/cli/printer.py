@@ -1,0 +1,161 @@
+"""The listener that prints: what happens to a line, as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import singledispatchmethod
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from raygp.events import (
+    BudgetSpent,
+    EpochEnded,
+    Event,
+    NothingNew,
+    Notice,
+    Promoted,
+    Published,
+    Resumed,
+    SamplesChecked,
+    StepsDone,
+    TrialEnded,
+    UpdateStarted,
+    UpdatesWaiting,
+    WorkShared,
+)
+from raygp.report.progress import PhaseLines
+from raygp.report.verdict import verdict_line
+from raygp.store import Location
+
+
+@contextmanager
+def printing(console: Console, location: Location) -> Iterator[Printer]:
+    """A printer for the time of the block; what it rewrites in place is left as it is at the end."""
+    printer = Printer(console, location)
+    try:
+        yield printer
+    finally:
+        printer.close()
+
+
+class Printer:
+    """Prints events: lines, a bar while samples are checked, a line that is rewritten while a phase trains.
+
+    Args:
+        console: what to print on.
+        location: root of the line, where pictures of sweeps are stored.
+    """
+
+    def __init__(self, console: Console, location: Location) -> None:
+        self._console, self._location = console, location
+        self._bar: Bar | None = None
+        self._checking = TaskID(0)
+        self._lines: PhaseLines | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Print one event; nothing for those that say nothing to a person."""
+        if not isinstance(event, SamplesChecked):
+            self._end_bar()
+        self._show(event)
+
+    def close(self) -> None:
+        """End whatever is rewritten in place."""
+        self._end_bar()
+        self._end_lines()
+
+    @singledispatchmethod
+    def _show(self, event: Event) -> None:
+        """Events that are not printed."""
+
+    @_show.register
+    def _(self, event: SamplesChecked) -> None:
+        if self._bar is None:
+            self._bar = Bar(console=self._console, transient=True, disable=not self._console.is_terminal)
+            self._checking = self._bar.add_task("checking and writing samples", total=event.total)
+            self._bar.start()
+        self._bar.update(self._checking, completed=event.done, total=event.total)
+
+    @_show.register
+    def _(self, event: Published) -> None:
+        manifest = event.manifest
+        counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
+        classes = f"{len(manifest.labels)} classes"
+        self._print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
+        if event.quarantine:
+            self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
+
+    @_show.register
+    def _(self, event: NothingNew) -> None:
+        head = event.head or "no version yet"
+        self._print(f"nothing new: {head} has seen every arrival ({event.arrivals}) of {event.root}")
+
+    @_show.register
+    def _(self, event: UpdatesWaiting) -> None:
+        waiting = "1 new arrival" if event.arrivals == 1 else f"{event.arrivals} new arrivals"
+        self._print(f"{waiting} for {event.root}; starting Ray ...")
+
+    @_show.register
+    def _(self, event: UpdateStarted) -> None:
+        start = f"from {event.parent}" if event.parent else "initial synthesis"
+        self._print(f"{event.version}: {event.arrival}, {start}, plan '{event.plan}'")
+        self._lines = PhaseLines(self._console, event.version)
+
+    @_show.register
+    def _(self, event: Resumed) -> None:
+        step = f", step {event.step}" if event.step else ""
+        place = f"phase {event.phase + 1}/{event.phases} ({event.kind})"
+        self._say(f"goes on from its last checkpoint: {place}, after epoch {event.epoch}/{event.epochs}{step}")
+
+    @_show.register(StepsDone)
+    @_show.register(EpochEnded)
+    def _(self, event: StepsDone | EpochEnded) -> None:
+        if self._lines:
+            self._lines.show(event)
+
+    @_show.register
+    def _(self, event: Notice) -> None:
+        self._say(event.text)
+
+    @_show.register(WorkShared)
+    @_show.register(TrialEnded)
+    @_show.register(BudgetSpent)
+    def _(self, event: WorkShared | TrialEnded | BudgetSpent) -> None:
+        from raygp.report.sweep import sweep_line
+
+        self._console.print(sweep_line(event, event.version), soft_wrap=True)
+
+    @_show.register
+    def _(self, event: Promoted) -> None:
+        self._end_lines()
+        card = event.card
+        if card.sweep:
+            from raygp.report.sweep import trials_table, write_sweep_figure
+
+            trials_table(card.sweep).show(self._console)
+            self._print(f"{card.version}: trial {card.sweep['winner']} wins: {card.sweep['why']}")
+            if figure := write_sweep_figure(self._location, card):
+                self._print(f"{card.version}: trials drawn in {figure}")
+        self._print(f"{card.version}: promoted, {verdict_line(card)}")
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def _say(self, text: str) -> None:
+        """A line about the update that runs."""
+        if self._lines:
+            self._lines.interrupt(text)
+        else:
+            self._print(text)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _end_lines(self) -> None:
+        if self._lines is not None:
+            self._lines.end_line()
+            self._lines = None

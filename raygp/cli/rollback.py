@@ -1,0 +1,51 @@
+"""``raygp rollback``: make an earlier version the head again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from raygp.cli.options import add_single_writer
+from raygp.cli.running import make_console
+from raygp.line import Line, Rollback
+from raygp.report.tables import percent
+
+NAME = "rollback"
+HELP = "make an earlier version the head again"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("version", help="such as v0002")
+    add_single_writer(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Move the head, and say what that un-folds.
+
+    Raises:
+        InputError: there is no such version, it is damaged, or there is no head yet.
+        ConflictError: somebody else moved the head meanwhile.
+    """
+    line = Line(options.root, single_writer=bool(options.single_writer))
+    _show(make_console(), line.roll_back(options.version))
+
+
+def _show(console: Console, done: Rollback) -> None:
+    if done.card is None:
+        console.print(f"{done.version} is the head already: nothing to do")
+        return
+    console.print(f"head: {done.before} -> {done.version} (validation {percent(done.card.val_accuracy)} %)")
+    if not done.before_is_readable:
+        console.print(f"the card of {done.before} cannot be read: see raygp status for the arrivals that wait now")
+        return
+    _list(console, "un-folded, waiting for the next update", done.unfolded)
+    _list(console, "folded in again", done.folded)
+    console.print(f"{done.before} stays in storage until raygp gc; raygp rollback {done.before} takes this back")
+
+
+def _list(console: Console, what: str, names: Sequence[str]) -> None:
+    if names:
+        console.print(f"{what}: {', '.join(names)}")

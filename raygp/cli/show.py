@@ -1,0 +1,52 @@
+"""``raygp show``: one version in full."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from raygp.cli.options import add_json
+from raygp.cli.running import make_console, print_json
+from raygp.line import Line
+from raygp.report.tables import layers_table, phases_table, versions_table
+from raygp.store import Card
+
+NAME = "show"
+HELP = "one version: where it comes from, phases, layers, cost"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("version", nargs="?", default="head", help="such as v0002; head or nothing: the head")
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show a version.
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    line = Line(options.root)
+    line.refresh()  # A line that cannot be read is said before a version that is not there.
+    card = line.version(options.version)
+    if options.json:
+        print_json(card.model_dump(mode="json"))
+    else:
+        _show(make_console(), card)
+
+
+def _show(console: Console, card: Card) -> None:
+    origin = f"from {card.parent}" if card.parent else "initial synthesis"
+    console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+    console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
+    console.print(f"masks {card.mask_digest}")
+    versions_table([card]).show(console)
+    phases_table(card).show(console)
+    if card.sweep:
+        from raygp.report.sweep import trials_table
+
+        trials_table(card.sweep).show(console)
+        console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
+    layers_table(card).show(console)

@@ -1,0 +1,83 @@
+"""``raygp status``: where a line stands."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from raygp.cli.options import add_json
+from raygp.cli.running import make_console, print_json
+from raygp.line import Line, UnfinishedUpdate
+from raygp.report.tables import arrivals_table
+from raygp.report.verdict import verdict_line
+
+NAME = "status"
+HELP = "head, arrivals seen and waiting, updates that are half done"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show where the line stands."""
+    line = Line(options.root)
+    if options.json:
+        print_json(_json(line))
+    else:
+        _show(make_console(), line)
+
+
+def _show(console: Console, line: Line) -> None:
+    state = line.state
+    console.print(f"line {line.root}: task {state.task['name']}")
+    if state.card:
+        console.print(f"head {state.card.version}: density {state.card.density:.4f}, {verdict_line(state.card)}")
+    else:
+        console.print("head: none yet (raygp update makes the first version)")
+    shown = ", ".join(state.seen[-5:])
+    console.print(f"arrivals in the head: {len(state.seen)}" + (f" (last {shown})" if shown else ""))
+    if state.pending:
+        arrivals_table(state.pending).show(console)
+    else:
+        console.print("nothing is waiting")
+    for unfinished in _unfinished(line):
+        console.print(_unfinished_line(line, unfinished), soft_wrap=True)
+
+
+def _unfinished(line: Line) -> list[UnfinishedUpdate]:
+    """What is half done. Where nothing waits there is nothing that could be gone on with: storage is not asked."""
+    return line.unfinished() if line.pending else []
+
+
+def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:
+    what = "a sweep" if unfinished.sweep else "an update"
+    done = ""
+    if not unfinished.sweep:
+        done = ", no checkpoint yet" if unfinished.epochs is None else f", {unfinished.epochs} epochs done"
+    return (
+        f"half done: {what} of {unfinished.arrival} to {unfinished.version}{done}. The same command goes on with it; "
+        f"raygp gc --root {line.root} --older-than 0s drops it"
+    )
+
+
+def _json(line: Line) -> dict[str, Any]:
+    state = line.state
+    return {
+        "root": line.root,
+        "task": state.task,
+        "head": state.version,
+        "density": state.card.density if state.card else None,
+        "val_accuracy": state.card.val_accuracy if state.card else None,
+        "test_accuracy": state.card.test_accuracy if state.card else None,
+        "seen": list(state.seen),
+        "pending": [
+            {"arrival": manifest.arrival, **{split: manifest.rows(split) for split in ("train", "val", "test")}}
+            for manifest in state.pending
+        ],
+        "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
+    }

@@ -1,0 +1,42 @@
+"""``raygp update``: fold every new arrival into the model."""
+
+from __future__ import annotations
+
+import argparse
+
+from raygp.cli.options import add_json, add_update_options, run_settings
+from raygp.cli.printer import printing
+from raygp.cli.running import load_slow_modules, make_console, print_json
+from raygp.cli.versions import show_versions, versions_json
+from raygp.line import Line
+
+NAME = "update"
+HELP = "fold every new arrival into the model, oldest first"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    add_update_options(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Update the line, then show all its versions.
+
+    Raises:
+        RejectedError: the gate refused a candidate.
+        RaygpError: whatever else ended it; see :meth:`raygp.line.Line.update`.
+    """
+    load_slow_modules()
+    settings = run_settings(options, Line(options.root).task["name"])
+    line = Line(options.root, single_writer=settings.single_writer)
+    console = make_console(options.json)
+    from raygp.cluster.runner import RayRunner
+
+    with printing(console, line.location) as printer:
+        line.listen(printer)
+        promoted = line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
+    if options.json:
+        print_json({"promoted": [card.version for card in promoted], "versions": versions_json(line)})
+    elif promoted:
+        show_versions(line, console)

@@ -1,0 +1,1 @@
+"""Search algorithms on Ray Tune, one a file (see :mod:`raygp.search.algorithms`)."""

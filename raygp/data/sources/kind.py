@@ -1,0 +1,118 @@
+"""What raygp knows of a kind of source by its name: how it is spelled, how it is opened, which paths look like it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raygp.data.sources.source import Source
+from raygp.errors import InputError
+from raygp.registry import Registry
+
+UNLIKELY, POSSIBLE, LIKELY = 0, 1, 2
+"""How much a path looks like a kind of source; see :attr:`SourceKind.looks_like`."""
+
+
+def _unlikely(path: Path) -> int:
+    return UNLIKELY
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """The entry of a kind of source in :data:`SOURCES`."""
+
+    make: Callable[..., Source]
+    """Opens a source: called with the path as its first argument if the kind has a path, and with options by name."""
+    path: str = ""
+    """What stands behind the colon, such as "DIR"; empty for a source that needs no path."""
+    note: str = ""
+    """What else the path may be, for people; stands in brackets behind the form."""
+    options: tuple[str, ...] = ()
+    """Names of the options that ``make`` takes."""
+    looks_like: Callable[[Path], int] = _unlikely
+    """For a path that exists and was given without a kind: LIKELY if it has what only this kind has, POSSIBLE if it
+    might be of this kind, else UNLIKELY. Only names are looked at."""
+
+    def form(self, name: str) -> str:
+        """How a source of this kind is spelled, such as ``idx:DIR``."""
+        return f"{name}:{self.path}" if self.path else name
+
+
+SOURCES: Registry[SourceKind] = Registry(
+    "source",
+    "raygp.sources",
+    {
+        "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
+        "parquet": "raygp.data.sources.parquet:PARQUET",
+        "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
+        "idx": "raygp.data.sources.idx:IDX",
+        "an4": "raygp.data.sources.an4:AN4",
+        "audio": "raygp.data.sources.audiofolder:AUDIO",
+        "digits": "raygp.data.sources.digits:DIGITS",
+        "tones": "raygp.data.sources.tones:TONES",
+    },
+)
+"""All kinds of sources by name."""
+
+
+def source_forms() -> str:
+    """How sources are spelled, for messages and help texts: ``imagefolder:DIR (or ...), parquet:FILE_OR_DIR, ...``.
+
+    Raises:
+        InputError: the package that brings one of them cannot be loaded.
+    """
+    kinds = {name: SOURCES.get(name) for name in SOURCES}
+    return ", ".join(kind.form(name) + (f" ({kind.note})" if kind.note else "") for name, kind in kinds.items())
+
+
+def open_source(text: str, **options: Any) -> Source:
+    """The source that ``text`` names.
+
+    Args:
+        text: kind and path, such as ``imagefolder:DIR``; :func:`source_forms` lists all forms.
+        options: by name; each kind says which it takes (``image_size`` for ``digits``).
+
+    Raises:
+        InputError: the form is unknown (the known ones are listed), an option does not belong to it, or there is
+            nothing that can be read at the path.
+    """
+    name, _, path = text.partition(":")
+    if name not in SOURCES:
+        raise InputError(f"unknown source '{text}'{_suggestion(text, name)}; known forms are {source_forms()}")
+    kind = SOURCES.get(name)
+    for option in options:
+        if option not in kind.options:
+            raise InputError(f"source {name} has no option '{option}'")
+    if not kind.path:
+        if text != name:
+            raise InputError(f"source {name} needs no path: write {name} alone")
+        return kind.make(**options)
+    if not path:
+        raise InputError(f"source {name} needs a path: {kind.form(name)}")
+    return kind.make(path, **options)
+
+
+def _suggestion(text: str, name: str) -> str:
+    """`` (did you mean 'imagefolder:photos'?)`` for a path without a kind, or for a kind that is misspelt."""
+    meant = _kinds_of_path(Path(text).expanduser())
+    if meant:
+        forms = " or ".join(f"'{kind}:{text}'" for kind in meant)
+        return f" (did you mean {forms}?)"
+    if name == text and "/" in text and not Path(text).expanduser().exists():
+        # There is nothing at the path, but a path it is: most are folders of images.
+        return f" (did you mean 'imagefolder:{text}'?)"
+    return SOURCES.suggestion(name)
+
+
+def _kinds_of_path(path: Path) -> list[str]:
+    """The kinds of source that a path looks like most; none if there is nothing at the path."""
+    try:
+        if not path.exists():
+            return []
+        scores = {name: SOURCES.get(name).looks_like(path) for name in SOURCES}
+    except OSError:
+        return []
+    best = max(scores.values())
+    return [name for name, score in scores.items() if score == best] if best > UNLIKELY else []

@@ -1,0 +1,12 @@
+"""A model line as one object: where it stands, and what can be done with it. No Ray, no printing.
+
+Start reading at :class:`raygp.line.line.Line`.
+"""
+
+from raygp.line.line import Line
+from raygp.line.runner import Runner
+from raygp.line.state import LineState, read_state
+from raygp.line.unfinished import UnfinishedUpdate
+from raygp.line.upkeep import Rollback
+
+__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "read_state"]

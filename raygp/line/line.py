@@ -1,0 +1,267 @@
+"""A model line: the successive versions of one model, and what can be done with them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked
+from raygp.line import upkeep
+from raygp.line.state import LineState, read_state
+from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
+from raygp.store import (
+    Card,
+    Garbage,
+    Location,
+    Manifest,
+    Verified,
+    arrival_names,
+    check_root_usable,
+    list_arrivals,
+    list_versions,
+    open_line,
+    read_card,
+    verify_arrival,
+)
+
+if TYPE_CHECKING:
+    from raygp.data.ingest_settings import IngestSettings
+    from raygp.data.parts import RunParts
+    from raygp.data.sources import Source
+    from raygp.line.forecast import SweepForecast
+    from raygp.line.runner import Runner
+    from raygp.settings import RunSettings
+
+_WEEK_S = 7 * 86_400.0
+
+
+class Line:
+    """A model line at a root in storage. Opening it reads nothing; where it stands is read once, when it is asked for.
+
+    Nothing is printed. What happens while something is done is told to listeners as :mod:`raygp.events`::
+
+        line = raygp.open("line")
+        line.listen(print)
+        line.ingest("imagefolder:week2")
+        for card in line.update():
+            print(card.version, card.val_accuracy)
+
+    Args:
+        root: a path, ``s3://bucket/prefix`` or another fsspec URL, or a :class:`raygp.store.Location`. There need not
+            be a line yet: :meth:`ingest` makes one.
+        single_writer: nothing else ever updates this line, so that its storage need not keep two updaters apart.
+
+    Every method raises :class:`raygp.errors.InputError` if there is no line at the root (but for :meth:`ingest`), or a
+    document of it cannot be read, and :class:`raygp.errors.RaygpError` if storage fails.
+    """
+
+    def __init__(self, root: str | Location, *, single_writer: bool = False) -> None:
+        self.location = root if isinstance(root, Location) else Location(root, single_writer)
+        self._listeners: list[Listener] = []
+        self._state: LineState | None = None
+
+    def __repr__(self) -> str:
+        return f"Line({self.root!r})"
+
+    @property
+    def root(self) -> str:
+        """Where the line lives."""
+        return self.location.root
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell a listener of everything that happens from now on; call what is returned to end that."""
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return stop
+
+    # -- where it stands ----------------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a line at the root. Raises InputError if the root holds something else."""
+        return check_root_usable(self.location) is not None
+
+    @property
+    def state(self) -> LineState:
+        """Where the line stands: read once, and again after this object has changed something. See :meth:`refresh` for
+        what others have changed."""
+        if self._state is None:
+            self._state = read_state(self.location)
+        return self._state
+
+    def refresh(self) -> LineState:
+        """Read anew where the line stands."""
+        self._state = None
+        return self.state
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """The line's task: its name and options."""
+        return self.state.task
+
+    @property
+    def head(self) -> Card | None:
+        """The version that counts; None if there is none yet."""
+        return self.state.card
+
+    @property
+    def pending(self) -> tuple[Manifest, ...]:
+        """Arrivals that wait for an update, oldest first."""
+        return self.state.pending
+
+    def versions(self) -> list[Card]:
+        """All versions, oldest first, in the head's history or not."""
+        open_line(self.location)
+        return list_versions(self.location)
+
+    def version(self, name: str = "head") -> Card:
+        """One version, by its name or as ``"head"``.
+
+        Raises:
+            InputError: there is no such version, or no version at all.
+        """
+        if name != "head":
+            open_line(self.location)
+            return read_card(self.location, name)
+        if self.head is None:
+            from raygp.errors import InputError
+
+            raise InputError(f"{self.root} has no version yet: raygp update makes the first")
+        return self.head
+
+    def arrivals(self) -> list[Manifest]:
+        """All published arrivals, oldest first."""
+        open_line(self.location)
+        return list_arrivals(self.location)
+
+    def unfinished(self) -> list[UnfinishedUpdate]:
+        """Updates that were begun and are neither over nor refused."""
+        return find_unfinished(self.location)
+
+    # -- what can be done with it -------------------------------------------------------------------------------------
+
+    def ingest(
+        self,
+        source: Source | str,
+        settings: IngestSettings | None = None,
+        *,
+        task: dict[str, Any] | None = None,
+        run: RunParts | None = None,
+    ) -> list[Manifest]:
+        """Publish samples as arrivals; makes the line if there is none.
+
+        Args:
+            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``.
+            settings: names of the arrivals, held-out shares and the rest. None: one arrival, called by the next
+                ``arrival-NNN`` that is free, with 15 % each held out for validation and testing.
+            task: for a new line: the name of its task under ``"name"``, and the task's options.
+            run: how parts of the source are written; None: one after the other in this process.
+
+        Returns:
+            The arrivals, in the order of the settings' names.
+
+        Raises:
+            InputError: the source or the settings cannot be used, or too many samples cannot; nothing is left.
+            ConflictError: an arrival of this name is published.
+        """
+        from raygp.data.ingest import ingest
+        from raygp.data.parts import one_by_one
+        from raygp.data.sources import open_source
+
+        opened = open_source(source) if isinstance(source, str) else source
+        published = ingest(self.location, task, opened, settings, self._tell_samples, run or one_by_one)
+        self._state = None
+        for manifest in published:
+            where = self.location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl") if manifest.quarantined else ""
+            self._tell(Published(manifest=manifest, quarantine=where))
+        return published
+
+    def settings(self, file: str | None = None, *overrides: str, **flags: Any) -> RunSettings:
+        """Settings of an update of this line: defaults of its task, then a YAML file, flags, ``"key.path=value"``.
+
+        Raises:
+            InputError: the file cannot be read, or a setting does not exist or does not fit.
+        """
+        from raygp.settings import load_settings
+
+        return load_settings(self.task["name"], file, overrides, **flags)
+
+    def update(
+        self, settings: RunSettings | None = None, *, runner: Runner | None = None, sweep: bool = False
+    ) -> list[Card]:
+        """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on.
+
+        Args:
+            settings: plans, workers and the rest; None: the defaults of the line's task.
+            runner: carries the updates out; None: one worker in this process, without Ray.
+            sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+
+        Returns:
+            The versions that became head; empty if nothing was pending.
+
+        Raises:
+            RejectedError: the gate refused a candidate: the arrivals after it wait.
+            ConflictError: somebody else is at work on the line, or moved the head meanwhile.
+            StoppedError: the process was asked to end; the same call goes on from the last checkpoint.
+            TrainingError: training went wrong; the head did not move.
+        """
+        from raygp.line.update import update_line
+
+        if runner is None:
+            from raygp.line.in_process import InProcessRunner
+
+            runner = InProcessRunner()
+        try:
+            return update_line(self.location, settings or self.settings(), runner, self._tell, sweep)
+        finally:
+            self._state = None
+
+    def forecast_sweep(self, settings: RunSettings | None = None) -> SweepForecast:
+        """What a sweep of the next arrival would try and cost. Nothing is run or written.
+
+        Raises:
+            InputError: the space does not fit the plan, nothing waits, or there is no version yet.
+        """
+        from raygp.line.forecast import forecast_sweep
+
+        return forecast_sweep(self.location, self.state, settings or self.settings())
+
+    def roll_back(self, version: str) -> upkeep.Rollback:
+        """Make another version the head. What it has not seen waits for the next update.
+
+        Raises:
+            InputError: there is no such version, it is damaged, or there is no head yet.
+            ConflictError: somebody else moved the head meanwhile.
+        """
+        done = upkeep.roll_back(self.location, version)
+        self._state = None
+        if done.moved:
+            self._tell(RolledBack(version=done.version, before=done.before))
+        return done
+
+    def verify(self) -> list[Verified]:
+        """Read every arrival again, published or not, and compare it with its manifest."""
+        from raygp.tasks import make_task
+
+        symbols = make_task(open_line(self.location).task).symbols
+        return [verify_arrival(self.location, arrival, symbols) for arrival in arrival_names(self.location)]
+
+    def collect_garbage(self, older_than_s: float = _WEEK_S, *, dry_run: bool = False) -> list[Garbage]:
+        """Delete (or only find) what nothing refers to any more and is older than so many seconds.
+
+        Raises:
+            ConflictError: somebody is at work on the line, or moved the head meanwhile.
+        """
+        return upkeep.collect_garbage(self.location, older_than_s, dry_run)
+
+    def _tell(self, event: Event) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def _tell_samples(self, done: int, total: int) -> None:
+        self._tell(SamplesChecked(done=done, total=total))

@@ -1,0 +1,34 @@
+"""reports/summary.json: every version of a line with its cost, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from raygp.store import Card, Location
+
+SUMMARY = "reports/summary.json"
+_PHASE_FIELDS = {"kind", "epochs", "grown", "pruned", "restored", "density_after", "val_accuracy"}
+_CARD_FIELDS = {
+    "version", "parent", "arrivals", "density", "active_connections", "total_connections", "val_accuracy",
+    "test_accuracy", "mask_digest", "ledger",
+}  # fmt: skip
+
+
+def summary(cards: Sequence[Card], wall_seconds: float) -> dict[str, Any]:
+    """Plain data: ``{"versions": [...], "wall_seconds": ...}``.
+
+    Args:
+        cards: of all versions.
+        wall_seconds: how long the updates of this command have taken.
+    """
+    fields: dict[str, Any] = {**dict.fromkeys(_CARD_FIELDS, True), "phases": {"__all__": _PHASE_FIELDS}}
+    versions = [card.model_dump(mode="json", include=fields) for card in cards]
+    return {"versions": versions, "wall_seconds": round(wall_seconds, 3)}
+
+
+def write_summary(location: Location, cards: Sequence[Card], wall_seconds: float) -> str:
+    """Write it; returns its address."""
+    location.write_bytes(SUMMARY, json.dumps(summary(cards, wall_seconds), indent=1).encode())
+    return location.url(SUMMARY)

@@ -1,0 +1,54 @@
+"""Updates that were begun and are neither over nor refused: found in storage, told to people."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from raygp.errors import RaygpError
+from raygp.store import Location
+
+_UPDATE = re.compile(r"(v\d{4,})-(.+)-[0-9a-f]{8}")
+_CHECKPOINT = "checkpoint_"
+
+
+@dataclass(frozen=True)
+class UnfinishedUpdate:
+    """An update that is half done: it was interrupted, or runs somewhere right now."""
+
+    update: str
+    """Its id, the name of its folder."""
+    version: str
+    """What its candidate would be called."""
+    arrival: str
+    sweep: bool
+    """Whether it is a sweep of several updates."""
+    epochs: int | None
+    """Epochs that its last checkpoint has; None if there is no checkpoint yet."""
+
+
+def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
+    """What is half done in a line, by name. Reads one small file for each."""
+    found = []
+    for name in location.list("updates"):
+        parts = _UPDATE.fullmatch(name)
+        content = location.list(f"updates/{name}") if parts else []
+        if parts is None or not content or "rejected.json" in content:
+            continue
+        sweep = bool({"tune", "shared", "trials"} & set(content))
+        epochs = None if sweep else _epochs(location, f"updates/{name}", content)
+        found.append(UnfinishedUpdate(name, parts[1], parts[2], sweep, epochs))
+    return found
+
+
+def _epochs(location: Location, folder: str, content: list[str]) -> int | None:
+    """Epochs of the youngest checkpoint whose state can be read."""
+    names = [name for name in content if name.startswith(_CHECKPOINT) and not name.endswith(".json")]
+    for name in reversed(names):
+        try:
+            state = json.loads(location.read_bytes(f"{folder}/{name}/state.json"))
+            return int(state["cursor"]["epochs_total"])
+        except (RaygpError, ValueError, KeyError, TypeError):
+            continue  # Its upload was cut off, or it is a finished update's: the next older one counts.
+    return None

@@ -1,0 +1,52 @@
+"""What raygp knows of a task by its name: its settings, how it is made, and which plans suit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from raygp.registry import Registry
+from raygp.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from raygp.tasks.protocol import Task
+
+PlanFields = Mapping[str, Any]
+"""Some fields of a :class:`raygp.update.plan.Plan`, by name, as plain data."""
+PlanRole = Literal["synthesis", "update"]
+"""Whether a plan makes the first version of a line or updates a version."""
+
+
+@dataclass(frozen=True)
+class TaskKind:
+    """The entry of a task in :data:`TASKS`. Named plans take over what it says about plans; a task that says nothing is
+    trained with the plans as they are."""
+
+    spec: type[TaskSpec]
+    """The class of the task's settings."""
+    make: Callable[[Any], Task]
+    """Makes the task from an instance of ``spec``."""
+    settings: PlanFields = field(default_factory=dict)
+    """Fields of every plan for this task, such as its optimizer. A named plan's own fields win over them."""
+    plans: Mapping[str, Mapping[PlanRole, PlanFields]] = field(default_factory=dict)
+    """By name of a plan ("default") and its role, fields that win over the named plan's own."""
+
+    def fields_for(self, plan: str, role: PlanRole) -> PlanFields:
+        """What :attr:`plans` holds for one plan; empty if it holds nothing."""
+        return self.plans.get(plan, {}).get(role, {})
+
+
+TASKS: Registry[TaskKind] = Registry(
+    "task",
+    "raygp.tasks",
+    {
+        "lenet-300-100": "raygp.tasks.lenet:LENET_300_100",
+        "lenet-5": "raygp.tasks.lenet:LENET_5",
+        "resnet18": "raygp.tasks.resnet:RESNET18",
+        "resnet18-small": "raygp.tasks.resnet:RESNET18_SMALL",
+        "deepspeech2": "raygp.tasks.speech:DEEPSPEECH2",
+        "deepspeech2-small": "raygp.tasks.speech:DEEPSPEECH2_SMALL",
+    },
+)
+"""All tasks by name. To list the names costs nothing; to get an entry loads its model's code, and torch with it."""
