@@ -13,7 +13,7 @@ from raygp.settings import load_settings
 from raygp.store import Location
 from tests.digits import FewDigits
 
-pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.drill, pytest.mark.usefixtures("cluster")]
 
 SETTINGS = load_settings(
     "lenet-300-100", None,

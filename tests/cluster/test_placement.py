@@ -85,7 +85,9 @@ def wait_until_idle(head: Head) -> None:
     assert head.training() == []
 
 
-@pytest.mark.parametrize("resident_mib", [512, 0], ids=["resident", "streamed"])
+@pytest.mark.parametrize(
+    "resident_mib", [pytest.param(512, id="resident"), pytest.param(0, id="streamed", marks=pytest.mark.drill)]
+)
 def test_decoding_runs_on_cpu_nodes_and_training_on_gpu_nodes(
     nodes: Cluster, location: Location, resident_mib: int
 ) -> None:
@@ -101,7 +103,7 @@ def test_decoding_runs_on_cpu_nodes_and_training_on_gpu_nodes(
     assert decoded and set(decoded) == {nodes.decoding}
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.drill)])
 def test_an_update_that_waits_for_nodes_says_so_and_ends_when_told(
     nodes: Cluster, location: Location, how: signal.Signals
 ) -> None:
@@ -113,6 +115,7 @@ def test_an_update_that_waits_for_nodes_says_so_and_ends_when_told(
     assert update.returncode == 128 + how and "Traceback" not in output, output
 
 
+@pytest.mark.drill
 def test_an_update_that_waits_for_a_lost_node_ends_when_told_with_a_checkpoint(
     nodes: Cluster, location: Location
 ) -> None:
