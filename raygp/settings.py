@@ -164,6 +164,8 @@ def _expand(value: Any, role: Role, task: str, key: str) -> Any:
         else:
             raise InputError(f"{key}: no plan is called '{name}'; known are {', '.join(plan_names(role))}")
     fields = named_plan(name, role, task).model_dump(mode="json")
+    if isinstance(changes.get("optimizer"), Mapping):
+        _change_optimizer(fields["optimizer"], changes["optimizer"].get("name"))
     _merge(fields, changes)
     return fields
 
@@ -197,14 +199,27 @@ def _override(tree: Any, override: str) -> None:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: '{text}' is not a value: {' '.join(str(error).split())}") from error
     *parents, last = path.split(".")
+    if parents and parents[0] not in tree and parents[0] in Plan.model_fields:
+        raise InputError(f"{path}: there is no setting '{parents[0]}'{_moved([path])}")
     for part in parents:
         tree = _step(tree, part, path)
+    if parents[1:] == ["optimizer"] and last == "name":
+        _change_optimizer(tree, value)
     if isinstance(tree, list):
         tree[_index(tree, last, path)] = value
     elif isinstance(tree, dict):
         tree[last] = value
     else:
         raise InputError(f"{path}: there is no such setting")
+
+
+def _change_optimizer(fields: Any, name: Any) -> None:
+    """Take out the fields that the optimizer so far has and the one called ``name`` has not. What neither has stays,
+    and is an error later."""
+    if not isinstance(fields, dict) or name not in OPTIMIZERS or fields.get("name") not in OPTIMIZERS:
+        return
+    for key in OPTIMIZERS.get(fields["name"]).model_fields.keys() - OPTIMIZERS.get(name).model_fields.keys():
+        fields.pop(key, None)
 
 
 def _step(tree: Any, part: str, path: str) -> Any:
@@ -231,7 +246,8 @@ def _explain(problem: Mapping[str, Any], tree: Any) -> str:
         return f"{where}: is missing"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
-    shown = "" if isinstance(given, Mapping | list | tuple) else f", not {given!r}"
+    # A mapping is too long to be shown; a name that no registry knows is in the message already.
+    shown = "" if isinstance(given, Mapping | list | tuple) or repr(given) in message else f", not {given!r}"
     return f"{where}: {message[0].lower() + message[1:]}{shown}"
 
 
@@ -260,7 +276,7 @@ def _at(tree: Any, path: Sequence[str]) -> Any:
 
 def _moved(path: Sequence[str]) -> str:
     """Where a setting that is not at the top is, if it is one of a plan."""
-    if len(path) > 1 or path[0] not in Plan.model_fields:
+    if len(path) > 1 or path[0].split(".")[0] not in Plan.model_fields:
         return ""
     return f" (did you mean 'plan.{path[0]}'?)"
 
