@@ -20,8 +20,16 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = (PROJECT / "README.md", PROJECT / "docs" / "getting-started.md")
-IMAGES_OF_A_WEEK = {"week1": 480, "week2": 160}
+IMAGES_OF_A_WEEK = {"week1": 400, "week2": 160}
 """How many images each generated folder has."""
+_PROGRAM = """\
+import sys
+from raygp.cli import main, running
+from raygp.report import progress
+# Output that goes to no terminal has 160 columns. The pages show what a terminal of 80 columns would.
+running._ROOM = progress._ROOM = 80
+sys.exit(main())
+"""
 _BLOCK = re.compile(
     r"(?P<skip><!-- not run: [^>]*-->\n)?```(?P<language>sh|python)\n(?P<code>.*?)```\n"
     r"(?P<output>\n```text\n.*?```\n)?",
@@ -83,7 +91,9 @@ def environment(folder: Path) -> dict[str, str]:
     """Variables for the examples: this checkout's raygp as ``raygp``, and ``python`` as the Python that runs now."""
     programs = folder / ".programs"
     programs.mkdir(exist_ok=True)
-    for name, command in (("raygp", f'"{sys.executable}" -m raygp'), ("python", f'"{sys.executable}"')):
+    (programs / "command.py").write_text(_PROGRAM)
+    commands = {"raygp": f'"{sys.executable}" "{programs / "command.py"}"', "python": f'"{sys.executable}"'}
+    for name, command in commands.items():
         (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (programs / name).chmod(0o755)
     path = os.pathsep.join([str(programs), os.environ["PATH"]])
