@@ -130,7 +130,8 @@ def renew(page: Path) -> None:
             if done.returncode:
                 raise SystemExit(f"{page.name}, line {block.line}: exit code {done.returncode}\n{done.stdout}")
             if block.output:
-                shown = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+                printed = done.stdout.replace(str(folder), "/home/you")
+                shown = "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n")
                 changes.append((block.output, f"\n```text\n{shown}\n```\n"))
     for (start, end), output in reversed(changes):
         text = text[:start] + output + text[end:]

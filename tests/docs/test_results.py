@@ -1,4 +1,4 @@
-"""The pages of results are easy to read: a table, a figure and a command for each workload, few numbers in the text."""
+"""Pages of results are easy to read: a table, a figure and a command for each workload, few numbers in the text."""
 
 from __future__ import annotations
 

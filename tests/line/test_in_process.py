@@ -15,6 +15,7 @@ import raygp
 from raygp.errors import InputError, RaygpError, StoppedError
 from raygp.events import CheckpointStored, EpochEnded, Event, InPhase, Notice, PhaseEnded, Resumed, StepsDone, unheard
 from raygp.line import Line, read_state
+from raygp.line.in_process import InProcessRunner
 from raygp.line.update import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, read_tensors
@@ -22,7 +23,6 @@ from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import checkpoint_names, youngest_checkpoint
 from raygp.update.engine import Update
-from raygp.update.in_process import InProcessRunner
 from raygp.update.job import UpdateJob
 from raygp.update.outcome import Outcome
 from tests.digits import FewDigits
