@@ -15,7 +15,7 @@ import raygp
 from raygp.errors import InputError, RaygpError, StoppedError
 from raygp.events import CheckpointStored, EpochEnded, Event, InPhase, Notice, PhaseEnded, Resumed, StepsDone, unheard
 from raygp.line import Line, read_state
-from raygp.line.in_process import InProcessRunner
+from raygp.line.in_process import InProcessRunner, _resident
 from raygp.line.update import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, read_tensors
@@ -26,7 +26,6 @@ from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
 from raygp.update.outcome import Outcome
 from tests.digits import FewDigits
-from tests.formats.updates import resident
 from tests.update.records import figures
 
 SETTINGS = load_settings(
@@ -116,7 +115,7 @@ def ask_for_the_end() -> None:
 
 def test_it_is_the_same_update_as_without_a_line(job: UpdateJob, whole: Outcome) -> None:
     assert job.parent is not None
-    data = resident(job.catalog())
+    data = _resident(job, make_task(job.task), SETTINGS.resident_mib)
     task, parent = make_task(job.task), read_tensors(job.location, job.parent)
     learner = make_learner(task, data, job.plan, num_classes=10, seed=job.seed, parent=parent)
     assert_same(Update(job.plan, learner, data, seed=job.seed, has_parent=True, gate_tolerance=1.0).run(), whole)
