@@ -48,11 +48,11 @@ def test_it_trains_tells_and_stores_checkpoints_as_one_worker_does(job: UpdateJo
     epochs = [event.record for event in told if isinstance(event, EpochEnded)]
     assert [event.epochs for event in told if isinstance(event, CheckpointStored)] == [*range(1, len(epochs) + 1)]
     assert any(isinstance(event, StepsDone) for event in told)
-    assert epochs[-1].val_accuracy == outcome.val_accuracy > 0.5
+    assert epochs[-1].val_accuracy == outcome.record.val_accuracy > 0.5
     # A group of one worker comes to the same bits.
     job.location.delete(job.folder, recursive=True)
     grouped, _ = run(job, settings, local=False)
-    assert grouped.mask_digest == outcome.mask_digest
+    assert grouped.record.mask_digest == outcome.record.mask_digest
     assert grouped.tensors.keys() == outcome.tensors.keys()
     assert all(torch.equal(grouped.tensors[key], value) for key, value in outcome.tensors.items())
 
@@ -78,7 +78,7 @@ def test_it_goes_on_from_a_checkpoint_and_gives_a_finished_update_again(
     first, told = run(job, settings)
     assert next(event.epochs for event in told if isinstance(event, CheckpointStored)) == 2
     again, told = run(job, settings)
-    assert told == [] and again.mask_digest == first.mask_digest
+    assert told == [] and again.record.mask_digest == first.record.mask_digest
 
 
 def test_it_streams_too(job: UpdateJob) -> None:
