@@ -1,7 +1,8 @@
 """Everything that touches storage: arrivals, versions, and the head of a model line.
 
-A data file's name carries the start of its SHA-256, so racing writers never overwrite each other; the JSON that names
-files, with sizes and full hashes, is created exclusively and last: its presence publishes. Reading checks both.
+The name of a data file holds the start of its SHA-256, so that writers who race never overwrite each other's files. The
+JSON document that lists the files, with sizes and full hashes, is written last, and only if it does not exist yet: once
+it is there, the arrival or version exists. Whoever reads a file checks its size and hash.
 """
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free

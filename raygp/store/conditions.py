@@ -1,4 +1,4 @@
-"""Whether storage can keep two writers apart: tried out once for a root, and written down there."""
+"""Whether storage can keep two writers apart. It is tried out once for each root, and the answer is kept there."""
 
 from __future__ import annotations
 

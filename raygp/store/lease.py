@@ -1,6 +1,8 @@
-"""One update of a line at a time: whoever works on it keeps saying so, and others leave at once.
+"""One update of a line at a time. Whoever works on a line claims it in a file, and changes that file every few seconds.
+Others who find a living claim give up at once.
 
-The head's compare-and-swap is what keeps a line whole; the claim saves the second updater its work.
+The line would stay whole without this, because the head moves by compare-and-swap. But the second updater would learn
+only at the end that its work was in vain.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ class Lease(Document):
 def line_lease(location: Location, what: str) -> Iterator[None]:
     """Claim the line for the time of the block.
 
-    A claim of a process of this machine that is gone is taken over at once; any other one if it has not changed for
-    :data:`LAPSE_S`, by this process's clock.
+    A claim of a process of this machine that has ended is taken over at once. Any other claim is taken over if it does
+    not change while this process waits for :data:`LAPSE_S`.
 
     Raises:
         ConflictError: somebody else is at work on the line.

@@ -68,4 +68,6 @@ def test_ray_goes_on_with_what_was_begun(name: str, tmp_path: Path) -> None:
     assert (card.mask_digest, card.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
     if sweep:
         assert card.sweep is not None
+        # The trial that had finished is not run again.
+        assert card.sweep["trials"][0] == ends["sweep"]["trials"][0]
         assert [trial["point"] for trial in card.sweep["trials"]] == [t["point"] for t in ends["sweep"]["trials"]]
