@@ -22,10 +22,10 @@ def test_an_unfinished_update_ends_as_it_would_have(tmp_path: Path) -> None:
     youngest = stored[-1]
     assert isinstance(youngest, Checkpoint)
     outcome, ends = finish(job, youngest), described("unfinished")["ends"]
-    assert outcome.mask_digest == ends["mask_digest"]
-    assert outcome.val_accuracy == ends["val_accuracy"]
-    assert outcome.test_accuracy == ends["test_accuracy"]
-    assert outcome.active_connections == ends["active_connections"]
+    assert outcome.record.mask_digest == ends["mask_digest"]
+    assert outcome.record.val_accuracy == ends["val_accuracy"]
+    assert outcome.record.test_accuracy == ends["test_accuracy"]
+    assert outcome.record.active_connections == ends["active_connections"]
     assert job.plan.model_dump(mode="json") == ends["plan"]
 
 
@@ -33,7 +33,7 @@ def test_an_outcome_that_waits_for_the_gates_verdict_is_read(tmp_path: Path) -> 
     location = unpack("decided", tmp_path)
     outcome, ends = checkpoints(location, next_job(location, "decided"))[-1], described("decided")["ends"]
     assert isinstance(outcome, Outcome) and outcome.verdict.promoted and outcome.tensors
-    assert (outcome.mask_digest, outcome.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
+    assert (outcome.record.mask_digest, outcome.record.val_accuracy) == (ends["mask_digest"], ends["val_accuracy"])
 
 
 @pytest.mark.cluster

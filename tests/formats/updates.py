@@ -18,7 +18,7 @@ from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, list_arrivals, open_head, open_line, read_head, read_tensors, version_to_make
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
-from raygp.update.checkpoints import load
+from raygp.update.checkpoints import checkpoint_names, load
 from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
 from raygp.update.outcome import Outcome
@@ -58,7 +58,7 @@ def next_job(location: Location, name: str) -> UpdateJob:
 
 def checkpoints(location: Location, job: UpdateJob) -> list[Checkpoint | Outcome]:
     """All that is stored of an update, oldest first."""
-    names = [name for name in location.list(job.folder) if location.list(f"{job.folder}/{name}")]
+    names = checkpoint_names(location, job.folder)
     return [load(location.local_path(f"{job.folder}/{name}")) for name in names]
 
 
