@@ -148,7 +148,7 @@ def test_the_same_job_goes_on_where_the_stopped_one_ended(stopped: Ran, resumed:
     last, (phase, epoch) = stopped.epochs[-1], resumed.epochs[0]
     assert last < (phase, epoch)
     assert [card.version for card in list_versions(root)] == ["v0000"]
-    assert sum(record["epochs"] for record in list_versions(root)[0].phases) == 1 + EPOCHS
+    assert sum(record.epochs for record in list_versions(root)[0].phases) == 1 + EPOCHS
 
 
 def test_progress_comes_in_plain_lines(resumed: Ran) -> None:
