@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from raygp.errors import RaygpError
 from raygp.store import Location
+from raygp.store.refusals import REFUSAL_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-(.+)-[0-9a-f]{8}")
 _CHECKPOINT = "checkpoint_"
@@ -34,7 +35,7 @@ def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
     for name in location.list("updates"):
         parts = _UPDATE.fullmatch(name)
         content = location.list(f"updates/{name}") if parts else []
-        if parts is None or not content or "rejected.json" in content:
+        if parts is None or not content or REFUSAL_FILE in content:
             continue
         sweep = bool({"tune", "shared", "trials"} & set(content))
         epochs = None if sweep else _epochs(location, f"updates/{name}", content)
