@@ -107,7 +107,7 @@ class Printer:
     def _(self, event: Resumed) -> None:
         step = f", step {event.step}" if event.step else ""
         place = f"phase {event.phase + 1}/{event.phases} ({event.kind})"
-        self._say(f"goes on from its last checkpoint: {place}, after epoch {event.epoch}/{event.epochs}{step}")
+        self._say(f"goes on from its last checkpoint: {place}, {event.epoch} of {event.epochs} epochs done{step}")
 
     @_show.register(StepsDone)
     @_show.register(EpochEnded)
