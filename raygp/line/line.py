@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from raygp.errors import InputError
 from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked
 from raygp.line import upkeep
 from raygp.line.state import LineState, read_state
@@ -129,8 +130,6 @@ class Line:
             open_line(self.location)
             return read_card(self.location, name)
         if self.head is None:
-            from raygp.errors import InputError
-
             raise InputError(f"{self.root} has no version yet: raygp update makes the first")
         return self.head
 
