@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from drills.servers import environment, missing_package, moto_server, rclone_server
 from raygp.cluster.session import ray_session
-from raygp.store import Card, Location
-from tests.store.helpers import MakeCard
+from raygp.store import Card, Location, create_line, promote, write_version
+from tests.store.helpers import MakeCard, publish
 
 UseServer = Callable[[str], str]
 """Points s3fs at the server with this address and makes a bucket there; gives the bucket's name."""
@@ -113,3 +114,16 @@ def new_card(version: str = "v0000", parent: str | None = None, update: str = "u
 @pytest.fixture
 def make_card() -> MakeCard:
     return new_card
+
+
+def line_of_two_versions(location: Location) -> Location:
+    """Make a line with two versions, v0000 and v0001, and an arrival that waits."""
+    create_line(location, {"name": "lenet-300-100"})
+    head, manifests = None, {}
+    for number, name in enumerate(["mon", "tue"]):
+        manifests[name] = publish(location, name).digest
+        seen = {"arrivals": list(manifests), "arrival": name, "manifests": dict(manifests), "plan": {"name": "default"}}
+        card = new_card(f"v{number:04d}", f"v{number - 1:04d}" if number else None, f"u{number}", **seen)
+        head = promote(location, write_version(location, card, {"a": torch.ones(2)}), head)
+    publish(location, "wed")
+    return location

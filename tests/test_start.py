@@ -8,11 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from raygp.store import Location, create_line, promote, write_version
+from raygp.store import Location
 from tests.checkout import PROJECT
-from tests.store.helpers import publish
+from tests.conftest import line_of_two_versions
 
 SLOW = {"torch", "ray", "torchvision", "torchaudio", "pyarrow", "sklearn", "pandas", "safetensors.torch", "s3fs"}
 """Modules that take a noticeable part of a second each."""
@@ -71,17 +70,7 @@ def test_a_worker_loads_no_torchvision_before_an_image_is_decoded() -> None:
 @pytest.fixture(scope="module")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Root of a line with two versions, and an arrival that waits."""
-    location = Location(str(tmp_path_factory.mktemp("start") / "line"))
-    create_line(location, {"name": "lenet-300-100"})
-    head, manifests = None, {}
-    from tests.conftest import new_card
-
-    for number, name in enumerate(["mon", "tue"]):
-        manifests[name] = publish(location, name).digest
-        seen = {"arrivals": list(manifests), "arrival": name, "manifests": dict(manifests), "plan": {"name": "default"}}
-        card = new_card(f"v{number:04d}", f"v{number - 1:04d}" if number else None, f"u{number}", **seen)
-        head = promote(location, write_version(location, card, {"a": torch.ones(2)}), head)
-    publish(location, "wed")
+    location = line_of_two_versions(Location(str(tmp_path_factory.mktemp("start") / "line")))
     return location.root
 
 

@@ -6,26 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from raygp.cli import COMMANDS, main
-from raygp.store import Location, create_line, promote, write_version
-from tests.store.helpers import MakeCard, publish
+from raygp.store import Location, create_line
+from tests.conftest import line_of_two_versions
 
 
 @pytest.fixture
-def line(tmp_path: Path, make_card: MakeCard) -> Location:
+def line(tmp_path: Path) -> Location:
     """Two versions, and an arrival that waits."""
-    location = Location(str(tmp_path / "line"))
-    create_line(location, {"name": "lenet-300-100"})
-    head, manifests = None, {}
-    for number, name in enumerate(["mon", "tue"]):
-        manifests[name] = publish(location, name).digest
-        seen = {"arrivals": list(manifests), "arrival": name, "manifests": dict(manifests), "plan": {"name": "default"}}
-        card = make_card(f"v{number:04d}", f"v{number - 1:04d}" if number else None, f"u{number}", **seen)
-        head = promote(location, write_version(location, card, {"a": torch.ones(2)}), head)
-    publish(location, "wed")
-    return location
+    return line_of_two_versions(Location(str(tmp_path / "line")))
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
