@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -98,6 +99,19 @@ class RunningRecord(_Record):
     mask_digest: str
 
 
+class Compared(_Record):
+    """How often a version and its parent are right on the same validation rows."""
+
+    rows: int | None
+    """How many; None for what an earlier raygp wrote."""
+    accuracy: float
+    """The version's, 0 to 1."""
+    parent_accuracy: float | None = None
+    """The parent's on these rows; None for a first version, and for what an earlier raygp wrote."""
+    new_rows: int = 0
+    """How many of the rows are of classes that the parent does not know. It has none of these right."""
+
+
 class UpdateRecord(RunningRecord):
     """Everything that a finished update measured. A version's card is this and where the version comes from."""
 
@@ -112,8 +126,40 @@ class UpdateRecord(RunningRecord):
     test_metrics: dict[str, float] = Field(default_factory=dict)
     """Every metric of the task on the test split, by name."""
     parent_val_accuracy: float | None
-    """The parent's on the same rows; None for a first version."""
+    """The parent's on the same rows; None for a first version. It counts rows of classes that the parent does not know:
+    where there are any, ``known`` is what says how the two compare."""
     val_noise: float | None = None
-    """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`)."""
-    accuracy_by_arrival: dict[str, float]
+    """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`), over rows of
+    classes that both know."""
+    known: Compared | None = None
+    """Over the validation rows of classes that the parent knows; None if there is no parent, or all rows are."""
+    new: Compared | None = None
+    """Over those of classes that it does not know; None if there are none."""
+    by_arrival: dict[str, Compared]
     """Validation accuracy by the arrival that brought the rows."""
+    by_class: dict[str, Compared] = Field(default_factory=dict)
+    """The same by class, in the order of ids, of those that have a row. Empty where labels are no classes, and for what
+    an earlier raygp wrote."""
+
+    @property
+    def val_rows(self) -> int | None:
+        """Validation rows behind ``val_accuracy``; None if that is not known."""
+        counts = [part.rows for part in self.by_arrival.values()]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    @property
+    def accuracy_by_arrival(self) -> dict[str, float]:
+        """The version's accuracy alone."""
+        return {name: part.accuracy for name, part in self.by_arrival.items()}
+
+
+def with_comparisons(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that had the accuracy by arrival alone, as one with row counts and the parent's beside it.
+
+    These were not written down then, and stay unknown.
+    """
+    fields = {key: value for key, value in record.items() if key != "accuracy_by_arrival"}
+    old = record.get("accuracy_by_arrival")
+    if isinstance(old, Mapping):
+        fields.setdefault("by_arrival", {name: {"rows": None, "accuracy": value} for name, value in old.items()})
+    return fields

@@ -71,10 +71,16 @@ class RunSettings(Settings):
     plan: Plan
     """What every later arrival does to the head; given as a plan or by the name of one."""
     gate_tolerance: Share = 0.002
-    """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points)."""
+    """How far a candidate's validation accuracy may lie below its parent's, as a fraction (0.002 = 0.2 points), over
+    all rows and over those of each arrival. 1: nothing is compared, and new classes are not looked at either."""
     gate_confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.95
     """Where the validation rows are too few to tell ``gate_tolerance`` apart, a candidate is refused when it is worse
     than its parent with this confidence (one-sided). 0.5: the tolerance alone counts."""
+    gate_class_tolerance: Share = 0.05
+    """How far it may lie below its parent's over the rows of one class that the parent knows. It counts where it is
+    more than ``gate_tolerance``."""
+    gate_new_margin: Share = 0.0
+    """By how much more than guessing the rows of new classes must be right, as a fraction."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
         Workers(2, 2)
     )

@@ -103,7 +103,7 @@ def new_card(version: str = "v0000", parent: str | None = None, update: str = "u
         "val_accuracy": 0.9,
         "test_accuracy": None,
         "parent_val_accuracy": None,
-        "accuracy_by_arrival": {"first": 0.9},
+        "by_arrival": {"first": {"rows": 10, "accuracy": 0.9}},
         "ledger": dict.fromkeys(LEDGER, 1.0),
         "phases": [{"kind": "grow-new"}],
         "manifests": {"first": "ab"},

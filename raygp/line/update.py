@@ -125,6 +125,8 @@ def next_job(
         seed=settings.seed,
         gate_tolerance=settings.gate_tolerance,
         gate_confidence=settings.gate_confidence,
+        gate_class_tolerance=settings.gate_class_tolerance,
+        gate_new_margin=settings.gate_new_margin,
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
     )

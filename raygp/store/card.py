@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from raygp.errors import InputError
-from raygp.record import UpdateRecord
+from raygp.record import UpdateRecord, with_comparisons
 from raygp.store.documents import Document, Upgrade, read_document
 from raygp.store.files import FileInfo
 from raygp.store.location import READERS, Location
@@ -41,8 +41,8 @@ class Card(UpdateRecord, Document):
     """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
     files it consists of."""
 
-    FORMAT: ClassVar[int] = 2
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history}
+    FORMAT: ClassVar[int] = 3
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons}
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None

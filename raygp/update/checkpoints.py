@@ -16,15 +16,15 @@ from typing import Any
 import safetensors.torch
 
 from raygp.errors import InputError, RaygpError, TrainingError
-from raygp.record import UpdateRecord
+from raygp.record import UpdateRecord, with_comparisons
 from raygp.store import Location
 from raygp.update.gate import Verdict
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint, UpdateState
 
-FORMAT = 2
+FORMAT = 3
 """Of state.json and outcome.json. Format 1, of raygp 0.1.0, had no number, and the figures of the record stood beside
-the rest."""
+the rest. Up to format 2 an outcome had the accuracy by arrival without the parent's, and none by class."""
 PREFIX = "checkpoint_"
 """What the name of a checkpoint's folder begins with."""
 _TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"
@@ -111,7 +111,7 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Checkpoint | Outcome:
         _refuse_newer(name, fields)
         if _OUTCOME in files:
             fields = _outcome_of_format_1(fields) if "format" not in fields else fields
-            record = UpdateRecord.model_validate(fields["record"])
+            record = UpdateRecord.model_validate(with_comparisons(fields["record"]))
             return Outcome(Verdict(**fields["verdict"]), record, tensors)
         fields = _state_of_format_1(fields) if "format" not in fields else fields
         return Checkpoint(UpdateState.from_dict(fields), tensors)

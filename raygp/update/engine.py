@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,7 @@ from raygp.record import EpochRecord, PhaseRecord
 from raygp.sparse import verify_masks
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
+from raygp.update.gate import GateSettings
 from raygp.update.judging import Judge
 from raygp.update.learner import EpochSteps, Learner, metric_values
 from raygp.update.observer import Observer, Silent
@@ -61,6 +62,10 @@ class Update:
         has_parent: bool,
         gate_tolerance: float = 0.002,
         gate_confidence: float = 0.95,
+        gate_class_tolerance: float = 0.05,
+        gate_new_margin: float = 0.0,
+        classes: Sequence[str] = (),
+        parent_classes: int | None = None,
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -75,6 +80,10 @@ class Update:
             has_parent: whether this is an update or an initial synthesis.
             gate_tolerance: how far the candidate's validation accuracy may lie below its parent's.
             gate_confidence: of the allowance for a small validation split (:func:`raygp.update.gate.val_noise`).
+            gate_class_tolerance: how far it may lie below its parent's over the rows of one class.
+            gate_new_margin: by how much more than guessing rows of new classes must be right.
+            classes: names of the candidate's classes, for the gate and the record.
+            parent_classes: how many of them the parent knows; None: all.
             observer: told of events, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -86,7 +95,8 @@ class Update:
         self._shared = shared
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
-        self._judge = Judge(learner, has_parent, gate_tolerance, gate_confidence)
+        gate = GateSettings(gate_tolerance, gate_confidence, gate_class_tolerance, gate_new_margin)
+        self._judge = Judge(learner, has_parent, gate, classes, parent_classes)
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
@@ -136,9 +146,15 @@ class Update:
             self._leave_round(phase)
             if ruined := self._judge.ruined_by(self.plan, phase, self.cursor, self.state.record.phases):
                 self._charge_seconds()
-                return self._judge.outcome(self.state.record, ruined)
+                return self._judge.outcome(self.state.record, self.plan, self._steps(), ruined)
         self._charge_seconds()
-        return self._judge.outcome(self.state.record)
+        return self._judge.outcome(self.state.record, self.plan, self._steps())
+
+    def _steps(self) -> int:
+        """Training steps of all the epochs so far."""
+        done = zip(self.plan.phases, self.state.record.phases, strict=False)
+        trained = [(phase, record.epochs) for phase, record in done if record.epochs]
+        return sum(epochs * self.learner.steps(len(self._examples.ids(phase))) for phase, epochs in trained)
 
     @property
     def parent_val_accuracy(self) -> float | None:

@@ -1,4 +1,8 @@
-"""The gate: whether a candidate may become the head."""
+"""The gate: whether a candidate may become the head.
+
+Here are its settings, its verdict and what looks at one number: the accuracy over all rows. What looks at arrivals and
+classes is in :mod:`raygp.update.parts`.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,55 @@ _LEFT = 0.1
 
 
 @dataclass(frozen=True)
+class GateSettings:
+    """How much a candidate may lose. All are fractions."""
+
+    tolerance: float = 0.002
+    """How far below its parent a candidate may be, over all rows and over those of an arrival. 1: nothing is compared,
+    and rows of new classes are not looked at either."""
+    confidence: float = 0.95
+    """With which a candidate must be worse to be refused, one-sided, from 0.5 (no allowance for chance) to below 1."""
+    class_tolerance: float = 0.05
+    """How far below its parent a candidate may be over the rows of one class; it counts where it is more than
+    ``tolerance``."""
+    new_margin: float = 0.0
+    """By how much more than guessing the rows of new classes must be right."""
+
+    @property
+    def tolerance_of_class(self) -> float:
+        """The class tolerance that counts."""
+        return max(self.class_tolerance, self.tolerance)
+
+    @property
+    def allows_for_chance(self) -> bool:
+        """Whether chance is an excuse at all."""
+        return self.confidence > 0.5
+
+    @property
+    def compares(self) -> bool:
+        """Whether anything could be refused."""
+        return self.tolerance < 1.0
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What the gate decided and why, as one line."""
+    """What the gate decided and why."""
 
     promoted: bool
     reason: str
+    """One line: what was compared on which rows, and what decided."""
+    decided_by: str = "validation"
+    """What decided: "validation" (all rows compared), "arrival week2", "class 7", "new classes", "new class 5" or
+    "phase 2"."""
+    rows: int = 0
+    """How many validation rows that rests on; 0 for verdicts of raygp 0.1.0, which did not say."""
+    advice: str = ""
+    """What to try after a refusal; empty if there is nothing to add to the reason."""
+
+    @property
+    def sentence(self) -> str:
+        """Reason and advice, as a person reads them."""
+        return f"{self.reason}: try {self.advice}" if self.advice else self.reason
 
 
 def judge(
@@ -68,14 +116,18 @@ def val_noise(candidate: np.ndarray, parent: np.ndarray, confidence: float) -> f
     Returns:
         A fraction, on the scale of accuracy; 0 with fewer than two rows.
     """
+    return NormalDist().inv_cdf(confidence) * standard_error(candidate, parent)
+
+
+def standard_error(candidate: np.ndarray, parent: np.ndarray) -> float:
+    """Of the difference of two accuracies that were measured on the same rows, both rows x 2; 0 with fewer than two."""
     rows, weight = len(candidate), float(candidate[:, 1].sum())
     if rows < 2 or weight == 0.0:
         return 0.0
     differences = candidate[:, 0] - parent[:, 0]
     # Rows may weigh more than one (an utterance: its words), so this is the error of a ratio of two sums.
     residuals = differences - differences.sum() / weight * candidate[:, 1]
-    error = math.sqrt(float(np.square(residuals).sum()) * rows / (rows - 1)) / weight
-    return NormalDist().inv_cdf(confidence) * error
+    return math.sqrt(float(np.square(residuals).sum()) * rows / (rows - 1)) / weight
 
 
 def collapsed(accuracy: float, best: float, guessing: Callable[[], float]) -> bool:

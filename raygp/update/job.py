@@ -11,6 +11,7 @@ from typing import Any
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
 from raygp.store import Card, Location, Manifest
 from raygp.tasks import make_task
+from raygp.update.gate import GateSettings
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 
@@ -35,6 +36,8 @@ class UpdateJob:
     """What the candidate will be called if the gate lets it pass."""
     sweep: str = ""
     """Settings of the sweep around ``plan``, as JSON; empty for an update with that plan."""
+    gate_class_tolerance: float = GateSettings.class_tolerance
+    gate_new_margin: float = GateSettings.new_margin
 
     @property
     def update_id(self) -> str:
@@ -46,6 +49,10 @@ class UpdateJob:
             "seed": self.seed,
             "gate": [self.gate_tolerance, self.gate_confidence],
         }
+        younger = [self.gate_class_tolerance, self.gate_new_margin]
+        if younger != [GateSettings.class_tolerance, GateSettings.new_margin]:
+            # Only then, so that what an earlier raygp began is known again.
+            identity["gate"] += younger
         if self.sweep:
             identity["sweep"] = self.sweep
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from raygp.record import PhaseRecord, RunningRecord, UpdateRecord
+from raygp.record import Compared, PhaseRecord, RunningRecord, UpdateRecord
 from raygp.sparse import pack_model
-from raygp.update.gate import Verdict, collapsed, judge, val_noise
+from raygp.update.advice import Effort, advice
+from raygp.update.comparing import decide
+from raygp.update.gate import GateSettings, Verdict, collapsed, judge, val_noise
 from raygp.update.learner import Learner, metric_values
 from raygp.update.outcome import Outcome
 from raygp.update.phases import Phase
 from raygp.update.plan import Plan
 from raygp.update.state import Cursor
+from raygp.update.val_rows import ValRows, accuracy
 
 
 @dataclass
@@ -22,10 +27,12 @@ class Judge:
 
     learner: Learner
     has_parent: bool
-    tolerance: float
-    """How far the candidate's validation accuracy may lie below its parent's, as a fraction."""
-    confidence: float
-    """Of the allowance for a small validation split (:func:`raygp.update.gate.val_noise`)."""
+    gate: GateSettings
+    """How much the candidate may lose."""
+    classes: Sequence[str] = ()
+    """Names of the candidate's classes."""
+    known_classes: int | None = None
+    """How many of them the parent knows; None: all."""
     parent_scores: np.ndarray | None = None
     """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`Learner.scores`)."""
 
@@ -57,28 +64,28 @@ class Judge:
             False,
             f"rejected: phase {cursor.phase} of {len(plan.phases)} ({record.kind}) diverged, "
             f"validation {record.val_accuracy:.2%} after {best:.2%}: {advice}",
+            decided_by=f"phase {cursor.phase}",
+            rows=len(self._rows().new),
         )
 
-    def outcome(self, running: RunningRecord, refusal: Verdict | None = None) -> Outcome:
+    def outcome(self, running: RunningRecord, plan: Plan, steps: int, refusal: Verdict | None = None) -> Outcome:
         """Measure the candidate and judge it; it is looked at on the test split only if it passes.
 
         Args:
             running: what the update has done.
+            plan: of the update.
+            steps: training steps that it did.
             refusal: the verdict, if it has been given already.
         """
         learner, masks = self.learner, self.learner.masks
         scores = learner.scores("val")
-        val_accuracy, noise = metric_values(scores)[0], None
-        if self.parent_scores is not None:
-            noise = val_noise(scores[:, 0], self.parent_scores[:, 0], self.confidence)
-        guessing = 0.0 if self.has_parent else learner.guessing("val")
-        verdict = refusal or judge(val_accuracy, self.parent_val_accuracy, self.tolerance, guessing, noise or 0.0)
+        verdict = refusal or self._judge(scores[:, 0], Effort(plan, learner.data.new_rows, steps))
         has_test = any(rows.stop > rows.start for rows in learner.data.groups("test").values())
         test = learner.metrics("test") if verdict.promoted and has_test else {}
         record = UpdateRecord(
             phases=running.phases,
             ledger=learner.ledger,
-            val_accuracy=val_accuracy,
+            val_accuracy=metric_values(scores)[0],
             mask_digest=masks.digest(),
             density=masks.density,
             active_connections=masks.active,
@@ -87,11 +94,39 @@ class Judge:
             test_accuracy=test.get(learner.task.metrics[0]),
             test_metrics=test,
             parent_val_accuracy=self.parent_val_accuracy,
-            val_noise=noise,
-            accuracy_by_arrival={
-                name: metric_values(scores[rows])[0]
-                for name, rows in learner.data.groups("val").items()
-                if rows.stop > rows.start
-            },
+            **self._comparisons(scores[:, 0]),
         )
         return Outcome(verdict, record, pack_model(learner.model, masks))
+
+    def _judge(self, candidate: np.ndarray, effort: Effort) -> Verdict:
+        """The verdict on a candidate's answers, rows x 2."""
+        if self.parent_scores is not None:
+            verdict = decide(candidate, self.parent_scores[:, 0], self._rows(), self.gate)
+            return verdict if verdict.promoted else replace(verdict, advice=advice(verdict, effort))
+        guessing = 0.0 if self.has_parent else self.learner.guessing("val")
+        verdict = judge(accuracy(candidate), None, self.gate.tolerance, guessing)
+        return replace(verdict, rows=len(candidate))
+
+    def _comparisons(self, candidate: np.ndarray) -> dict[str, Any]:
+        """What the record says of candidate and parent over parts of the rows, by field of :class:`UpdateRecord`."""
+        rows, noise = self._rows(), None
+        parent = None if self.parent_scores is None else self.parent_scores[:, 0]
+        new, known = np.flatnonzero(rows.new), np.flatnonzero(~rows.new)
+        if parent is not None:
+            noise = val_noise(candidate[known], parent[known], self.gate.confidence)
+
+        def compared(part: np.ndarray) -> Compared:
+            return rows.compared(part, candidate, parent)
+
+        return {
+            "val_noise": noise,
+            "known": compared(known) if len(new) else None,
+            "new": compared(new) if len(new) else None,
+            "by_arrival": {name: compared(part) for name, part in rows.by_arrival().items()},
+            "by_class": {name: compared(part) for name, part in rows.by_class().items()},
+        }
+
+    def _rows(self) -> ValRows:
+        """What the validation rows are."""
+        learner, known = self.learner, self.known_classes if self.has_parent else None
+        return ValRows(learner.data.groups("val"), learner.class_ids("val"), known, self.classes)

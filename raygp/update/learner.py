@@ -83,6 +83,7 @@ class Learner:
         self._flops_generation, self._sparse_forward = -1, 0.0
         self._teacher_forward: float | None = None
         self._charged_bytes = 0
+        self._class_ids: dict[Split, np.ndarray] = {}
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
@@ -121,8 +122,7 @@ class Learner:
         Raises:
             TrainingError: the loss is not finite.
         """
-        batch_size = min(self.batch_size, len(ids))
-        steps = max(1, len(ids) // batch_size)
+        batch_size, steps = min(self.batch_size, len(ids)), self.steps(len(ids))
         network: nn.Module = self._ddp or self.model
         network.train()
         self._loss_sum, self.loss_steps = torch.full((), loss_sum, device=self.device), loss_steps
@@ -161,6 +161,10 @@ class Learner:
         self.charge_traffic()
         self.ledger.reduced_bytes += average_buffers(self.model) * self.world_size
         return mean
+
+    def steps(self, examples: int) -> int:
+        """Training steps of an epoch over so many examples."""
+        return max(1, examples // self.batch_size)
 
     @property
     def loss_sum(self) -> float:
@@ -221,11 +225,27 @@ class Learner:
         self.model.eval()
         rows = max((part.stop for part in self.data.groups(split).values()), default=0)
         found = torch.zeros(rows, len(self.task.metrics), 2, dtype=torch.float64)
+        ids = torch.zeros(rows, dtype=torch.int64)
+        wants_ids = self.task.labels_are_classes and split not in self._class_ids
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
             outputs = self._outputs(self.model, self.task.prepare(inputs, None))
-            found[torch.from_numpy(batch.ids)] = self.task.score(outputs, targets).cpu()
+            place = torch.from_numpy(batch.ids)
+            found[place] = self.task.score(outputs, targets).cpu()
+            if wants_ids and isinstance(batch.targets, Tensor):
+                ids[place] = batch.targets.cpu()
+        if wants_ids:
+            self._class_ids[split] = self._sum(ids).numpy()
         return self._sum(found).numpy()
+
+    def class_ids(self, split: Split) -> np.ndarray | None:
+        """Class of each row of a held-out split, int64, the same on every rank; None where labels are no classes.
+
+        They are noted while a model is measured on the split, so that no pass over the data is made for them alone.
+        """
+        if self.task.labels_are_classes and split not in self._class_ids:
+            self.scores(split)
+        return self._class_ids.get(split)
 
     def metrics(self, split: Split) -> dict[str, float]:
         """Every metric of the task over a split."""
@@ -277,14 +297,8 @@ class Learner:
     def guessing(self, split: Split) -> float:
         """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where
         labels are no classes or there is no row."""
-        if not self.task.labels_are_classes:
-            return 0.0
-        counts = torch.zeros(len(self.model.get_parameter(f"{self.task.classifier}.weight")), dtype=torch.float64)
-        for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
-            assert isinstance(batch.targets, Tensor)  # Labels that are classes are no sequences.
-            counts += torch.bincount(batch.targets, minlength=len(counts))
-        counts = self._sum(counts)
-        return float(counts.max() / counts.sum().clamp(min=1.0))
+        ids = self.class_ids(split)
+        return 0.0 if ids is None or len(ids) == 0 else float(np.bincount(ids).max() / len(ids))
 
     @torch.no_grad()
     def shrink(self, factor: float) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from raygp.errors import InputError
 from raygp.events import CheckpointStored, Listener
-from raygp.record import CostLedger, PhaseRecord, UpdateRecord
+from raygp.record import Compared, CostLedger, PhaseRecord, UpdateRecord
 from raygp.search.outcome import SweepOutcome
 from raygp.settings import RunSettings
 from raygp.update.gate import Verdict
@@ -78,5 +78,5 @@ def record(job: UpdateJob) -> UpdateRecord:
         densities={"fc": 0.25},
         test_accuracy=None,
         parent_val_accuracy=0.9 if job.parent else None,
-        accuracy_by_arrival={job.arrival.arrival: 0.9},
+        by_arrival={job.arrival.arrival: Compared(rows=10, accuracy=0.9)},
     )

@@ -35,7 +35,7 @@ def outcome_of(accuracy: float, active: int) -> Outcome:
     record = UpdateRecord(
         phases=[], ledger=CostLedger(examples=1.0), val_accuracy=accuracy, mask_digest="", density=active / 1000,
         active_connections=active, total_connections=1000, densities={}, test_accuracy=None, parent_val_accuracy=0.9,
-        accuracy_by_arrival={},
+        by_arrival={},
     )  # fmt: skip
     return Outcome(Verdict(True, "no worse"), record, {"w": torch.zeros(1)})
 
