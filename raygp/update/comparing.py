@@ -3,10 +3,10 @@
 Rows of classes that the parent knows are compared row by row. What is new has a floor of its own: guessing.
 
 **Many comparisons.** With ten classes and three arrivals, one of thirteen differences is large by chance in every other
-update. So each arrival and each class must be worse at ``(1 - confidence) / comparisons`` (Bonferroni). Holm's method
-would refuse the same candidates: it goes on to milder levels only after it has found a difference at this one, and one
-is enough here. All rows together are compared at the whole level, as the first and most powerful comparison. An
-arrival that has all rows is that comparison already.
+update. All rows together are compared at the level of the gate, ``1 - confidence``. Arrivals and classes share half as
+much again, in equal parts (Bonferroni), so that a candidate that is as good as its parent is hardly refused more often
+for their sake. Holm's method would refuse the same candidates: it goes on to milder levels only after it has found a
+difference at this one, and one is enough here. An arrival that has all rows is no comparison of its own.
 
 **Few rows.** Where an answer is right or wrong, chance is reckoned exactly (:func:`raygp.update.chance.sign_test`).
 Where rows weigh more than one (an utterance: its words) it is the normal form of
@@ -89,7 +89,7 @@ def _also(objections: Sequence[_Objection]) -> str:
 
 def _level(rows: ValRows, gate: GateSettings) -> float:
     """Probability below which a difference of one arrival or class is no chance."""
-    return (1.0 - gate.confidence) / max(1, len(_known_parts(rows)) + len(_new_classes(rows)))
+    return 0.5 * (1.0 - gate.confidence) / max(1, len(_known_parts(rows)) + len(_new_classes(rows)))
 
 
 def _known_parts(rows: ValRows) -> list[tuple[str, np.ndarray]]:
