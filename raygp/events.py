@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from raygp.record import CostLedger, EpochRecord, PhaseRecord
+from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
     from raygp.store import Card, Manifest
@@ -115,6 +115,12 @@ class Refused(Event):
     reason: str
     head: str | None
     """What stays the head."""
+    decided_by: str = "validation"
+    """What decided, such as "class 7" (:class:`raygp.update.gate.Verdict`)."""
+    advice: str = ""
+    """What to try."""
+    record: UpdateRecord | None = None
+    """What the update did and measured."""
 
 
 @dataclass(frozen=True, kw_only=True)

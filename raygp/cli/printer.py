@@ -18,6 +18,7 @@ from raygp.events import (
     Notice,
     Promoted,
     Published,
+    Refused,
     Resumed,
     SamplesChecked,
     StepsDone,
@@ -26,6 +27,8 @@ from raygp.events import (
     UpdatesWaiting,
     WorkShared,
 )
+from raygp.record import UpdateRecord
+from raygp.report.parts import parts_table
 from raygp.report.progress import PhaseLines
 from raygp.report.verdict import verdict_line
 from raygp.store import Location
@@ -138,7 +141,20 @@ class Printer:
             self._print(f"{card.version}: trial {card.sweep['winner']} wins: {card.sweep['why']}")
             if figure := write_sweep_figure(self._location, card):
                 self._print(f"{card.version}: trials drawn in {figure}")
+        if card.parent:
+            self._show_parts(card)
         self._print(f"{card.version}: promoted, {verdict_line(card)}")
+
+    @_show.register
+    def _(self, event: Refused) -> None:
+        self._end_lines()
+        if event.record is not None:
+            self._show_parts(event.record)
+
+    def _show_parts(self, record: UpdateRecord) -> None:
+        """Accuracy by arrival and by class, if there are several."""
+        if table := parts_table(record, every=False):
+            table.show(self._console)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False)

@@ -9,6 +9,7 @@ from rich.console import Console
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
 from raygp.line import Line
+from raygp.report.parts import parts_table
 from raygp.report.tables import layers_table, phases_table, versions_table
 from raygp.store import Card
 
@@ -49,4 +50,6 @@ def _show(console: Console, card: Card) -> None:
 
         trials_table(card.sweep).show(console)
         console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
+    if parts := parts_table(card):
+        parts.show(console)
     layers_table(card).show(console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.console import Console
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
 from raygp.line import Line, UnfinishedUpdate
+from raygp.record import Compared
+from raygp.report.parts import worst_line
 from raygp.report.tables import arrivals_table
 from raygp.report.verdict import verdict_line
 
@@ -37,6 +40,8 @@ def _show(console: Console, line: Line) -> None:
     console.print(f"line {line.root}: task {state.task['name']}")
     if state.card:
         console.print(f"head {state.card.version}: density {state.card.density:.4f}, {verdict_line(state.card)}")
+        if worst := worst_line(state.card):
+            console.print(worst, soft_wrap=True)
     else:
         console.print("head: none yet (raygp update makes the first version)")
     shown = ", ".join(state.seen[-5:])
@@ -65,6 +70,10 @@ def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:
     )
 
 
+def _parts(parts: Mapping[str, Compared]) -> dict[str, Any]:
+    return {name: part.model_dump(mode="json") for name, part in parts.items()}
+
+
 def _json(line: Line) -> dict[str, Any]:
     state = line.state
     return {
@@ -74,6 +83,8 @@ def _json(line: Line) -> dict[str, Any]:
         "density": state.card.density if state.card else None,
         "val_accuracy": state.card.val_accuracy if state.card else None,
         "test_accuracy": state.card.test_accuracy if state.card else None,
+        "by_arrival": _parts(state.card.by_arrival) if state.card else {},
+        "by_class": _parts(state.card.by_class) if state.card else {},
         "seen": list(state.seen),
         "pending": [
             {"arrival": manifest.arrival, **{split: manifest.rows(split) for split in ("train", "val", "test")}}

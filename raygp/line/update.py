@@ -186,6 +186,18 @@ def _refuse(
     refusal = Refusal(reason=outcome.verdict.reason, val_accuracy=record.val_accuracy, ledger=record.ledger)
     location.delete(folder, recursive=True)
     write_refusal(location, folder, refusal)
-    reason, arrival = outcome.verdict.reason, job.arrival.arrival
-    tell(Refused(version=job.version, arrival=arrival, reason=reason, head=state.version))
-    raise RejectedError(f"{job.version} from {arrival} {reason}: {state.version or 'nothing'} stays the head")
+    verdict, arrival = outcome.verdict, job.arrival.arrival
+    tell(
+        Refused(
+            version=job.version,
+            arrival=arrival,
+            reason=verdict.reason,
+            head=state.version,
+            decided_by=verdict.decided_by,
+            advice=verdict.advice,
+            record=record,
+        )
+    )
+    stays = f"{state.version or 'nothing'} stays the head"
+    hint = f". Try {verdict.advice}" if verdict.advice else ""
+    raise RejectedError(f"{job.version} from {arrival} {verdict.reason}: {stays}{hint}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.tree import Tree
 
-from raygp.report.tables import percent
+from raygp.report.tables import percent, shared_rows
 from raygp.store import Card, Head, reachable, version_number
 
 
@@ -29,7 +29,12 @@ def versions_graph(cards: Sequence[Card], head: Head | None) -> list[Tree]:
 
 
 def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
-    text = f"{card.version}  {card.arrival}  validation {percent(card.val_accuracy)} %"
+    rows = "" if card.val_rows is None else f" on {card.val_rows:,} rows"
+    text = f"{card.version}  {card.arrival}  validation {percent(card.val_accuracy)} %{rows}"
+    ours, parent = shared_rows(card)
+    if parent is not None:
+        known = f", known classes {percent(ours)} %" if card.known else ""
+        text += f"{known} (parent {percent(parent)} %)"
     if head is not None and card.version == head.version:
         return f"{text}  * head"
     if card.version in history:

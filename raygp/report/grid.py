@@ -33,9 +33,11 @@ class Grid(Generic[Row]):
 
     columns: Sequence[Column[Row]]
     rows: Sequence[Row]
+    note: str = ""
+    """Stands below it: how the columns are to be read."""
 
     def show(self, console: Console) -> None:
-        """Print it as wide as the console is, and in one line what had to be left out."""
+        """Print it as wide as the console is, the note, and in one line what had to be left out."""
         left_out: list[str] = []
         columns = list(self.columns)
         while (table := self._table(columns)) and self._width(console, table) > console.width:
@@ -45,6 +47,8 @@ class Grid(Generic[Row]):
             columns.remove(spare)
             left_out.append(spare.name)
         console.print(table)
+        if self.note:
+            console.print(self.note, markup=False)
         if left_out:
             console.print(f"no room for {', '.join(reversed(left_out))}: a wider terminal or --json shows all")
 

@@ -17,6 +17,11 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
         head: the version that gets the head's mark.
     """
     rates = list(dict.fromkeys(name for card in cards for name in error_rates(card)))
+    compares = any(card.parent_val_accuracy is not None for card in cards)
+    parent = Column[Card]("parent %", lambda card: percent(shared_rows(card)[1]))
+    # Where the parent knows all classes these are the rows of "val %".
+    on_shared = Column[Card]("known %", lambda card: percent(shared_rows(card)[0]))
+    beside = [*([on_shared] if any(card.known for card in cards) else []), parent] if compares else []
     return Grid(
         [
             Column("version", lambda card: card.version + (" *" if card.version == head else ""), text=True),
@@ -24,6 +29,8 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
             Column("density", lambda card: f"{card.density:.4f}", 1),
             Column("active", lambda card: f"{card.active_connections:,}", 4),
             Column("val %", lambda card: percent(card.val_accuracy)),
+            Column("val rows", lambda card: count(card.val_rows), 1),
+            *beside,
             Column("test %", lambda card: percent(card.test_accuracy), 2),
             *(_rate_column(name) for name in rates),
             Column("examples", lambda card: f"{card.ledger.examples:,.0f}", 3),
@@ -33,7 +40,27 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
             Column("reduced MB", lambda card: f"{card.ledger.reduced_bytes / 1e6:,.1f}", 10),
         ],
         cards,
+        _versions_note(cards),
     )
+
+
+def _versions_note(cards: Sequence[Card]) -> str:
+    """Which accuracies may be compared with each other, where there are several."""
+    if all(card.parent_val_accuracy is None for card in cards):
+        return ""
+    pair = "known % and parent %" if any(card.known for card in cards) else "val % and parent %"
+    note = f"{pair}: a version and its parent on the same rows"
+    if any(card.known for card in cards):
+        note += ", those of classes that the parent knows"
+    if len({card.val_rows for card in cards}) > 1:
+        note += ". Versions have different val and test rows"
+    return note + "."
+
+
+def shared_rows(card: Card) -> tuple[float, float | None]:
+    """Accuracy of a version and its parent over the validation rows of classes that both know."""
+    both = card.known
+    return (card.val_accuracy, card.parent_val_accuracy) if both is None else (both.accuracy, both.parent_accuracy)
 
 
 def _rate_column(name: str) -> Column[Card]:
@@ -101,6 +128,11 @@ def garbage_table(garbage: Sequence[Garbage]) -> Grid[Garbage]:
         ],
         garbage,
     )
+
+
+def count(value: int | None) -> str:
+    """A number of rows; a dash for None."""
+    return "-" if value is None else f"{value:,}"
 
 
 def percent(value: float | None) -> str:

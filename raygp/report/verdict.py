@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from raygp.store import Card
+from raygp.record import Compared, UpdateRecord
 
 
-def verdict_line(card: Card) -> str:
-    """Accuracy on validation, the parent's beside it with the noise of the comparison, accuracy on test."""
-    parts = [f"validation {card.val_accuracy:.2%}"]
-    if card.parent_val_accuracy is not None:
+def verdict_line(card: UpdateRecord) -> str:
+    """Accuracy on validation, the parent's beside it with the noise of the comparison, accuracy on test.
+
+    Where there are rows of classes that the parent does not know, both are compared on the others.
+    """
+    parts = [f"validation {card.val_accuracy:.2%}{_rows(card.val_rows)}"]
+    parent = card.parent_val_accuracy
+    if card.known is not None:
+        parts.append(f"of known classes {_with_rows(card.known)}")
+        parent = card.known.parent_accuracy
+    if parent is not None:
         noise = f" (noise {card.val_noise:.2%})" if card.val_noise else ""
-        parts.append(f"parent {card.parent_val_accuracy:.2%}{noise}")
+        parts.append(f"parent {parent:.2%}{noise}")
+    if card.new is not None:
+        parts.append(f"of new classes {_with_rows(card.new)}")
     if card.test_accuracy is not None:
         parts.append(f"test {card.test_accuracy:.2%}")
     return ", ".join(parts)
+
+
+def _with_rows(compared: Compared) -> str:
+    return f"{compared.accuracy:.2%}{_rows(compared.rows)}"
+
+
+def _rows(count: int | None) -> str:
+    return "" if count is None else f" on {count:,} rows"

@@ -65,11 +65,6 @@ class Verdict:
     advice: str = ""
     """What to try after a refusal; empty if there is nothing to add to the reason."""
 
-    @property
-    def sentence(self) -> str:
-        """Reason and advice, as a person reads them."""
-        return f"{self.reason}: try {self.advice}" if self.advice else self.reason
-
 
 def judge(
     candidate: float, parent: float | None, tolerance: float, guessing: float = 0.0, noise: float = 0.0

@@ -1,0 +1,115 @@
+"""Accuracy by arrival and by class, with the parent's beside it: as a table, and the worst in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raygp.record import Compared, UpdateRecord
+from raygp.report.grid import Column, Grid
+from raygp.report.tables import count, percent
+
+_FEW = 12
+"""So many arrivals or classes are all shown."""
+_WORST = 5
+"""Of more than that, so many are shown: those that have lost most, or are least accurate."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one arrival or class."""
+
+    name: str
+    """Such as "class 7"."""
+    compared: Compared
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the parent knows none of it."""
+        return bool(self.compared.rows) and self.compared.new_rows == self.compared.rows
+
+    @property
+    def change(self) -> float | None:
+        """By how much it is better than the parent; None where the two cannot be compared."""
+        parent = self.compared.parent_accuracy
+        return None if parent is None or self.compared.new_rows else self.compared.accuracy - parent
+
+
+def parts_of(what: str, parts: Mapping[str, Compared]) -> list[Part]:
+    """The parts of a record, in its order.
+
+    Args:
+        what: "arrival" or "class".
+        parts: ``by_arrival`` or ``by_class`` of the record.
+    """
+    return [Part(f"{what} {name}", compared) for name, compared in parts.items()]
+
+
+def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
+    """One row an arrival, then one a class; None where there is only one of each, as then the whole says all.
+
+    Args:
+        record: of the version or candidate.
+        every: show all. If not, the worst and the new where there are many; the note says so.
+    """
+    found, notes = [], []
+    for what, plural, parts in (("arrival", "arrivals", record.by_arrival), ("class", "classes", record.by_class)):
+        whole = parts_of(what, parts)
+        if len(whole) < 2:
+            continue
+        shown = whole if every or len(whole) <= _FEW else _telling(whole)
+        found += shown
+        if len(shown) < len(whole):
+            notes.append(f"{len(shown)} of {len(whole)} {plural}")
+    if not found:
+        return None
+    note = f"Shown are the worst and the new: {' and '.join(notes)}." if notes else ""
+    has_parent = record.parent_val_accuracy is not None
+    new_rows = Column[Part]("of new classes", lambda part: count(part.compared.new_rows), 1)
+    mixed = any(part.compared.new_rows and not part.is_new for part in found)
+    beside = [
+        Column[Part]("parent %", lambda part: "new" if part.is_new else percent(part.compared.parent_accuracy)),
+        Column[Part]("change", _change),
+    ]
+    return Grid(
+        [
+            Column("validation rows of", lambda part: part.name, text=True, fold=True),
+            Column("rows", lambda part: count(part.compared.rows)),
+            *([new_rows] if mixed else []),
+            Column("val %", lambda part: percent(part.compared.accuracy)),
+            *(beside if has_parent else []),
+        ],
+        found,
+        note,
+    )
+
+
+def worst_line(record: UpdateRecord) -> str:
+    """The least accurate class and arrival; empty where there is only one of each."""
+    found = []
+    for what, parts in (("class", record.by_class), ("arrival", record.by_arrival)):
+        if len(parts) > 1:
+            worst = min(parts_of(what, parts), key=lambda part: part.compared.accuracy)
+            found.append(f"{worst.name} {worst.compared.accuracy:.2%}{_beside(worst)}")
+    return f"worst: {', '.join(found)}" if found else ""
+
+
+def _beside(part: Part) -> str:
+    """Rows and parent's accuracy in brackets."""
+    rows = "" if part.compared.rows is None else f"{part.compared.rows:,} rows"
+    parent = part.compared.parent_accuracy
+    said = "new" if part.is_new else "" if parent is None else f"parent {parent:.2%}"
+    both = ", ".join(text for text in (rows, said) if text)
+    return f" ({both})" if both else ""
+
+
+def _telling(parts: list[Part]) -> list[Part]:
+    """The worst of many parts, and the new ones (where these are many, the worst of them), in their order."""
+    lost = sorted(parts, key=lambda part: (part.is_new, part.change or 0.0, part.compared.accuracy))
+    new = [part for part in lost if part.is_new]
+    wanted = {part.name for part in (*lost[:_WORST], *new[:_FEW])}
+    return [part for part in parts if part.name in wanted]
+
+
+def _change(part: Part) -> str:
+    return "" if part.change is None else f"{100 * part.change:+.2f}"
