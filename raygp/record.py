@@ -138,7 +138,7 @@ class UpdateRecord(RunningRecord):
     by_arrival: dict[str, Compared]
     """Validation accuracy by the arrival that brought the rows."""
     by_class: dict[str, Compared] = Field(default_factory=dict)
-    """The same by class, in the order of ids, of those that have a row. Empty where labels are no classes, and for what
+    """The same by class, of those that have a row. Empty where labels are no classes, and for what
     an earlier raygp wrote."""
 
     @property

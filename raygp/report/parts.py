@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raygp.record import Compared, UpdateRecord
 from raygp.report.grid import Column, Grid
 from raygp.report.tables import count, percent
+from raygp.store import Card
 
 _FEW = 12
 """So many arrivals or classes are all shown."""
@@ -35,14 +36,18 @@ class Part:
         return None if parent is None or self.compared.new_rows else self.compared.accuracy - parent
 
 
-def parts_of(what: str, parts: Mapping[str, Compared]) -> list[Part]:
-    """The parts of a record, in its order.
+def parts_of(record: UpdateRecord) -> dict[str, list[Part]]:
+    """The arrivals and classes of a record, under "arrival" and "class": oldest first, and in the order of class ids."""
+    # A stored card has its keys sorted; its lists say in which order they belong.
+    classes, arrivals = (record.classes, record.arrivals) if isinstance(record, Card) else ([], [])
+    kinds = {"arrival": (record.by_arrival, arrivals), "class": (record.by_class, classes)}
+    return {what: _in_order(what, parts, order) for what, (parts, order) in kinds.items()}
 
-    Args:
-        what: "arrival" or "class".
-        parts: ``by_arrival`` or ``by_class`` of the record.
-    """
-    return [Part(f"{what} {name}", compared) for name, compared in parts.items()]
+
+def _in_order(what: str, parts: Mapping[str, Compared], order: Sequence[str]) -> list[Part]:
+    place = {name: number for number, name in enumerate(order)}
+    names = sorted(parts, key=lambda name: place.get(name, len(place)))
+    return [Part(f"{what} {name}", parts[name]) for name in names]
 
 
 def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
@@ -53,14 +58,13 @@ def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
         every: show all. If not, the worst and the new where there are many; the note says so.
     """
     found, notes = [], []
-    for what, plural, parts in (("arrival", "arrivals", record.by_arrival), ("class", "classes", record.by_class)):
-        whole = parts_of(what, parts)
+    for what, whole in parts_of(record).items():
         if len(whole) < 2:
             continue
         shown = whole if every or len(whole) <= _FEW else _telling(whole)
         found += shown
         if len(shown) < len(whole):
-            notes.append(f"{len(shown)} of {len(whole)} {plural}")
+            notes.append(f"{len(shown)} of {len(whole)} {'arrivals' if what == 'arrival' else 'classes'}")
     if not found:
         return None
     note = f"Shown are the worst and the new: {' and '.join(notes)}." if notes else ""
@@ -87,9 +91,9 @@ def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
 def worst_line(record: UpdateRecord) -> str:
     """The least accurate class and arrival; empty where there is only one of each."""
     found = []
-    for what, parts in (("class", record.by_class), ("arrival", record.by_arrival)):
+    for parts in reversed(parts_of(record).values()):
         if len(parts) > 1:
-            worst = min(parts_of(what, parts), key=lambda part: part.compared.accuracy)
+            worst = min(parts, key=lambda part: part.compared.accuracy)
             found.append(f"{worst.name} {worst.compared.accuracy:.2%}{_beside(worst)}")
     return f"worst: {', '.join(found)}" if found else ""
 

@@ -73,11 +73,11 @@ def test_the_graph_marks_the_head_and_what_was_rolled_back(
     code, out = run(capsys, "versions", "--graph", "--root", line.root)
     assert code == 0
     assert [row.rstrip() for row in out.splitlines()] == [
-        "v0000  mon  validation 90.00 %",
-        "├── v0001  tue  validation 90.00 %  (not in the head's history)",
-        "│   └── v0002  wed  validation 90.00 %  (not in the head's history)",
-        "└── v0003  tue  validation 90.00 %  * head",
-        "    └── v0004  wed  validation 90.00 %  (waiting to be promoted: raygp update)",
+        "v0000  mon  validation 90.00 % on 10 rows",
+        "├── v0001  tue  validation 90.00 % on 10 rows  (not in the head's history)",
+        "│   └── v0002  wed  validation 90.00 % on 10 rows  (not in the head's history)",
+        "└── v0003  tue  validation 90.00 % on 10 rows  * head",
+        "    └── v0004  wed  validation 90.00 % on 10 rows  (waiting to be promoted: raygp update)",
     ]
 
 
