@@ -143,6 +143,20 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RungStarted(Event):
+    """The plan before did not hold, or was passed over: a safer one starts from the same parent."""
+
+    rung: int
+    """Position on the ladder, from 0."""
+    rungs: int
+    name: str
+    changes: Mapping[str, Any]
+    """Settings in which the plan differs from the one that was asked for, by dotted name."""
+    because: str
+    """What became of the rung before."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InPhase(Event):
     """Something inside a phase of an update."""
 

@@ -89,6 +89,24 @@ class PhaseRecord(_Record):
     """Its epochs, in order. Empty for what raygp 0.1.0 wrote."""
 
 
+class RungRecord(_Record):
+    """A rung of the ladder: one plan that an update tried (:mod:`raygp.update.rungs`), and what came of it."""
+
+    name: str
+    changes: dict[str, Any]
+    """Settings in which the plan differed from the one that was asked for, by dotted name."""
+    promoted: bool = False
+    reason: str
+    """What the gate said; for a rung that was passed over, why."""
+    decided_by: str = ""
+    """See :class:`raygp.update.gate.Verdict`."""
+    val_accuracy: float | None = None
+    """None for a rung that was passed over."""
+    examples: float = 0.0
+    """What this rung alone spent (:class:`CostLedger`)."""
+    sparse_flops: float = 0.0
+
+
 class RunningRecord(_Record):
     """The part of an update's record that grows while it runs, as checkpoints hold it."""
 
@@ -97,6 +115,10 @@ class RunningRecord(_Record):
     val_accuracy: float
     """At the last evaluation, 0 to 1; of a finished update: the candidate's. So are the other accuracies."""
     mask_digest: str
+    rungs: list[RungRecord] = Field(default_factory=list)
+    """Those that were tried or passed over, in order; in a checkpoint, those before the one that runs, in a finished
+    update all, the last of which made the candidate. ``phases`` are of that one alone, ``ledger`` is of all. Empty for
+    what an earlier raygp wrote."""
 
 
 class Compared(_Record):

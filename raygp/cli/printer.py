@@ -20,6 +20,7 @@ from raygp.events import (
     Published,
     Refused,
     Resumed,
+    RungStarted,
     SamplesChecked,
     StepsDone,
     TrialEnded,
@@ -111,6 +112,14 @@ class Printer:
         step = f", step {event.step}" if event.step else ""
         place = f"phase {event.phase + 1}/{event.phases} ({event.kind})"
         self._say(f"goes on from its last checkpoint: {place}, {event.epoch} of {event.epochs} epochs done{step}")
+
+    @_show.register
+    def _(self, event: RungStarted) -> None:
+        if self._lines:
+            self._lines.end_line()
+        changes = ", ".join(f"{name}={value}" for name, value in event.changes.items())
+        self._say(event.because)
+        self._say(f"goes on with plan {event.rung + 1} of {event.rungs} from the same parent, '{event.name}': {changes}")
 
     @_show.register(StepsDone)
     @_show.register(EpochEnded)

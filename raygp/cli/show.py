@@ -10,6 +10,7 @@ from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
 from raygp.line import Line
 from raygp.report.parts import parts_table
+from raygp.report.rungs import rung_lines
 from raygp.report.tables import layers_table, phases_table, versions_table
 from raygp.store import Card
 
@@ -42,6 +43,8 @@ def _show(console: Console, card: Card) -> None:
     origin = f"from {card.parent}" if card.parent else "initial synthesis"
     console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
     console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
+    for line in rung_lines(card):
+        console.print(line)
     console.print(f"masks {card.mask_digest}")
     versions_table([card]).show(console)
     phases_table(card).show(console)

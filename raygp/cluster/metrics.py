@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ray.util.metrics import Gauge
 
-from raygp.events import EpochEnded, Event, InPhase, PhaseEnded, StepsDone
+from raygp.events import EpochEnded, Event, InPhase, PhaseEnded, RungStarted, StepsDone
 from raygp.record import EpochRecord, PhaseRecord
 
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -50,6 +50,9 @@ class UpdateMetrics:
 
     def __call__(self, event: Event) -> None:
         """Set what the event says; connections by layer at the end of an epoch, where they are known."""
+        if isinstance(event, RungStarted):
+            # It starts from the parent: what the plan before grew and pruned is gone.
+            self._ended, self._running = _Counts(), _Counts()
         if not isinstance(event, InPhase):
             return
         self._set("raygp_phase", event.phase + 1)

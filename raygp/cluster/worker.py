@@ -32,8 +32,8 @@ from raygp.sparse import MaskDisagreement, world_size
 from raygp.tasks import make_task
 from raygp.update.candidate import make_update
 from raygp.update.checkpoints import save_checkpoint, save_outcome
-from raygp.update.engine import Update
 from raygp.update.job import UpdateJob
+from raygp.update.ladder import Ladder
 from raygp.update.observer import Observer, Silent
 from raygp.update.outcome import Outcome
 from raygp.update.shared import SharedWork
@@ -147,7 +147,7 @@ def _metrics_of(job: UpdateJob, done: Checkpoint | None) -> UpdateMetrics:
     return UpdateMetrics(job.update_id, phases, inside_phase=done.state.cursor.phase < len(phases))
 
 
-def _make_update(worker: WorkerConfig, observer: Observer) -> Update:
+def _make_update(worker: WorkerConfig, observer: Observer) -> Ladder:
     job = worker.job
     context = ray.train.get_context()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))

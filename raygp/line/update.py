@@ -129,6 +129,7 @@ def next_job(
         gate_new_margin=settings.gate_new_margin,
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
+        ladder=settings.ladder,
     )
     if refusal := read_refusal(location, job.folder):
         raise RejectedError(

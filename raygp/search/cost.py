@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raygp.search.settings import SweepSettings
+from raygp.update.fitting import Sizes
 from raygp.update.plan import Plan
 
 
@@ -45,6 +46,7 @@ def expected_cost(plan: Plan, settings: SweepSettings, old_rows: int, new_rows: 
 def _examples_of(plan: Plan, old_rows: int, new_rows: int) -> tuple[float, float]:
     """What the passes over the parent that trials share cost (losses, the sums that growth ranks by), and the training
     of one trial; in examples."""
+    plan = plan.fitted(Sizes(old_rows, new_rows))
     parts = ((plan.replay, old_rows), (plan.arrival, new_rows))
     scanned = sum(
         max(part.share * part.hard, part.scan) * rows / 3
@@ -55,7 +57,8 @@ def _examples_of(plan: Plan, old_rows: int, new_rows: int) -> tuple[float, float
     trained = sum(phase.trained_examples(plan, new_rows, chosen) for phase in plan.phases)
     scanned += sum(phase.scanned_examples(plan, new_rows, chosen) for phase in plan.phases)
     if plan.distillation.weight_for(old_rows, new_rows) > 0.0:
-        trained *= 4 / 3
+        asked = plan.replay.share * old_rows / max(1.0, chosen) if plan.distillation.replay_only else 1.0
+        trained *= 1.0 + asked / 3.0
     return scanned, trained
 
 

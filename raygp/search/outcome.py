@@ -66,7 +66,7 @@ def conclude(
         "objective": settings.objective,
         "seconds": round(seconds, 3),
     }
-    won = replace(job, plan=plan_of(job.plan, best.point), sweep="")
+    won = replace(job, plan=plan_of(job.plan, best.point), sweep="", ladder=False)
     outcome = outcome_of(best.name)
     whole = outcome.record.model_copy(update={"ledger": spent})
     return SweepOutcome(won, replace(outcome, record=whole), record)

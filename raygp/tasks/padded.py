@@ -28,3 +28,8 @@ class Padded(NamedTuple):
     def float(self) -> Padded:
         """The same in float32."""
         return Padded(self.values.float(), self.lengths)
+
+    def take(self, rows: Tensor) -> Padded:
+        """Some of the sequences, padded to the longest of them. ``rows``: their positions, int64."""
+        lengths = self.lengths[rows.cpu()]
+        return Padded(self.values[rows][:, : int(lengths.max())], lengths)

@@ -13,10 +13,13 @@ from raygp.sparse import Masks, pack_bits, seed_sparse, unpack_bits, unpack_mode
 from raygp.store import read_tensors
 from raygp.tasks.protocol import Task
 from raygp.update.engine import Update
+from raygp.update.fitting import Sizes
 from raygp.update.job import UpdateJob
+from raygp.update.ladder import Ladder
 from raygp.update.learner import Learner
 from raygp.update.observer import Observer
-from raygp.update.plan import Plan
+from raygp.update.plan import DistillationSettings, Plan
+from raygp.update.rungs import Rung, rungs_of
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.shared import SharedWork
 from raygp.update.teacher import Teacher
@@ -32,7 +35,7 @@ def make_update(
     device: str | torch.device = "cpu",
     packed_gradients: bool = True,
     shared: SharedWork | None = None,
-) -> Update:
+) -> Ladder:
     """The update that a job describes, on this worker, before its first step.
 
     Args:
@@ -46,36 +49,61 @@ def make_update(
         shared: results of passes over the parent that are known.
 
     Raises:
-        InputError: the parent's tensors cannot be read, or do not fit the task's model.
+        InputError: the parent's tensors cannot be read, or do not fit the task's model. The latter is raised when the
+            ladder is run or resumed.
     """
     parent = job.parent
-    learner = make_learner(
-        task,
-        data,
-        job.plan,
-        num_classes=len(job.classes),
-        seed=job.seed,
-        parent=read_tensors(job.location, parent) if parent else None,
-        parent_classes=len(parent.classes) if parent else None,
-        device=device,
-        packed_gradients=packed_gradients,
-    )
-    return Update(
-        job.plan,
-        learner,
-        data,
-        seed=job.seed,
-        has_parent=parent is not None,
-        gate_tolerance=job.gate_tolerance,
-        gate_confidence=job.gate_confidence,
-        gate_class_tolerance=job.gate_class_tolerance,
-        gate_new_margin=job.gate_new_margin,
-        classes=job.classes,
-        parent_classes=len(parent.classes) if parent else None,
-        observer=observer,
-        shared=shared,
-        checkpoint_seconds=checkpoint_seconds,
-    )
+    tensors = read_tensors(job.location, parent) if parent else None
+    known = len(parent.classes) if parent else None
+
+    def make(plan: Plan, may_give_up: bool) -> Update:
+        learner = make_learner(
+            task,
+            data,
+            plan,
+            num_classes=len(job.classes),
+            seed=job.seed,
+            parent=tensors,
+            parent_classes=known,
+            device=device,
+            packed_gradients=packed_gradients,
+        )
+        return Update(
+            plan,
+            learner,
+            data,
+            seed=job.seed,
+            has_parent=parent is not None,
+            gate_tolerance=job.gate_tolerance,
+            gate_confidence=job.gate_confidence,
+            gate_class_tolerance=job.gate_class_tolerance,
+            gate_new_margin=job.gate_new_margin,
+            classes=job.classes,
+            parent_classes=known,
+            observer=observer,
+            shared=shared,
+            checkpoint_seconds=checkpoint_seconds,
+            may_give_up=may_give_up,
+        )
+
+    if parent is None:
+        return Ladder([Rung("plan", job.plan, {})], make, observer)
+    sizes = sizes_of(task, data, len(parent.classes), len(job.classes))
+    return Ladder(rungs_of(job.plan, sizes, job.climbs), make, observer)
+
+
+def sizes_of(task: Task, data: TrainingData, known: int, classes: int) -> Sizes:
+    """What an update of these data has to do with.
+
+    Args:
+        task: the job's.
+        data: the job's.
+        known: classes of the parent.
+        classes: of the candidate.
+    """
+    if not task.labels_are_classes:
+        return Sizes(data.old_rows, data.new_rows)
+    return Sizes(data.old_rows, data.new_rows, known, classes - known)
 
 
 def make_learner(
@@ -122,7 +150,7 @@ def make_learner(
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
         weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
         if weight > 0.0:
-            teacher = _make_teacher(task, parent, known, weight, plan.distillation.temperature, device)
+            teacher = _make_teacher(task, parent, known, weight, plan.distillation, device)
     optimizer = plan.optimizer.make(model.parameters(), plan.lr)
     return Learner(
         task,
@@ -144,13 +172,13 @@ def _make_teacher(
     parent: Mapping[str, Tensor],
     classes: int,
     weight: float,
-    temperature: float,
+    settings: DistillationSettings,
     device: str | torch.device,
 ) -> Teacher:
     model = task.build_model(classes).to(device)
     masks = Masks(model, task.dense)
     unpack_model(parent, model, masks)
-    return Teacher(model.eval().requires_grad_(False), masks, weight, temperature)
+    return Teacher(model.eval().requires_grad_(False), masks, weight, settings.temperature, settings.replay_only)
 
 
 def add_output_rows(

@@ -33,11 +33,11 @@ import torch
 from raygp.data.batches import TrainingData
 from raygp.errors import TrainingError
 from raygp.events import EpochEnded, InPhase, PhaseEnded, PhaseStarted, Resumed, StepsDone
-from raygp.record import EpochRecord, PhaseRecord
+from raygp.record import EpochRecord, PhaseRecord, RungRecord
 from raygp.sparse import verify_masks
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
-from raygp.update.gate import GateSettings
+from raygp.update.gate import GateSettings, Verdict
 from raygp.update.judging import Judge
 from raygp.update.learner import EpochSteps, Learner, metric_values
 from raygp.update.observer import Observer, Silent
@@ -69,6 +69,7 @@ class Update:
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
+        may_give_up: bool = False,
     ) -> None:
         """Nothing is done yet.
 
@@ -88,7 +89,9 @@ class Update:
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
                 these workers are leaving; 0: after every step; None: at the ends of epochs only.
+            may_give_up: end before the plan's end if what the parent knew falls away, since a safer plan follows.
         """
+        self._may_give_up = may_give_up
         self.plan, self.learner, self.has_parent = plan, learner, has_parent
         self.observer: Observer = observer or Silent()
         self.masks = learner.masks
@@ -125,6 +128,29 @@ class Update:
         self._seconds_before = self.state.record.ledger.worker_seconds
         self._resumed = True
 
+    def follow(self, before: Update, rungs: Sequence[RungRecord]) -> None:
+        """Take over from an update with another plan from the same parent: what it spent, and what it knows of the
+        parent.
+
+        Args:
+            before: whose candidate was refused, or which was passed over.
+            rungs: what has been tried.
+        """
+        before.learner.charge_traffic()
+        self.learner.ledger = copy.copy(before.learner.ledger)
+        self._seconds_before = self.learner.ledger.worker_seconds
+        self.state.record.rungs = list(rungs)
+        if before._judge.parent_scores is not None:
+            self._judge.parent_scores = before._judge.parent_scores
+            self.state.record.val_accuracy = metric_values(before._judge.parent_scores)[0]
+
+    def unlearnt(self) -> float:
+        """Part of a sample of earlier examples, which the parent was trained on, that it gets wrong all the same."""
+        self._started = time.perf_counter()
+        found = self._examples.unlearnt()
+        self._charge_seconds()
+        return found
+
     def run(self) -> Outcome:
         """All that is left of the plan, then the gate.
 
@@ -142,7 +168,9 @@ class Update:
                 self._resumed = False
             if self.cursor.stage == "enter":
                 self._enter(phase)
-            self._train(phase)
+            if given_up := self._train(phase):
+                self._charge_seconds()
+                return self._judge.outcome(self.state.record, self.plan, self._steps(), given_up)
             self._leave_round(phase)
             if ruined := self._judge.ruined_by(self.plan, phase, self.cursor, self.state.record.phases):
                 self._charge_seconds()
@@ -179,11 +207,12 @@ class Update:
 
     def _look_at_the_parent(self) -> None:
         """Its scores on validation, and the choice of examples by its losses, unless a checkpoint has them."""
-        if not self.has_parent or self._judge.parent_scores is not None:
+        if not self.has_parent or self._resumed:
             return
-        scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
-        self._judge.parent_scores = scores
-        self.state.record.val_accuracy = metric_values(scores)[0]
+        if self._judge.parent_scores is None:
+            scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
+            self._judge.parent_scores = scores
+            self.state.record.val_accuracy = metric_values(scores)[0]
         # By the parent's losses: what phases do to the model later has no say in it.
         if not all(phase.on_arrival_alone for phase in self.plan.phases):
             self._examples.choose()
@@ -200,12 +229,14 @@ class Update:
         cursor.stage = "train"
         self._tell(PhaseStarted, phase)
 
-    def _train(self, phase: Phase) -> None:
-        """What is left of a round's epochs, each with its evaluation and checkpoint."""
+    def _train(self, phase: Phase) -> Verdict | None:
+        """What is left of a round's epochs, each with its evaluation and checkpoint; a refusal if they are given up."""
         cursor, epochs = self.cursor, self.plan.epochs_of(phase)
         if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):
             self.learner.shrink(self.plan.shrink)
         while cursor.epoch < epochs:
+            if self._may_give_up and (verdict := self._judge.given_up(self.plan, phase, cursor, self._phase_record)):
+                return verdict
             loss = self._train_epoch(phase, epochs)
             phase.after_epoch(self._running, (cursor.epoch + 1) / epochs)
             cursor.epoch += 1
@@ -219,6 +250,7 @@ class Update:
         if epochs == 0:
             phase.after_epoch(self._running, 1.0)
             self._running.evaluate()
+        return None
 
     def _train_epoch(self, phase: Phase, epochs: int) -> float:
         """One epoch, or what is left of it; gives its mean loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -15,6 +16,9 @@ from raygp.update.plan import Plan, SelectionSettings
 from raygp.update.seeds import numpy_generator
 from raygp.update.shared import SharedWork
 
+_UNLEARNT_SAMPLE = 1024
+"""Earlier examples that are looked at to tell what cannot be learnt: enough for one per cent to be ten of them."""
+
 
 class ExampleChoice:
     """Which training examples the phases of an update see. The choice is made once, by the model as it is then."""
@@ -25,6 +29,7 @@ class ExampleChoice:
         self._plan, self._learner, self._data, self._seed = plan, learner, data, seed
         self.known_losses: Mapping[str, np.ndarray] = shared.losses if shared else {}
         """By part of the data, the parent's losses, where they have been computed before."""
+        self._unlearnt: float | None = None
         self.chosen: np.ndarray | None = None
         """Ids of the examples of replay and arrival, once they are chosen."""
 
@@ -37,11 +42,27 @@ class ExampleChoice:
     def choose(self) -> np.ndarray:
         """Ids of the replayed examples and those of the arrival, chosen by the model as it is."""
         chosen = [
-            choose_examples(self._settings(part), ids, numpy_generator(self._seed, part), self._losses_of(part, ids))
+            choose_examples(
+                self._settings(part), ids, numpy_generator(self._seed, part), self._losses_of(part, ids), self.unlearnt
+            )
             for part, ids in self._parts().items()
         ]
         self.chosen = np.concatenate(chosen)
         return self.chosen
+
+    def unlearnt(self) -> float:
+        """Part of a sample of the earlier examples that the model gets wrong: loss above ln 2, at which it gives the
+        right answer less than half of its belief. It was trained on them, so they are what could not be learnt: wrong
+        or ambiguous labels, for the most part. 0 without earlier examples.
+
+        A forward pass over the sample, charged as such, the first time.
+        """
+        if self._unlearnt is None:
+            old = self._parts()["replay"]
+            sample = np.sort(numpy_generator(self._seed, "unlearnt").permutation(old)[:_UNLEARNT_SAMPLE])
+            losses = self._losses_of("replay", old)(sample) if len(sample) else np.zeros(1)
+            self._unlearnt = float((losses > math.log(2.0)).mean())
+        return self._unlearnt
 
     def growth_sample(self, phase: int, sample: Callable[[int], int]) -> np.ndarray:
         """Ids of the examples that a phase's gradients are summed over, sorted.
@@ -82,6 +103,7 @@ def choose_examples(
     ids: np.ndarray,
     generator: np.random.Generator,
     losses: Callable[[np.ndarray], np.ndarray],
+    unlearnt: Callable[[], float] = lambda: 0.0,
 ) -> np.ndarray:
     """Choose ``round(share * len(ids))`` of some training examples.
 
@@ -90,6 +112,7 @@ def choose_examples(
         ids: sorted, int64, to choose from.
         generator: of the random part and of what is scanned.
         losses: the model's loss on given ids, the same on every rank; not called when nothing is chosen by loss.
+        unlearnt: gives the part that "auto" leaves out (:meth:`ExampleChoice.unlearnt`).
 
     Returns:
         Sorted ids, int64, without repetition.
@@ -103,7 +126,12 @@ def choose_examples(
     if hard_wanted:
         scanned = np.sort(order[: max(hard_wanted, round(settings.scan * len(ids)))])
         loss = torch.from_numpy(losses(ids[scanned]))
-        hard = select_largest(loss, torch.ones_like(loss, dtype=torch.bool), hard_wanted)
+        fit = torch.ones_like(loss, dtype=torch.bool)
+        left_out = unlearnt() if settings.leave_out == "auto" else settings.leave_out
+        # Never so many that fewer than those wanted would be left.
+        hopeless = min(round(left_out * len(scanned)), len(scanned) - hard_wanted)
+        fit[select_largest(loss, fit, hopeless)] = False
+        hard = select_largest(loss, fit, hard_wanted)
         chosen[scanned[hard.numpy()]] = True
     rest = order[~chosen[order]][: wanted - int(chosen.sum())]
     chosen[rest] = True

@@ -14,6 +14,7 @@ from raygp.tasks import make_task
 from raygp.update.gate import GateSettings
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
+from raygp.update.rungs import LADDER
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,13 @@ class UpdateJob:
     """Settings of the sweep around ``plan``, as JSON; empty for an update with that plan."""
     gate_class_tolerance: float = GateSettings.class_tolerance
     gate_new_margin: float = GateSettings.new_margin
+    ladder: bool = False
+    """Whether safer plans follow one that the gate refuses."""
+
+    @property
+    def climbs(self) -> bool:
+        """Whether there is more than one rung: a sweep tries plans of its own."""
+        return self.ladder and not self.sweep and self.parent is not None
 
     @property
     def update_id(self) -> str:
@@ -55,6 +63,8 @@ class UpdateJob:
             identity["gate"] += younger
         if self.sweep:
             identity["sweep"] = self.sweep
+        if self.climbs:
+            identity["ladder"] = LADDER
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         return f"{self.version}-{self.arrival.arrival}-{digest[:8]}"
 

@@ -17,6 +17,7 @@ from raygp.update.learner import Learner, metric_values
 from raygp.update.outcome import Outcome
 from raygp.update.phases import Phase
 from raygp.update.plan import Plan
+from raygp.update.rungs import falls_away
 from raygp.update.state import Cursor
 from raygp.update.val_rows import ValRows, accuracy
 
@@ -68,6 +69,34 @@ class Judge:
             rows=len(self._rows().new),
         )
 
+    def given_up(self, plan: Plan, phase: Phase, cursor: Cursor, record: PhaseRecord) -> Verdict | None:
+        """The refusal of a candidate that has lost so much of what the parent knew that the rest of its phase would
+        hardly bring it back (:func:`raygp.update.rungs.falls_away`).
+
+        Args:
+            plan: of the update.
+            phase: that runs.
+            cursor: between two of its epochs.
+            record: of the phase.
+        """
+        parent = self.parent_val_accuracy
+        if parent is None or phase.on_arrival_alone:
+            return None
+        accuracies = [epoch.val_accuracy for epoch in record.history if epoch.round == cursor.round]
+        epochs = plan.epochs_of(phase)
+        # Guessing takes a pass over validation: it is asked for only where it could matter.
+        if not falls_away(accuracies, epochs, parent, 0.0) or not falls_away(
+            accuracies, epochs, parent, self.learner.guessing("val")
+        ):
+            return None
+        return Verdict(
+            False,
+            f"rejected: given up after epoch {len(accuracies)} of {epochs} ({phase.kind}), validation "
+            f"{accuracies[-1]:.2%}, parent {parent:.2%}",
+            decided_by="validation",
+            rows=len(self._rows().new),
+        )
+
     def outcome(self, running: RunningRecord, plan: Plan, steps: int, refusal: Verdict | None = None) -> Outcome:
         """Measure the candidate and judge it; it is looked at on the test split only if it passes.
 
@@ -84,6 +113,7 @@ class Judge:
         test = learner.metrics("test") if verdict.promoted and has_test else {}
         record = UpdateRecord(
             phases=running.phases,
+            rungs=running.rungs,
             ledger=learner.ledger,
             val_accuracy=metric_values(scores)[0],
             mask_digest=masks.digest(),

@@ -14,12 +14,18 @@ from raygp.registry import Registry
 from raygp.sparse.distribution import Distribution
 from raygp.update.criteria import GROWTH_CRITERIA, PRUNING_CRITERIA
 from raygp.update.fields import Density, Positive, PruningRatio, Settings, Share, by_registry
+from raygp.update.fitting import Sizes, fit
 from raygp.update.optimizers import OPTIMIZERS, OptimizerSettings
 from raygp.update.optimizers.sgd import Sgd
 from raygp.update.phases import PHASES, Phase
 
-_YOUNGER: dict[str, Any] = {"growth": "gradient", "pruning": "magnitude"}
+_YOUNGER: dict[str, Any] = {"growth": "gradient", "pruning": "magnitude", "fit": None}
 """Settings that raygp 0.1.0 did not have, with the values that do what it did."""
+
+_YOUNGER_INSIDE: dict[str, dict[str, Any]] = {
+    "distillation": {"replay_only": False}, "replay": {"leave_out": 0.0}, "arrival": {"leave_out": 0.0},
+}  # fmt: skip
+"""The same inside settings of a plan."""
 
 
 class SelectionSettings(Settings):
@@ -31,6 +37,10 @@ class SelectionSettings(Settings):
     """Part of the chosen examples that is taken by highest loss under the model; the rest is random."""
     scan: Share = 1.0
     """Part of the examples (random) whose loss is looked at. A scanned example is charged as a third of one."""
+    leave_out: Share | Literal["auto"] = 0.0
+    """Part of the scanned examples, those with the highest losses, that is left out before the hardest are taken: wrong
+    labels are the hardest of all. "auto": as many as the parent gets wrong of earlier examples, which it was trained on
+    (loss above ln 2): it did not learn them then."""
 
     @property
     def by_loss(self) -> bool:
@@ -51,6 +61,9 @@ class DistillationSettings(Settings):
     fades_at: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
     """New share (the arrival's part of all training examples) at which nothing is left of the weight. It falls to there
     in a straight line, since a parent that has seen little holds an update back. None: the same for all arrivals."""
+    replay_only: bool = False
+    """Learn from the parent's answers to replayed examples only. What it says of the arrival may be wrong there: the
+    data may have shifted, or classes may be new."""
     temperature: Positive = 2.0
     """T: divides the logits of both; above 1 it brings out what the parent thinks of the other classes."""
 
@@ -65,6 +78,20 @@ class DistillationSettings(Settings):
             return self.weight
         new_share = new_rows / max(1, old_rows + new_rows)
         return round(self.weight * max(0.0, 1.0 - new_share / self.fades_at), 2)
+
+
+class FitSettings(Settings):
+    """How a plan suits itself to the sizes of an arrival (:mod:`raygp.update.fitting`)."""
+
+    replay_ratio: Positive | None = 1.0
+    """At most so many earlier examples are replayed for each of the arrival. None: the plan's share of all of them."""
+    min_steps: Annotated[int, Field(ge=0)] = 100
+    """Training steps of the plan's epochs together, below which batches get smaller, then more is replayed, then there
+    are more epochs."""
+    min_batch: Annotated[int, Field(ge=1)] = 32
+    """Batches do not get smaller than this."""
+    most_epochs: Annotated[float, Field(ge=1.0)] = 4.0
+    """Epochs get no more than so many times the plan's."""
 
 
 class Plan(Settings):
@@ -116,6 +143,9 @@ class Plan(Settings):
     """bf16: forward and backward passes in bfloat16 where that is safe (autocast); weights stay float32."""
     clip_norm: Positive | None = None
     """Largest gradient norm, if any."""
+    fit: FitSettings | None = None
+    """How the plan suits itself to the sizes of an arrival. None: it is carried out as it is. An initial synthesis does
+    not use it."""
 
     @field_validator("growth")
     @classmethod
@@ -131,7 +161,9 @@ class Plan(Settings):
         """What makes this plan this plan, as plain data. Settings that were added later and have the value that does
         what was done before are left out, so that what an earlier raygp began is known again."""
         fields = self.model_dump(mode="json")
-        return {key: value for key, value in fields.items() if key not in _YOUNGER or value != _YOUNGER[key]}
+        for part, younger in _YOUNGER_INSIDE.items():
+            fields[part] = _without(fields[part], younger)
+        return _without(fields, _YOUNGER)
 
     def epochs_of(self, phase: Phase) -> int:
         """Training epochs of one round of ``phase``."""
@@ -146,10 +178,19 @@ class Plan(Settings):
         """Peak learning rate of ``phase``."""
         return phase.lr or self.lr
 
+    def fitted(self, sizes: Sizes) -> Plan:
+        """The plan for an arrival of these sizes: see :func:`raygp.update.fitting.fit`."""
+        return fit(self, sizes)
+
     @property
     def growth_key(self) -> dict[str, Any]:
         """What the gradient sums of the first phase depend on (:meth:`raygp.update.phases.Phase.growth_key`)."""
         return self.phases[0].growth_key(self)
+
+
+def _without(fields: dict[str, Any], younger: dict[str, Any]) -> dict[str, Any]:
+    """The fields but for those that are as they would be without having been thought of."""
+    return {key: value for key, value in fields.items() if key not in younger or value != younger[key]}
 
 
 def _known(registry: Registry[Any], name: str) -> str:

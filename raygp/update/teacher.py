@@ -21,3 +21,5 @@ class Teacher:
     """Part of the loss that is the parent's."""
     temperature: float
     """Softens both models' outputs."""
+    replay_only: bool
+    """Whether it is asked about replayed examples only."""
