@@ -133,7 +133,7 @@ def test_versions_without_new_classes_need_no_further_column(cards: list[Card]) 
 
 def test_an_old_card_has_no_row_counts(make_card: MakeCard) -> None:
     old = make_card("v0001", "v0000", by_arrival={"a": part(None, 0.9), "b": part(None, 0.8)}, parent_val_accuracy=0.9)
-    assert row(shown(versions_table([old])), "v0001")[4] == "-"
+    assert row(shown(versions_table([old])), "v0001")[:4].count("-") == 1
     assert worst_line(old) == "worst: arrival b 80.00%" and verdict_line(old) == "validation 90.00%, parent 90.00%"
     table = parts_table(old)
     assert table is not None and row(shown(table), "arrival b") == ["-", "80.00", "-"]
