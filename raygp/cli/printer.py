@@ -119,7 +119,8 @@ class Printer:
             self._lines.end_line()
         changes = ", ".join(f"{name}={value}" for name, value in event.changes.items())
         self._say(event.because)
-        self._say(f"goes on with plan {event.rung + 1} of {event.rungs} from the same parent, '{event.name}': {changes}")
+        which = f"plan {event.rung + 1} of {event.rungs}, '{event.name}'"
+        self._say(f"goes on with {which}, from the same parent: {changes}")
 
     @_show.register(StepsDone)
     @_show.register(EpochEnded)

@@ -37,7 +37,7 @@ class Part:
 
 
 def parts_of(record: UpdateRecord) -> dict[str, list[Part]]:
-    """The arrivals and classes of a record, under "arrival" and "class": oldest first, and in the order of ids."""
+    """Arrivals and classes of a record, under "arrival" and "class": the oldest first, and in the order of ids."""
     # A stored card has its keys sorted; its lists say in which order they belong.
     classes, arrivals = (record.classes, record.arrivals) if isinstance(record, Card) else ([], [])
     kinds = {"arrival": (record.by_arrival, arrivals), "class": (record.by_class, classes)}

@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from raygp.errors import InputError
+from raygp.record import Compared
 from raygp.store import (
     Card,
     Head,
@@ -122,6 +123,24 @@ def test_a_card_without_a_ledger_or_phases_is_read(tmp_path: Path) -> None:
     rewrite(location, lambda card: (card.pop("ledger"), card.pop("phases")))
     card = read_card(location, "v0000")
     assert card.ledger.examples == 0.0 and card.phases == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_card_with_accuracies_by_arrival_alone_is_read(number: int, location: Location, make_card: MakeCard) -> None:
+    write_version(location, make_card(), {"a": torch.ones(2)})
+
+    def age(card: dict[str, Any]) -> None:
+        for key in ("by_arrival", "by_class", "known", "new"):
+            del card[key]
+        card.update(format=number, accuracy_by_arrival={"first": 0.9, "second": 0.7})
+
+    rewrite(location, age)
+    card = read_card(location, "v0000")
+    assert card.accuracy_by_arrival == {"first": 0.9, "second": 0.7}
+    assert card.by_arrival["second"] == Compared(rows=None, accuracy=0.7, parent_accuracy=None)
+    assert (card.val_rows, card.by_class, card.known, card.new) == (None, {}, None, None)
+    again = json.loads(encode(card))
+    assert again["format"] == 3 and "accuracy_by_arrival" not in again
 
 
 @pytest.mark.parametrize("phases", [["x"], "x", {"a": 1}])

@@ -71,3 +71,15 @@ def test_what_a_newer_raygp_wrote_is_refused_and_not_passed_over(tmp_path: Path,
         load(folder)
     with pytest.raises(InputError, match=message):
         youngest_checkpoint(Location(str(tmp_path.parent)), tmp_path.name)
+
+
+def test_an_outcome_of_format_2_is_read(tmp_path: Path) -> None:
+    """Its verdict said no more than that and why, and its record had the accuracy by arrival alone."""
+    old = json.loads((OLD / "outcome.json").read_text())
+    record = {key: old[key] for key in old if key not in ("verdict", "tensors")}
+    assert record["accuracy_by_arrival"] and set(old["verdict"]) == {"promoted", "reason"}
+    text = json.dumps({"format": 2, "verdict": old["verdict"], "record": record})
+    found = load(folder_with(tmp_path, "outcome.json", text))
+    assert isinstance(found, Outcome)
+    assert found.record.accuracy_by_arrival == record["accuracy_by_arrival"]
+    assert (found.verdict.decided_by, found.verdict.rows, found.verdict.advice) == ("validation", 0, "")

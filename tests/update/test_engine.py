@@ -164,6 +164,7 @@ def test_a_phase_that_ruins_the_model_ends_the_update(good_parent: Outcome, shri
         rf"try a lower plan\.lr, or plan\.clip_norm=1{re.escape(advice)}",
         outcome.verdict.reason,
     )
+    assert (outcome.verdict.decided_by, outcome.verdict.rows) == ("phase 1", outcome.record.val_rows)
     assert [phase.kind for phase in outcome.record.phases] == ["grow-all"]
 
 

@@ -63,6 +63,8 @@ def test_the_result_is_that_of_one_worker_but_for_the_order_of_sums(
     for key in floats:
         torch.testing.assert_close(parts.tensors[key], whole.tensors[key], rtol=1e-3, atol=1e-5)
     assert parts.record.val_accuracy == whole.record.val_accuracy
+    assert parts.record.by_class == whole.record.by_class and len(whole.record.by_class) > 1
+    assert parts.record.by_arrival == whole.record.by_arrival
 
 
 def test_costs_are_those_of_one_worker(alone: Stretch, changing: list[list[Stretch]]) -> None:
