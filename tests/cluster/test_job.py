@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 TASK = {"name": "lenet-300-100"}
 SUMMARY_FIELDS = {
     "version", "parent", "arrivals", "density", "active_connections", "total_connections", "val_accuracy",
-    "test_accuracy", "mask_digest", "ledger", "phases",
+    "test_accuracy", "mask_digest", "ledger", "phases", "parent_val_accuracy", "val_noise", "val_rows", "known", "new",
+    "by_arrival", "by_class",
 }  # fmt: skip
 PHASE_FIELDS = {"kind", "epochs", "grown", "pruned", "restored", "density_after", "val_accuracy"}
 
