@@ -119,6 +119,9 @@ class RunningRecord(_Record):
     """Those that were tried or passed over, in order; in a checkpoint, those before the one that runs, in a finished
     update all, the last of which made the candidate. ``phases`` are of that one alone, ``ledger`` is of all. Empty for
     what an earlier raygp wrote."""
+    surprising: bool = False
+    """Whether the parent was wrong about the arrival far more often than about what it knows
+    (:func:`raygp.update.fitting.surprises`)."""
 
 
 class Compared(_Record):

@@ -36,10 +36,11 @@ DENSE: dict[str, Any] = {
     "phases": [{"kind": "prune-permanent", "gradual": True}],
     "seed_density": 1.0,
     "density": 1.0,
-    "replay": {"share": 1.0},
+    "replay": {"share": 1.0, "leave_out": 0.0},
     "arrival": {"share": 1.0},
     "shrink": 1.0,
     "distillation": {"weight": 0.0, "fades_at": None},
+    "fit": None,
 }
 
 

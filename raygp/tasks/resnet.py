@@ -105,7 +105,7 @@ _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
         "synthesis": {"epochs": 16},
         "update": {
             "epochs": 8,
-            "replay": {"share": 0.5, "hard": 0.5},
+            "replay": {"share": 0.5, "hard": 0.5, "leave_out": "auto"},
             # Without it, an update with little that is new ends below its parent.
             "distillation": {"weight": 1.0, "fades_at": 0.5},
         },

@@ -87,9 +87,13 @@ def make_update(
         )
 
     if parent is None:
-        return Ladder([Rung("plan", job.plan, {})], make, observer)
+        return Ladder(lambda _: [Rung("plan", job.plan, {})], make, observer)
     sizes = sizes_of(task, data, len(parent.classes), len(job.classes))
-    return Ladder(rungs_of(job.plan, sizes, job.climbs), make, observer)
+
+    def rungs(surprising: bool) -> list[Rung]:
+        return rungs_of(job.plan, sizes.but_surprising(surprising), job.climbs)
+
+    return Ladder(rungs, make, observer)
 
 
 def sizes_of(task: Task, data: TrainingData, known: int, classes: int) -> Sizes:

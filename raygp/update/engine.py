@@ -140,15 +140,28 @@ class Update:
         self.learner.ledger = copy.copy(before.learner.ledger)
         self._seconds_before = self.learner.ledger.worker_seconds
         self.state.record.rungs = list(rungs)
+        self.state.record.surprising = before.state.record.surprising
         if before._judge.parent_scores is not None:
             self._judge.parent_scores = before._judge.parent_scores
             self.state.record.val_accuracy = metric_values(before._judge.parent_scores)[0]
+
+    def surprise(self) -> str:
+        """How the arrival surprises the parent, in words; empty if it does not. The parent is measured on validation
+        for it, which is not charged and not done again."""
+        self._started = time.perf_counter()
+        if self.has_parent:
+            self._measure_parent()
+        found = self._judge.surprise()
+        self._charge_seconds()
+        self._seconds_before = self.learner.ledger.worker_seconds
+        return found
 
     def unlearnt(self) -> float:
         """Part of a sample of earlier examples, which the parent was trained on, that it gets wrong all the same."""
         self._started = time.perf_counter()
         found = self._examples.unlearnt()
         self._charge_seconds()
+        self._seconds_before = self.learner.ledger.worker_seconds
         return found
 
     def run(self) -> Outcome:
@@ -209,13 +222,17 @@ class Update:
         """Its scores on validation, and the choice of examples by its losses, unless a checkpoint has them."""
         if not self.has_parent or self._resumed:
             return
+        self._measure_parent()
+        # By the parent's losses: what phases do to the model later has no say in it.
+        if not all(phase.on_arrival_alone for phase in self.plan.phases):
+            self._examples.choose()
+
+    def _measure_parent(self) -> None:
+        """Its scores on validation, unless they are known."""
         if self._judge.parent_scores is None:
             scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
             self._judge.parent_scores = scores
             self.state.record.val_accuracy = metric_values(scores)[0]
-        # By the parent's losses: what phases do to the model later has no say in it.
-        if not all(phase.on_arrival_alone for phase in self.plan.phases):
-            self._examples.choose()
 
     def _enter(self, phase: Phase) -> None:
         """A round's growth or cut."""
@@ -334,7 +351,9 @@ class Update:
 
         Losses are computed where the plan chooses by all of them.
         """
-        scores, losses = self.learner.scores("val"), self._examples.all_losses()
+        self._measure_parent()
+        scores, losses = self._judge.parent_scores, self._examples.all_losses()
+        assert scores is not None
         # The growth sample may be chosen by these losses.
         self._examples.known_losses = losses
         gradient = None

@@ -1,25 +1,33 @@
-"""How a plan suits itself to an arrival: what it depends on is how much is old and new, and nothing else.
+"""How a plan suits itself to an arrival: by how much is old and new, and by what the parent makes of it.
 
-One plan has to serve half of the data as well as 64 rows, and new classes as well as more of the same. The rules, in
-the order in which they are tried:
+One plan has to serve half of the data as well as 64 rows, and new classes as well as more of the same. What may be
+changed, and how far, stands in the plan's ``fit``. The rules, in the order in which they apply:
 
-1. **Replay** is as many earlier examples as ``replay_ratio`` times the arrival's. Where classes are new, it is as many
-   for each known class as a new class brings on average, if that is more: else the new ones crowd out the old.
-2. **Steps.** A small arrival gives few training steps. Where there are fewer than ``min_steps``, batches are halved (to
-   ``min_batch``, with the learning rate falling as their square root), then more is replayed, then there are more
-   epochs, up to ``most_epochs`` times the plan's.
+1. **Replay** is as many earlier examples as ``replay_ratio`` times the arrival's, and ``least_replay`` of all at least.
+   Where classes are new, it is as many for each known class as a new class brings on average, if that is more: else the
+   new ones crowd out the old.
+2. **Steps that are as large as what is new.** The learning rate falls with the new share below ``full_lr_at``. New
+   classes keep it as it is, and so does an arrival that **surprises** the parent: which has much less of its validation
+   rows right than of earlier ones (:func:`surprises`). That one also gets ``surprise`` times the epochs.
+3. **Enough steps.** A small arrival gives few training steps. Where there are fewer than ``min_steps``, batches are
+   halved (to ``min_batch``, with the learning rate falling as their square root), then more is replayed, then there are
+   more epochs, up to ``most_epochs`` times the plan's.
 
-The shares that the plan gives are upper bounds throughout.
+The plan's own share of replay is an upper bound throughout.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raygp.update.plan import Plan
+    from raygp.update.plan import FitSettings, Plan
+
+_LEAST_LR = 0.1
+_SURE, _MUCH = 0.99, 0.02
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,33 @@ class Sizes:
     """Classes that the parent knows; 0 where labels are no classes."""
     new_classes: int = 0
     """Classes that the arrival brings."""
+    surprising: bool = False
+    """Whether the arrival surprises the parent (:func:`surprises`)."""
+
+    def but_surprising(self, surprising: bool) -> Sizes:
+        """The same, with what has been measured."""
+        return replace(self, surprising=surprising)
+
+
+def surprises(accuracy_new: float, rows_new: int, accuracy_old: float, rows_old: int) -> bool:
+    """Whether a parent is wrong about an arrival far more often than about what it knows: by two points and more than
+    chance explains (one-sided, 99 %; normal form for two independent shares).
+
+    Args:
+        accuracy_new: the parent's, on the arrival's validation rows of known classes.
+        rows_new: how many those are.
+        accuracy_old: on the rows of earlier arrivals.
+        rows_old: how many.
+    """
+    if not rows_new or not rows_old:
+        return False
+    both = (accuracy_new * rows_new + accuracy_old * rows_old) / (rows_new + rows_old)
+    error = math.sqrt(max(0.0, both * (1.0 - both)) * (1.0 / rows_new + 1.0 / rows_old))
+    return accuracy_old - accuracy_new > max(_MUCH, NormalDist().inv_cdf(_SURE) * error)
 
 
 def fit(plan: Plan, sizes: Sizes) -> Plan:
-    """The plan for an arrival of these sizes, with nothing left to fit.
+    """The plan for an arrival, with nothing left to fit.
 
     Args:
         plan: whose ``fit`` says what may be changed; returned as it is if that is nothing.
@@ -47,42 +78,56 @@ def fit(plan: Plan, sizes: Sizes) -> Plan:
     if rules is None:
         return plan
     trained = plan.arrival.share * sizes.new_rows
-    replayed = _replayed(plan, sizes)
-    epochs = max(1, sum(plan.epochs_of(phase) for phase in plan.phases if not phase.on_arrival_alone))
+    replayed = _replayed(plan, rules, sizes)
+    longer = rules.surprise if sizes.surprising else 1.0
+    epochs = longer * max(1, sum(plan.epochs_of(phase) for phase in plan.phases if not phase.on_arrival_alone))
     batch_size = plan.batch_size
     while batch_size // 2 >= rules.min_batch and (replayed + trained) * epochs / batch_size < rules.min_steps:
         batch_size //= 2
     wanted = rules.min_steps * batch_size / epochs - trained
     replayed = max(replayed, min(wanted, plan.replay.share * sizes.old_rows))
-    changes: dict[str, Any] = {"fit": None}
+    steps = max(1, int(replayed + trained) // batch_size) * epochs
+    if steps < rules.min_steps:
+        longer *= min(rules.most_epochs, rules.min_steps / steps)
+    # A step over half of the examples is noisier by the square root of two.
+    rate = _rate(rules, sizes) * math.sqrt(batch_size / plan.batch_size)
+    changes: dict[str, Any] = {"fit": None, "batch_size": batch_size, "epochs": _longer(plan.epochs, longer)}
+    changes |= {"lr": plan.lr * rate, "phases": tuple(_fitted_phase(phase, rate, longer) for phase in plan.phases)}
     if sizes.old_rows:
         share = min(1.0, replayed / sizes.old_rows)
         changes["replay"] = plan.replay.model_copy(update={"share": share})
-    if batch_size != plan.batch_size:
-        # A step over half of the examples is noisier by the square root of two.
-        slower = math.sqrt(batch_size / plan.batch_size)
-        changes |= {"batch_size": batch_size, "lr": plan.lr * slower, "phases": _with_lr(plan, slower)}
-    steps = max(1, int(replayed + trained) // batch_size) * epochs
-    if steps < rules.min_steps:
-        longer = min(rules.most_epochs, rules.min_steps / steps)
-        changes |= {"epochs": math.ceil(plan.epochs * longer)}
     return plan.model_copy(update=changes)
 
 
-def _with_lr(plan: Plan, factor: float) -> tuple[Any, ...]:
-    """The phases, those with a rate of their own at ``factor`` times it."""
-    return tuple(
-        phase if phase.lr is None else phase.model_copy(update={"lr": phase.lr * factor}) for phase in plan.phases
-    )
+def _longer(epochs: int, factor: float) -> int:
+    # Without the margin, 3 epochs times 4 / 3 may be a hair above 4.
+    return math.ceil(epochs * factor - 1e-9)
 
 
-def _replayed(plan: Plan, sizes: Sizes) -> float:
+def _fitted_phase(phase: Any, rate: float, longer: float) -> Any:
+    """A phase, with what it does not take from the plan changed as the plan's."""
+    own: dict[str, Any] = {}
+    if phase.lr is not None:
+        own["lr"] = phase.lr * rate
+    if phase.epochs is not None:
+        own["epochs"] = _longer(phase.epochs, longer)
+    return phase.model_copy(update=own)
+
+
+def _rate(rules: FitSettings, sizes: Sizes) -> float:
+    """What the learning rate is multiplied by for the sake of what is new."""
+    if rules.full_lr_at is None or sizes.surprising or sizes.new_classes:
+        return 1.0
+    new_share = sizes.new_rows / max(1, sizes.old_rows + sizes.new_rows)
+    return min(1.0, max(_LEAST_LR, new_share / rules.full_lr_at))
+
+
+def _replayed(plan: Plan, rules: FitSettings, sizes: Sizes) -> float:
     """Examples to replay for the sake of balance."""
-    assert plan.fit is not None
     most = plan.replay.share * sizes.old_rows
-    if plan.fit.replay_ratio is None:
+    if rules.replay_ratio is None:
         return most
-    wanted = plan.fit.replay_ratio * sizes.new_rows
+    wanted = max(rules.replay_ratio * sizes.new_rows, rules.least_replay * sizes.old_rows)
     if sizes.new_classes:
         wanted = max(wanted, sizes.known_classes * sizes.new_rows / sizes.new_classes)
     return min(most, wanted)

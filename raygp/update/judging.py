@@ -12,6 +12,7 @@ from raygp.record import Compared, PhaseRecord, RunningRecord, UpdateRecord
 from raygp.sparse import pack_model
 from raygp.update.advice import Effort, advice
 from raygp.update.comparing import decide
+from raygp.update.fitting import surprises
 from raygp.update.gate import GateSettings, Verdict, collapsed, judge, val_noise
 from raygp.update.learner import Learner, metric_values
 from raygp.update.outcome import Outcome
@@ -41,6 +42,23 @@ class Judge:
     def parent_val_accuracy(self) -> float | None:
         """The parent's accuracy on validation; None if there is none, or it is not measured yet."""
         return None if self.parent_scores is None else metric_values(self.parent_scores)[0]
+
+    def surprise(self) -> str:
+        """How the arrival surprises the parent (:func:`raygp.update.fitting.surprises`), by the validation rows of
+        classes that it knows; empty if it does not."""
+        rows = self._rows()
+        arrivals = list(rows.by_arrival())
+        if self.parent_scores is None or not arrivals:
+            return ""
+        scores, brought = self.parent_scores[:, 0], list(rows.arrivals.values())[-1]
+        known = ~rows.new
+        is_of_arrival = np.zeros(len(known), dtype=bool)
+        is_of_arrival[brought] = True
+        new, old = np.flatnonzero(known & is_of_arrival), np.flatnonzero(known & ~is_of_arrival)
+        ours, before = accuracy(scores[new]), accuracy(scores[old])
+        if not surprises(ours, len(new), before, len(old)):
+            return ""
+        return f"the arrival surprises the parent: {ours:.2%} right on {len(new):,} rows, {before:.2%} on earlier ones"
 
     def ruined_by(self, plan: Plan, phase: Phase, cursor: Cursor, phases: list[PhaseRecord]) -> Verdict | None:
         """The refusal of a candidate that a finished phase has ruined: the phases after it would be wasted.
@@ -114,6 +132,7 @@ class Judge:
         record = UpdateRecord(
             phases=running.phases,
             rungs=running.rungs,
+            surprising=running.surprising,
             ledger=learner.ledger,
             val_accuracy=metric_values(scores)[0],
             mask_digest=masks.digest(),

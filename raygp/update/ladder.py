@@ -25,23 +25,27 @@ from raygp.update.state import Checkpoint
 class Ladder:
     """Updates from one parent, one after the other; or a single one, where there is one rung."""
 
-    def __init__(self, rungs: Sequence[Rung], make: Callable[[Plan, bool], Update], observer: Observer) -> None:
+    def __init__(
+        self, rungs: Callable[[bool], Sequence[Rung]], make: Callable[[Plan, bool], Update], observer: Observer
+    ) -> None:
         """Nothing is done yet.
 
         Args:
-            rungs: cheapest first.
+            rungs: gives them, cheapest first, by whether the arrival surprises the parent.
             make: makes the update with a rung's plan, over the parent's model; the flag says whether it may be given up
                 before its end, since another rung follows.
             observer: told when a rung begins.
         """
-        self._rungs, self._make, self._observer = rungs, make, observer
+        self._rungs_for, self._make, self._observer = rungs, make, observer
+        self._rungs = rungs(False)
         self._tried: list[RungRecord] = []
         self._number = 0
         self._update: Update | None = None
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from ``checkpoint`` instead of from the start. Raises as :meth:`Update.resume` does."""
-        self._tried = list(checkpoint.state.record.rungs)
+        record = checkpoint.state.record
+        self._tried, self._rungs = list(record.rungs), self._rungs_for(record.surprising)
         # What began after a rung was passed over is the next one all the same.
         number = next_rung(self._rungs, self._tried)
         if number is None:
@@ -66,6 +70,7 @@ class Ladder:
 
     def shared_work(self) -> SharedWork:
         """See :meth:`Update.shared_work`."""
+        self._begin()
         return self.update.shared_work()
 
     @property
@@ -76,24 +81,28 @@ class Ladder:
         return self._update
 
     def _begin(self) -> None:
-        """Look for what says where to begin, if there is a choice."""
+        """Look for what says how to fit the plan and where to begin, where either makes a difference."""
+        surprised = self._rungs_for(True)
+        if list(surprised) != list(self._rungs) and (because := self.update.surprise()):
+            self._rungs = surprised
+            self._climb(0, because, surprising=True)
         if not any(rung.name == "uniform" for rung in self._rungs):
             return
         unlearnt = self.update.unlearnt()
         number = first_rung(self._rungs, unlearnt)
         for rung in self._rungs[:number]:
-            reason = (
-                f"not tried: the parent gets {unlearnt:.1%} of what it was trained on wrong, which looks like noise"
-            )
+            reason = f"not tried: the parent gets {unlearnt:.1%} wrong of what it was trained on, like noise"
             self._tried.append(RungRecord(name=rung.name, changes=rung.changes, reason=reason))
         if number:
             self._climb(number, self._tried[-1].reason)
 
-    def _climb(self, number: int, because: str) -> None:
+    def _climb(self, number: int, because: str, surprising: bool = False) -> None:
         """Go on with another rung, from the parent."""
         before, rung, self._number = self.update, self._rungs[number], number
         self._update = self._made(number)
         self._update.follow(before, self._tried)
+        if surprising:
+            self._update.state.record.surprising = True
         self._observer.event(
             RungStarted(rung=number, rungs=len(self._rungs), name=rung.name, changes=rung.changes, because=because)
         )

@@ -1,0 +1,54 @@
+"""The methods of the matrix: one setting each for all data sets and all kinds of arrival. What may differ is what
+raygp's plans differ in: the kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.cost.methods import DENSE, changed
+from raygp.update.plan import Plan
+from raygp.update.plans import named_plan
+
+
+@dataclass(frozen=True)
+class Method:
+    """What makes the parent (uncharged), and what is charged."""
+
+    plan: Plan
+    parent: Plan | None
+    """None: trained from scratch on everything."""
+    dense: bool
+    ladder: bool = False
+    """Whether safer plans follow one that is refused."""
+
+
+def _sparse(task: str, name: str = "default", ladder: bool = True) -> Method:
+    return Method(named_plan(name, "update", task), named_plan("default", "synthesis", task), False, ladder)
+
+
+def _dense_start(task: str) -> Plan:
+    return changed(named_plan("default", "synthesis", task), DENSE)
+
+
+def _fine_tuning(task: str) -> Method:
+    start = _dense_start(task)
+    plan = changed(
+        named_plan("default", "update", task),
+        DENSE,
+        {"epochs": FINE_TUNING_EPOCHS, "lr": FINE_TUNING_LR * start.lr, "optimizer": start.optimizer.model_dump()},
+    )
+    return Method(plan, start, True)
+
+
+FINE_TUNING_EPOCHS, FINE_TUNING_LR = 5, 0.5
+"""Epochs over everything, and the peak learning rate as a part of the one that the first version is trained with."""
+
+METHODS: dict[str, Callable[[str], Method]] = {
+    "raygp": _sparse,
+    "raygp-first": lambda task: _sparse(task, ladder=False),
+    "paper": lambda task: _sparse(task, "paper", ladder=False),
+    "fine-tuning": _fine_tuning,
+    "scratch": lambda task: Method(_dense_start(task), None, True),
+}
+"""By name, from the name of a task to the method."""
