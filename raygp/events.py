@@ -144,7 +144,8 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RungStarted(Event):
-    """The plan before did not hold, or was passed over: a safer one starts from the same parent."""
+    """A plan was fitted to the arrival; or the plan before did not hold or was passed over, and a safer one starts from
+    the same parent."""
 
     rung: int
     """Position on the ladder, from 0."""
@@ -153,7 +154,7 @@ class RungStarted(Event):
     changes: Mapping[str, Any]
     """Settings in which the plan differs from the one that was asked for, by dotted name."""
     because: str
-    """What became of the rung before."""
+    """What became of the rung before; of the first one, what is unusual about the arrival; empty if nothing is."""
 
 
 @dataclass(frozen=True, kw_only=True)

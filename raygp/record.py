@@ -107,6 +107,16 @@ class RungRecord(_Record):
     sparse_flops: float = 0.0
 
 
+class Look(_Record):
+    """What an update saw of its parent on validation before it began, over rows of classes that the parent knows."""
+
+    error: float
+    """Part of the rows that it has wrong, 0 to 1."""
+    surprising: bool = False
+    """Whether it is wrong about the arrival far more often than about what came before
+    (:func:`raygp.update.fitting.surprises`)."""
+
+
 class RunningRecord(_Record):
     """The part of an update's record that grows while it runs, as checkpoints hold it."""
 
@@ -119,9 +129,8 @@ class RunningRecord(_Record):
     """Those that were tried or passed over, in order; in a checkpoint, those before the one that runs, in a finished
     update all, the last of which made the candidate. ``phases`` are of that one alone, ``ledger`` is of all. Empty for
     what an earlier raygp wrote."""
-    surprising: bool = False
-    """Whether the parent was wrong about the arrival far more often than about what it knows
-    (:func:`raygp.update.fitting.surprises`)."""
+    look: Look | None = None
+    """What was seen of the parent before the plan was fitted; None if the plan was carried out as it is."""
 
 
 class Compared(_Record):

@@ -36,7 +36,7 @@ class Kind:
     cut: Callable[[np.ndarray, int, int], list[np.ndarray]]
     """From class ids of rows, the number of classes and a seed to the rows of each arrival."""
     change: Callable[[Examples, int, bool], Examples] | None = None
-    """What is done to later arrivals: examples, seed, whether they are trained on (held-out ones are not mislabelled)."""
+    """What is done to later arrivals: examples, seed, whether they are trained on (held-out rows keep their labels)."""
     classes_only: bool = True
     """Whether it makes sense for classes alone, and not for texts."""
 

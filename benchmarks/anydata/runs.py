@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.anydata.arrivals import Part, data_of
 from benchmarks.anydata.datasets import Loaded
 from benchmarks.anydata.methods import Method
-from raygp.record import CostLedger
+from raygp.record import CostLedger, Look
 from raygp.sparse import pack_bits
 from raygp.update.candidate import add_output_rows, make_learner, sizes_of
 from raygp.update.checkpoints import load, save_outcome
@@ -36,17 +36,35 @@ def run_cell(loaded: Loaded, kind: str, cut: list[Part], name: str, method: Meth
     A candidate that the gate refuses is measured, charged and followed by nothing: the parent stays, as in a line.
     """
     started = time.process_time()
-    row = {"data": loaded.name, "arrival": kind, "method": name, "seed": seed, "plan": method.plan.model_dump(mode="json")}
+    row = {
+        "data": loaded.name,
+        "arrival": kind,
+        "method": name,
+        "seed": seed,
+        "plan": method.plan.model_dump(mode="json"),
+    }
     if method.parent is None:
         joined = data_of(cut[:-1], cut[-1])
         joined.old_rows = 0
         outcome = train(loaded, method.plan, joined, cut[-1].classes, seed)
         return row | _measured([outcome], outcome, joined, started, [True])
-    parent = _parent(loaded, method, cut[0], seed, folder / "parents" / f"{loaded.name}-{kind}-{seed}-{_digest(method.parent)}")
+    parent = _parent(
+        loaded, method, cut[0], seed, folder / "parents" / f"{loaded.name}-{kind}-{seed}-{_digest(method.parent)}"
+    )
     outcomes, promoted, classes, best = [], [], cut[0].classes, parent
     for number in range(1, len(cut)):
         data = data_of(cut[:number], cut[number])
-        outcome = train(loaded, method.plan, data, cut[number].classes, seed + 1000 * number, best, classes, method.dense, method.ladder)
+        outcome = train(
+            loaded,
+            method.plan,
+            data,
+            cut[number].classes,
+            seed + 1000 * number,
+            best,
+            classes,
+            method.dense,
+            method.ladder,
+        )
         outcomes.append(outcome)
         promoted.append(outcome.verdict.promoted)
         if outcome.verdict.promoted:
@@ -65,7 +83,8 @@ def _measured(outcomes: list[Outcome], last: Outcome, data: Any, started: float,
         "val_by_arrival": record.accuracy_by_arrival,
         "promoted": all(promoted), "refusals": promoted.count(False), "reason": last.verdict.reason,
         "examples": ledger.examples, "sparse_flops": ledger.sparse_flops, "cpu_seconds": time.process_time() - started,
-        "rungs": [rung.model_dump(exclude={"changes"}) for rung in record.rungs], "surprising": record.surprising,
+        "rungs": [rung.model_dump(exclude={"changes"}) for rung in record.rungs],
+        "look": record.look and record.look.model_dump(),
         "density": record.density, "train_rows": len(data.train),
     }  # fmt: skip
 
@@ -104,10 +123,10 @@ def train(
             may_give_up=may_give_up,
         )
 
-    def rungs(surprising: bool) -> list[Rung]:
+    def rungs(look: Look | None) -> list[Rung]:
         if parent is None or parent_classes is None:
             return [Rung("plan", plan, {})]
-        sizes = sizes_of(loaded.task, data, parent_classes, classes).but_surprising(surprising)
+        sizes = sizes_of(loaded.task, data, parent_classes, classes).seen(look)
         return rungs_of(plan, sizes, ladder)
 
     outcome = Ladder(rungs, make, Silent()).run()

@@ -23,6 +23,7 @@ from raygp.record import UpdateRecord
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint, save_outcome
 from raygp.update.engine import Update
+from raygp.update.fitting import Sizes
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint, Tensors
@@ -205,6 +206,8 @@ def train(
 ) -> Outcome:
     """One plan carried out from ``parent`` (or from random weights), going on from the curve's checkpoint."""
     classes = len(workload.classes)
+    if parent is not None:
+        plan = plan.fitted(Sizes(data.old_rows, data.new_rows))
     learner = make_learner(
         workload.task, data, plan, num_classes=classes, seed=seed, parent=parent, parent_classes=classes, device=device
     )

@@ -31,6 +31,7 @@ from raygp.events import (
 from raygp.record import UpdateRecord
 from raygp.report.parts import parts_table
 from raygp.report.progress import PhaseLines
+from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line
 from raygp.store import Location
 
@@ -117,10 +118,10 @@ class Printer:
     def _(self, event: RungStarted) -> None:
         if self._lines:
             self._lines.end_line()
-        changes = ", ".join(f"{name}={value}" for name, value in event.changes.items())
-        self._say(event.because)
-        which = f"plan {event.rung + 1} of {event.rungs}, '{event.name}'"
-        self._say(f"goes on with {which}, from the same parent: {changes}")
+        if event.because:
+            self._say(event.because)
+        changes = f" with {changes_in_words(event.changes)}" if event.changes else ""
+        self._say(f"plan {event.rung + 1} of {event.rungs}, '{event.name}'{changes}")
 
     @_show.register(StepsDone)
     @_show.register(EpochEnded)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from raygp.record import RungRecord, UpdateRecord
 
 
@@ -12,8 +15,13 @@ def rung_lines(record: UpdateRecord) -> list[str]:
     return [_line(number, rung) for number, rung in enumerate(record.rungs, start=1)]
 
 
+def changes_in_words(changes: Mapping[str, Any]) -> str:
+    """Settings as they would be given to an update, without the ``plan.`` before them."""
+    return ", ".join(f"{name}={_short(value)}" for name, value in changes.items())
+
+
 def _line(number: int, rung: RungRecord) -> str:
-    changes = ", ".join(f"{name}={_short(value)}" for name, value in rung.changes.items())
+    changes = changes_in_words(rung.changes)
     cost = f" ({rung.examples:,.0f} examples)" if rung.examples else ""
     with_changes = f" with {changes}" if changes else ""
     came_to = "held" if rung.promoted else rung.reason

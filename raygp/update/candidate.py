@@ -9,6 +9,7 @@ from torch import Tensor
 
 from raygp.data.batches import TrainingData
 from raygp.errors import InputError
+from raygp.record import Look
 from raygp.sparse import Masks, pack_bits, seed_sparse, unpack_bits, unpack_model
 from raygp.store import read_tensors
 from raygp.tasks.protocol import Task
@@ -90,8 +91,8 @@ def make_update(
         return Ladder(lambda _: [Rung("plan", job.plan, {})], make, observer)
     sizes = sizes_of(task, data, len(parent.classes), len(job.classes))
 
-    def rungs(surprising: bool) -> list[Rung]:
-        return rungs_of(job.plan, sizes.but_surprising(surprising), job.climbs)
+    def rungs(look: Look | None) -> list[Rung]:
+        return rungs_of(job.plan, sizes.seen(look), job.climbs)
 
     return Ladder(rungs, make, observer)
 

@@ -33,7 +33,7 @@ import torch
 from raygp.data.batches import TrainingData
 from raygp.errors import TrainingError
 from raygp.events import EpochEnded, InPhase, PhaseEnded, PhaseStarted, Resumed, StepsDone
-from raygp.record import EpochRecord, PhaseRecord, RungRecord
+from raygp.record import EpochRecord, Look, PhaseRecord, RungRecord
 from raygp.sparse import verify_masks
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
@@ -140,18 +140,17 @@ class Update:
         self.learner.ledger = copy.copy(before.learner.ledger)
         self._seconds_before = self.learner.ledger.worker_seconds
         self.state.record.rungs = list(rungs)
-        self.state.record.surprising = before.state.record.surprising
+        self.state.record.look = before.state.record.look
         if before._judge.parent_scores is not None:
             self._judge.parent_scores = before._judge.parent_scores
             self.state.record.val_accuracy = metric_values(before._judge.parent_scores)[0]
 
-    def surprise(self) -> str:
-        """How the arrival surprises the parent, in words; empty if it does not. The parent is measured on validation
-        for it, which is not charged and not done again."""
+    def look(self) -> tuple[Look, str]:
+        """What the parent makes of validation (:meth:`raygp.update.judging.Judge.look`). Measuring it is not charged,
+        and not done again."""
         self._started = time.perf_counter()
-        if self.has_parent:
-            self._measure_parent()
-        found = self._judge.surprise()
+        self._measure_parent()
+        found = self._judge.look()
         self._charge_seconds()
         self._seconds_before = self.learner.ledger.worker_seconds
         return found

@@ -3,13 +3,16 @@
 One plan has to serve half of the data as well as 64 rows, and new classes as well as more of the same. What may be
 changed, and how far, stands in the plan's ``fit``. The rules, in the order in which they apply:
 
-1. **Replay** is as many earlier examples as ``replay_ratio`` times the arrival's, and ``least_replay`` of all at least.
-   Where classes are new, it is as many for each known class as a new class brings on average, if that is more: else the
-   new ones crowd out the old.
-2. **Steps that are as large as what is new.** The learning rate falls with the new share below ``full_lr_at``. New
-   classes keep it as it is, and so does an arrival that **surprises** the parent: which has much less of its validation
-   rows right than of earlier ones (:func:`surprises`). That one also gets ``surprise`` times the epochs.
-3. **Enough steps.** A small arrival gives few training steps. Where there are fewer than ``min_steps``, batches are
+1. **How much there is to learn** is a number from 0 to 1, the larger of two: the new share over ``full_share``, and the
+   parent's error on validation over ``full_error``. A network that is nearly right and gets little that is new can only
+   be shaken; one that errs a lot has not learnt yet what its old data say. It is 1 where classes are new, and where the
+   arrival **surprises** the parent: which has much less of its rows right than of earlier ones (:func:`surprises`).
+2. **Steps** are as large as that: the learning rate is multiplied by it, but by no less than a tenth.
+3. **Replay** is as many earlier examples as ``replay_ratio`` times the arrival's, and at least ``least_replay`` of all,
+   or the part of them that the parent's error is of ``full_error``. Where classes are new, it is as many for each known
+   class as a new class brings on average, if that is more: else the new ones crowd out the old.
+4. **Longer**: new classes and surprises get ``longer`` times the epochs.
+5. **Enough steps.** A small arrival gives few training steps. Where there are fewer than ``min_steps``, batches are
    halved (to ``min_batch``, with the learning rate falling as their square root), then more is replayed, then there are
    more epochs, up to ``most_epochs`` times the plan's.
 
@@ -22,6 +25,8 @@ import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
+
+from raygp.record import Look
 
 if TYPE_CHECKING:
     from raygp.update.plan import FitSettings, Plan
@@ -42,12 +47,14 @@ class Sizes:
     """Classes that the parent knows; 0 where labels are no classes."""
     new_classes: int = 0
     """Classes that the arrival brings."""
+    error: float = 0.0
+    """The parent's on validation, over rows of classes that it knows; 0 to 1."""
     surprising: bool = False
     """Whether the arrival surprises the parent (:func:`surprises`)."""
 
-    def but_surprising(self, surprising: bool) -> Sizes:
-        """The same, with what has been measured."""
-        return replace(self, surprising=surprising)
+    def seen(self, look: Look | None) -> Sizes:
+        """The same, with what has been measured of the parent."""
+        return self if look is None else replace(self, error=look.error, surprising=look.surprising)
 
 
 def surprises(accuracy_new: float, rows_new: int, accuracy_old: float, rows_old: int) -> bool:
@@ -79,7 +86,7 @@ def fit(plan: Plan, sizes: Sizes) -> Plan:
         return plan
     trained = plan.arrival.share * sizes.new_rows
     replayed = _replayed(plan, rules, sizes)
-    longer = rules.surprise if sizes.surprising else 1.0
+    longer = rules.longer if sizes.surprising or sizes.new_classes else 1.0
     epochs = longer * max(1, sum(plan.epochs_of(phase) for phase in plan.phases if not phase.on_arrival_alone))
     batch_size = plan.batch_size
     while batch_size // 2 >= rules.min_batch and (replayed + trained) * epochs / batch_size < rules.min_steps:
@@ -115,11 +122,11 @@ def _fitted_phase(phase: Any, rate: float, longer: float) -> Any:
 
 
 def _rate(rules: FitSettings, sizes: Sizes) -> float:
-    """What the learning rate is multiplied by for the sake of what is new."""
-    if rules.full_lr_at is None or sizes.surprising or sizes.new_classes:
+    """What the learning rate is multiplied by for the sake of what there is to learn."""
+    if sizes.surprising or sizes.new_classes:
         return 1.0
     new_share = sizes.new_rows / max(1, sizes.old_rows + sizes.new_rows)
-    return min(1.0, max(_LEAST_LR, new_share / rules.full_lr_at))
+    return min(1.0, max(_LEAST_LR, new_share / rules.full_share, sizes.error / rules.full_error))
 
 
 def _replayed(plan: Plan, rules: FitSettings, sizes: Sizes) -> float:
@@ -127,7 +134,8 @@ def _replayed(plan: Plan, rules: FitSettings, sizes: Sizes) -> float:
     most = plan.replay.share * sizes.old_rows
     if rules.replay_ratio is None:
         return most
-    wanted = max(rules.replay_ratio * sizes.new_rows, rules.least_replay * sizes.old_rows)
+    least = max(rules.least_replay, min(1.0, sizes.error / rules.full_error))
+    wanted = max(rules.replay_ratio * sizes.new_rows, least * sizes.old_rows)
     if sizes.new_classes:
         wanted = max(wanted, sizes.known_classes * sizes.new_rows / sizes.new_classes)
     return min(most, wanted)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from raygp.record import Compared, PhaseRecord, RunningRecord, UpdateRecord
+from raygp.record import Compared, Look, PhaseRecord, RunningRecord, UpdateRecord
 from raygp.sparse import pack_model
 from raygp.update.advice import Effort, advice
 from raygp.update.comparing import decide
@@ -43,22 +43,21 @@ class Judge:
         """The parent's accuracy on validation; None if there is none, or it is not measured yet."""
         return None if self.parent_scores is None else metric_values(self.parent_scores)[0]
 
-    def surprise(self) -> str:
-        """How the arrival surprises the parent (:func:`raygp.update.fitting.surprises`), by the validation rows of
-        classes that it knows; empty if it does not."""
-        rows = self._rows()
-        arrivals = list(rows.by_arrival())
-        if self.parent_scores is None or not arrivals:
-            return ""
-        scores, brought = self.parent_scores[:, 0], list(rows.arrivals.values())[-1]
+    def look(self) -> tuple[Look, str]:
+        """What the parent makes of the validation rows of classes that it knows; and in words, how the arrival
+        surprises it (:func:`raygp.update.fitting.surprises`), empty if it does not."""
+        assert self.parent_scores is not None
+        rows, scores = self._rows(), self.parent_scores[:, 0]
         known = ~rows.new
+        if not known.any():
+            return Look(error=1.0), ""
         is_of_arrival = np.zeros(len(known), dtype=bool)
-        is_of_arrival[brought] = True
+        is_of_arrival[list(rows.arrivals.values())[-1]] = True
         new, old = np.flatnonzero(known & is_of_arrival), np.flatnonzero(known & ~is_of_arrival)
         ours, before = accuracy(scores[new]), accuracy(scores[old])
-        if not surprises(ours, len(new), before, len(old)):
-            return ""
-        return f"the arrival surprises the parent: {ours:.2%} right on {len(new):,} rows, {before:.2%} on earlier ones"
+        surprising = surprises(ours, len(new), before, len(old))
+        words = f"the arrival surprises the parent: {ours:.2%} right on {len(new):,} rows, {before:.2%} on earlier ones"
+        return Look(error=1.0 - accuracy(scores[known]), surprising=surprising), words if surprising else ""
 
     def ruined_by(self, plan: Plan, phase: Phase, cursor: Cursor, phases: list[PhaseRecord]) -> Verdict | None:
         """The refusal of a candidate that a finished phase has ruined: the phases after it would be wasted.
@@ -132,7 +131,7 @@ class Judge:
         record = UpdateRecord(
             phases=running.phases,
             rungs=running.rungs,
-            surprising=running.surprising,
+            look=running.look,
             ledger=learner.ledger,
             val_accuracy=metric_values(scores)[0],
             mask_digest=masks.digest(),

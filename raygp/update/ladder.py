@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from raygp.errors import TrainingError
 from raygp.events import RungStarted
-from raygp.record import RungRecord
+from raygp.record import Look, RungRecord
 from raygp.update.engine import Update
 from raygp.update.observer import Observer
 from raygp.update.outcome import Outcome
@@ -26,18 +26,20 @@ class Ladder:
     """Updates from one parent, one after the other; or a single one, where there is one rung."""
 
     def __init__(
-        self, rungs: Callable[[bool], Sequence[Rung]], make: Callable[[Plan, bool], Update], observer: Observer
+        self, rungs: Callable[[Look | None], Sequence[Rung]], make: Callable[[Plan, bool], Update], observer: Observer
     ) -> None:
         """Nothing is done yet.
 
         Args:
-            rungs: gives them, cheapest first, by whether the arrival surprises the parent.
+            rungs: gives them, cheapest first, by what was seen of the parent; None: nothing yet.
             make: makes the update with a rung's plan, over the parent's model; the flag says whether it may be given up
                 before its end, since another rung follows.
             observer: told when a rung begins.
         """
         self._rungs_for, self._make, self._observer = rungs, make, observer
-        self._rungs = rungs(False)
+        # Where an error makes a difference, the plan is one that is fitted.
+        self._fits = list(rungs(Look(error=1.0))) != list(rungs(Look(error=0.0)))
+        self._rungs = rungs(None)
         self._tried: list[RungRecord] = []
         self._number = 0
         self._update: Update | None = None
@@ -45,7 +47,7 @@ class Ladder:
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on from ``checkpoint`` instead of from the start. Raises as :meth:`Update.resume` does."""
         record = checkpoint.state.record
-        self._tried, self._rungs = list(record.rungs), self._rungs_for(record.surprising)
+        self._tried, self._rungs = list(record.rungs), self._rungs_for(record.look)
         # What began after a rung was passed over is the next one all the same.
         number = next_rung(self._rungs, self._tried)
         if number is None:
@@ -82,10 +84,10 @@ class Ladder:
 
     def _begin(self) -> None:
         """Look for what says how to fit the plan and where to begin, where either makes a difference."""
-        surprised = self._rungs_for(True)
-        if list(surprised) != list(self._rungs) and (because := self.update.surprise()):
-            self._rungs = surprised
-            self._climb(0, because, surprising=True)
+        if self._fits:
+            look, because = self.update.look()
+            self._rungs = self._rungs_for(look)
+            self._climb(0, because, look)
         if not any(rung.name == "uniform" for rung in self._rungs):
             return
         unlearnt = self.update.unlearnt()
@@ -96,13 +98,13 @@ class Ladder:
         if number:
             self._climb(number, self._tried[-1].reason)
 
-    def _climb(self, number: int, because: str, surprising: bool = False) -> None:
+    def _climb(self, number: int, because: str, look: Look | None = None) -> None:
         """Go on with another rung, from the parent."""
         before, rung, self._number = self.update, self._rungs[number], number
         self._update = self._made(number)
         self._update.follow(before, self._tried)
-        if surprising:
-            self._update.state.record.surprising = True
+        if look is not None:
+            self._update.state.record.look = look
         self._observer.event(
             RungStarted(rung=number, rungs=len(self._rungs), name=rung.name, changes=rung.changes, because=because)
         )

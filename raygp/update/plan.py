@@ -88,13 +88,13 @@ class FitSettings(Settings):
     plan's share of all of them."""
     least_replay: Share = 0.5
     """Part of the earlier examples that is replayed however small the arrival is."""
-    full_lr_at: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.5
-    """New share (the arrival's part of all training examples) from which on the learning rate is the plan's. It falls
-    to nothing new in a straight line, but to no less than a tenth: large steps only shake a network that has little to
-    learn. New classes, and an arrival that surprises the parent, get the plan's rate. None: so do all."""
-    surprise: Annotated[float, Field(ge=1.0)] = 1.67
-    """The plan's epochs are multiplied by this where an arrival surprises the parent."""
-    min_steps: Annotated[int, Field(ge=0)] = 100
+    full_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """New share (the arrival's part of all training examples) from which on the learning rate is the plan's."""
+    full_error: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    """Error of the parent on validation from which on it is the plan's, and all earlier examples are replayed."""
+    longer: Annotated[float, Field(ge=1.0)] = 1.67
+    """The plan's epochs are multiplied by this where classes are new, or an arrival surprises the parent."""
+    min_steps: Annotated[int, Field(ge=0)] = 80
     """Training steps of the plan's epochs together, below which batches get smaller, then more is replayed, then there
     are more epochs."""
     min_batch: Annotated[int, Field(ge=1)] = 32

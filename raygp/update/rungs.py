@@ -8,8 +8,9 @@ rung     what it changes in the plan
 ======== ===========================================================================================================
 plan     nothing
 uniform  examples are chosen at random, not by loss (only where the plan chooses by loss)
-replay   all of the arrival and all earlier examples, and half of what is learnt from the latter is the parent's answer
-longer   as ``replay``, with twice the epochs
+replay   all of the arrival and all earlier examples; half of what is learnt from the latter is the parent's answer,
+         unless classes are new: there the parent's answer, which knows the old ones alone, would push towards them
+longer   as ``replay``, with three times the epochs
 ======== ===========================================================================================================
 """
 
@@ -28,7 +29,7 @@ LADDER = 1
 NOISY = 0.02
 """Part of the earlier examples that the parent, which was trained on them, still gets wrong: from here on a choice by
 loss looks for what cannot be learnt."""
-_PARENTS_PART = 0.5
+_PARENTS_PART, _LONGER = 0.5, 3
 _LOST, _OPTIMISM = 1.0 / 3.0, 2.0
 _EVERYTHING = SelectionSettings(share=1.0, hard=0.0)
 
@@ -60,14 +61,14 @@ def rungs_of(plan: Plan, sizes: Sizes, ladder: bool) -> list[Rung]:
                 "replay": plan.replay.model_copy(update=by_chance),
                 "arrival": plan.arrival.model_copy(update=by_chance),
             })))  # fmt: skip
-        weight = max(_PARENTS_PART, plan.distillation.weight)
+        weight = plan.distillation.weight if sizes.new_classes else max(_PARENTS_PART, plan.distillation.weight)
         taught = DistillationSettings(weight=weight, replay_only=True, temperature=plan.distillation.temperature)
         fit = None if plan.fit is None else plan.fit.model_copy(update={"replay_ratio": None})
         everything = plan.model_copy(
             update={"replay": _EVERYTHING, "arrival": _EVERYTHING, "distillation": taught, "fit": fit, "shrink": 1.0}
         )
         safer.append(("replay", everything))
-        safer.append(("longer", _twice_as_long(everything)))
+        safer.append(("longer", _longer(everything)))
     found: list[Rung] = []
     for name, asked in [("plan", plan), *safer]:
         fitted = asked.fitted(sizes)
@@ -76,12 +77,12 @@ def rungs_of(plan: Plan, sizes: Sizes, ladder: bool) -> list[Rung]:
     return found
 
 
-def _twice_as_long(plan: Plan) -> Plan:
+def _longer(plan: Plan) -> Plan:
     phases = tuple(
-        phase if phase.epochs is None else phase.model_copy(update={"epochs": 2 * phase.epochs})
+        phase if phase.epochs is None else phase.model_copy(update={"epochs": _LONGER * phase.epochs})
         for phase in plan.phases
     )
-    return plan.model_copy(update={"epochs": 2 * plan.epochs, "phases": phases})
+    return plan.model_copy(update={"epochs": _LONGER * plan.epochs, "phases": phases})
 
 
 def differences(asked: Plan, other: Plan) -> dict[str, Any]:

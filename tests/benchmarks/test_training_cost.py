@@ -32,7 +32,7 @@ from raygp.errors import InputError
 from raygp.events import EpochEnded, Event
 from raygp.update.plans import named_plan
 
-RECIPE = {"epochs": 2, "batch_size": 32}
+RECIPE = {"epochs": 2, "batch_size": 32, "fit": None}
 
 
 def point(examples: float, val: float, density: float = 1.0) -> dict[str, float]:
