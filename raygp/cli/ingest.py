@@ -35,6 +35,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
+    parser.add_argument(
+        "--duplicates",
+        choices=("skip", "keep"),
+        default="skip",
+        help="rows that the line trains on already, or that come twice: skip them (default), or keep them as training "
+        "rows; what is held out stays held out",
+    )
     parser.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
 
@@ -66,6 +73,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
         seed=options.seed,
         new_classes=options.new_classes,
         max_bad_share=options.max_bad_share,
+        duplicates=options.duplicates,
     )
     console = make_console()
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:

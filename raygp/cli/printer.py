@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from raygp.events import (
+    AllKnown,
     BudgetSpent,
     EpochEnded,
     Event,
@@ -26,6 +27,7 @@ from raygp.events import (
     UpdatesWaiting,
     WorkShared,
 )
+from raygp.report.duplicates import duplicates_line
 from raygp.report.progress import PhaseLines
 from raygp.report.verdict import verdict_line
 from raygp.store import Location
@@ -86,6 +88,14 @@ class Printer:
         self._print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
+        if duplicates := duplicates_line(event.duplicates):
+            self._print(f"{manifest.arrival}: {duplicates}")
+
+    @_show.register
+    def _(self, event: AllKnown) -> None:
+        rows = f"{event.rows:,} rows: {duplicates_line(event.duplicates)}"
+        unusable = f"; {event.unusable:,} cannot be used" if event.unusable else ""
+        self._print(f"nothing published: {event.root} has all of {event.source} already ({rows}{unusable})")
 
     @_show.register
     def _(self, event: NothingNew) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from raygp.errors import InputError
 from raygp.store.documents import Document, Upgrade, plain, read_document, sha256_hex
@@ -31,12 +31,45 @@ class ShardInfo(FileInfo):
     rows: int = Field(ge=1)
 
 
+class Duplicates(BaseModel):
+    """How many rows of a source have bytes that the line, or another row of the source, has already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held_out: int = Field(default=0, ge=0)
+    """Skipped: an earlier arrival holds them out, and they stay held out."""
+    trained: int = Field(default=0, ge=0)
+    """Skipped: an earlier arrival has them as training rows."""
+    repeated: int = Field(default=0, ge=0)
+    """Skipped: another row of the same source has the same bytes."""
+    kept: int = Field(default=0, ge=0)
+    """Such rows that are training rows all the same, because duplicates were to be kept."""
+    conflicting: int = Field(default=0, ge=0)
+    """Left out, as another row of the same source has the same bytes under another label; so is that other row."""
+    relabelled: int = Field(default=0, ge=0)
+    """Left out, as an earlier arrival has the same bytes under another label, which holds."""
+
+    @property
+    def skipped(self) -> int:
+        """Rows left out because they are there already, under the same label."""
+        return self.held_out + self.trained + self.repeated
+
+    @property
+    def contradicted(self) -> int:
+        """Rows left out because the same bytes have two labels. They are listed in ``quarantine.jsonl``."""
+        return self.conflicting + self.relabelled
+
+
 class Manifest(Document):
     """An arrival's shards. Its presence publishes the arrival; it never changes."""
 
-    FORMAT: ClassVar[int] = 2
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: lambda manifest: {"quarantined": 0, **manifest}}
-    """Format 2 has ``quarantined``. raygp 0.1.0 wrote it too, but called it format 1."""
+    FORMAT: ClassVar[int] = 3
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {
+        1: lambda manifest: {"quarantined": 0, **manifest},
+        2: lambda manifest: {"samples": [], "duplicates": {}, **manifest},
+    }
+    """Format 2 has ``quarantined``; raygp 0.1.0 wrote it too, but called it format 1. Format 3 has ``samples`` and
+    ``duplicates``."""
 
     arrival: str
     published: str
@@ -52,6 +85,18 @@ class Manifest(Document):
     quarantined: int = Field(default=0, ge=0)
     """Rows of the source that were left out; ``quarantine.jsonl`` says which and why."""
 
+    samples: list[FileInfo] = Field(default_factory=list)
+    """Index of its samples' digests (:mod:`raygp.store.samples`), in the order of rows. Empty: it has none, as arrivals
+    of earlier versions."""
+
+    duplicates: Duplicates = Duplicates()
+    """Rows of the source that were there already. Of several arrivals made of one source, the first has the counts."""
+
+    @property
+    def files(self) -> list[FileInfo]:
+        """All files that it vouches for."""
+        return [*self.shards, *self.samples]
+
     def rows(self, split: Split) -> int:
         """Rows of a split."""
         return sum(shard.rows for shard in self.shards_of(split))
@@ -66,6 +111,10 @@ class Manifest(Document):
         # Cards and the names of unfinished updates hold digests from when every manifest said format 1. A manifest
         # that is read as a newer format must keep its digest, so the number is no part of what is hashed.
         content = {**plain(self), "format": 1}
+        # For the same reason, what manifests gained later is part of it only where something stands in it.
+        for name, empty in (("samples", []), ("duplicates", plain(Duplicates()))):
+            if content[name] == empty:
+                del content[name]
         return sha256_hex(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
