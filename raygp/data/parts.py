@@ -20,6 +20,7 @@ from raygp.store import (
     discard_parts,
     find_parts,
     forget_parts,
+    index_part,
     keep_part,
     publish_recorded,
     published_from,
@@ -222,7 +223,9 @@ class ArrivalMaking:
         """The parts that were stored before, each with the digests of its rows that were stored."""
         for job in self.jobs:
             if job.number in self.parts:
-                yield job, part_digests(self.location, self.arrival, self.parts[job.number])
+                part = index_part(self.location, self.arrival, self.plan, job.number, self.parts[job.number])
+                self.parts[job.number] = part
+                yield job, part_digests(self.location, self.arrival, part)
 
     def stored_rows(self, job: PartJob) -> list[int]:
         """Positions in the source of a part's rows that were stored."""

@@ -29,7 +29,7 @@ from raygp.store.manifest import (
     find_manifest,
     manifest_path,
 )
-from raygp.store.samples import SampleRow, encode_samples, sample_digest
+from raygp.store.samples import INDEX_SUFFIX, SampleRow, encode_samples, sample_digest
 from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
@@ -229,7 +229,7 @@ class PartWriter:
         with self.location.new_file(folder) as file:
             file.write_bytes(encode_samples(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}))
             part = "" if self._number is None else f"-{self._number:05d}"
-            self._samples.append(describe_file(f"samples{part}", ".parquet", file))
+            self._samples.append(describe_file(f"samples{part}", INDEX_SUFFIX, file))
             self.location.adopt(file, f"{folder}/{self._samples[0].file}")
             file.unlink(missing_ok=True)
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raygp.errors import InputError
 from raygp.store.documents import Document, Upgrade, plain, read_document, sha256_hex
@@ -92,6 +92,14 @@ class Manifest(Document):
     duplicates: Duplicates = Duplicates()
     """Rows of the source that were there already. Of several arrivals made of one source, the first has the counts."""
 
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What manifests gained with format 3 is stored only where something stands in it: so those of earlier formats
+        keep their digest."""
+        content: dict[str, Any] = serialize(self)
+        gained = {"samples": self.samples != [], "duplicates": self.duplicates != Duplicates()}
+        return {key: value for key, value in content.items() if gained.get(key, True)}
+
     @property
     def files(self) -> list[FileInfo]:
         """All files that it vouches for."""
@@ -111,10 +119,6 @@ class Manifest(Document):
         # Cards and the names of unfinished updates hold digests from when every manifest said format 1. A manifest
         # that is read as a newer format must keep its digest, so the number is no part of what is hashed.
         content = {**plain(self), "format": 1}
-        # For the same reason, what manifests gained later is part of it only where something stands in it.
-        for name, empty in (("samples", []), ("duplicates", plain(Duplicates()))):
-            if content[name] == empty:
-                del content[name]
         return sha256_hex(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 

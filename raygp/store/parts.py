@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from raygp.errors import ConflictError, RaygpError
 from raygp.store.arrivals import Part, check_free, delete_files, publish_parts
 from raygp.store.documents import encode, read_document
+from raygp.store.files import describe
 from raygp.store.location import Location
 from raygp.store.manifest import Duplicates, Manifest, arrival_folder, find_manifest
+from raygp.store.samples import INDEX_SUFFIX, encode_samples, rows_of_shards
 
 PARTS_FOLDER = "parts"
 
@@ -35,6 +37,23 @@ def keep_part(location: Location, arrival: str, plan: str, number: int, part: Pa
             delete_files(location, arrival, part.files)
             return first
     return part
+
+
+def index_part(location: Location, arrival: str, plan: str, number: int, part: Part) -> Part:
+    """A part that an earlier version recorded, with an index of its samples; the record has it too.
+
+    Raises:
+        InputError: a shard is missing, or is not what it should be.
+    """
+    if part.samples or not part.shards:
+        return part
+    folder, rows = arrival_folder(arrival), list(rows_of_shards(location, arrival, part.shards))
+    data = encode_samples(rows, {"raygp.arrival": arrival})
+    info = describe(f"samples-{number:05d}", INDEX_SUFFIX, data)
+    location.write_bytes(f"{folder}/{info.file}", data)
+    indexed = part.model_copy(update={"samples": [info]})
+    location.write_bytes(_path(arrival, plan, number), encode(indexed))
+    return indexed
 
 
 def find_parts(location: Location, arrival: str, plan: str) -> dict[int, Part]:

@@ -17,7 +17,7 @@ from raygp.errors import ConflictError, InputError
 from raygp.store.documents import check_format
 from raygp.store.files import FileInfo, read_checked
 from raygp.store.location import READERS, Location
-from raygp.store.manifest import Manifest, Split, arrival_folder
+from raygp.store.manifest import Manifest, ShardInfo, Split, arrival_folder
 from raygp.store.shards import read_shard
 
 # pyarrow is imported where an index is written or read: most commands on a line do neither.
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 
 SAMPLES_FOLDER = "samples"
 """Indexes of arrivals that were published without."""
+INDEX_SUFFIX = ".index"
+"""End of the names of indexes. They are Parquet files, but no shards, and what looks for shards must not find them."""
 DIGEST_BYTES = 16
 """Of the SHA-256 of a sample, so many bytes are kept: no two different samples will ever share them."""
 SAMPLES_FORMAT = 1
 """Newest format of an index that this raygp reads, and the one that it writes."""
 _FORMAT_KEY = b"raygp.format"
-_TOLD_EVERY_S = 20.0
+_TOLD_EVERY_S, _TOLD_EVERY_ROWS = 20.0, 1000
 
 SampleRow = tuple[bytes, Split, str, str]
 """Digest, split, label, key."""
@@ -116,9 +118,9 @@ def make_index(location: Location, manifest: Manifest, tell: Callable[[str], Non
     tell(f"{arrival} was published without an index of its samples: reading its {size:,} rows, this once")
     rows: list[SampleRow] = []
     told = time.monotonic()
-    for shard in shards:
-        rows += _rows_of(read_shard(location, arrival, shard), shard.split)
-        if time.monotonic() - told > _TOLD_EVERY_S:
+    for row in rows_of_shards(location, arrival, shards):
+        rows.append(row)
+        if len(rows) % _TOLD_EVERY_ROWS == 0 and time.monotonic() - told > _TOLD_EVERY_S:
             told = time.monotonic()
             tell(f"{arrival}: {len(rows):,} of {size:,} rows read")
     data, path = encode_samples(rows, {"raygp.arrival": arrival}), _made_path(manifest)
@@ -131,31 +133,35 @@ def make_index(location: Location, manifest: Manifest, tell: Callable[[str], Non
 
 
 def part_digests(location: Location, arrival: str, part: Part) -> bytes:
-    """The digests of a part's rows, one after the other, from its index or from its shards.
+    """The digests of a part's rows, one after the other, from its index.
 
     Raises:
         InputError: a file is missing, or is not what it should be.
     """
-    if part.samples:
-        return b"".join(read_index(location, arrival, part.samples).column("digest").to_pylist())
-    rows = (row for info in part.shards for row in _rows_of(read_shard(location, arrival, info), info.split))
-    return b"".join(digest for digest, _, _, _ in rows)
+    return b"".join(read_index(location, arrival, part.samples).column("digest").to_pylist())
+
+
+def rows_of_shards(location: Location, arrival: str, shards: Iterable[ShardInfo]) -> Iterator[SampleRow]:
+    """What an index says of the rows of some shards, in order; one shard at a time is in memory.
+
+    Raises:
+        InputError: a shard is missing, or is not what it should be.
+    """
+    for info in shards:
+        table = read_shard(location, arrival, info)
+        columns = (table.column(name).to_pylist() for name in ("sample", "label", "key"))
+        for sample, label, key in zip(*columns, strict=True):
+            yield sample_digest(sample), info.split, label, key
 
 
 def made_name(manifest: Manifest) -> str:
     """File in :data:`SAMPLES_FOLDER` that holds the index of an arrival without one of its own. It depends on the
     manifest, as an arrival that is made anew under the same name holds other samples."""
-    return f"{manifest.arrival}-{manifest.digest[:16]}.parquet"
+    return f"{manifest.arrival}-{manifest.digest[:16]}{INDEX_SUFFIX}"
 
 
 def _made_path(manifest: Manifest) -> str:
     return f"{SAMPLES_FOLDER}/{made_name(manifest)}"
-
-
-def _rows_of(shard: pa.Table, split: Split) -> Iterator[SampleRow]:
-    columns = (shard.column(name).to_pylist() for name in ("sample", "label", "key"))
-    for sample, label, key in zip(*columns, strict=True):
-        yield sample_digest(sample), split, label, key
 
 
 def _read_file(location: Location, folder: str, info: FileInfo) -> pa.Table:
