@@ -17,6 +17,7 @@ import numpy as np
 from raygp.data.duplicates import Chosen, Digests, choose
 from raygp.data.ingest_settings import IngestSettings, default_shares, next_arrival, numbered_arrivals
 from raygp.data.known import DIGEST, KnownSamples
+from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_labels
 from raygp.data.sources import Source
@@ -144,7 +145,11 @@ class _Incoming:
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
         self._task = make_task(line.task)
-        self._rows = list(source.samples())
+        classes = self._task.labels_are_classes
+        self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
+        if classes and spelt:
+            shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
+            self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
         vocabulary = self._known | set(self._task.reserved) if self._known else set()
         self._strange = unusable_labels(
             self._rows, self._task.symbols, vocabulary, settings.new_classes, settings.max_bad_share

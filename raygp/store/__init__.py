@@ -32,7 +32,15 @@ from raygp.store.manifest import (
     find_manifests,
     list_arrivals,
 )
-from raygp.store.parts import discard_parts, find_parts, forget_parts, index_part, keep_part, publish_recorded, published_from
+from raygp.store.parts import (
+    discard_parts,
+    find_parts,
+    forget_parts,
+    index_part,
+    keep_part,
+    publish_recorded,
+    published_from,
+)
 from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.samples import kept_index, make_index, read_index, sample_digest
 from raygp.store.shards import read_shard
