@@ -89,13 +89,17 @@ class Printer:
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
         if duplicates := duplicates_line(event.duplicates):
-            self._print(f"{manifest.arrival}: {duplicates}")
+            self._console.print(f"{manifest.arrival}: {duplicates}", markup=False, soft_wrap=True)
 
     @_show.register
     def _(self, event: AllKnown) -> None:
-        rows = f"{event.rows:,} rows: {duplicates_line(event.duplicates)}"
         unusable = f"; {event.unusable:,} cannot be used" if event.unusable else ""
-        self._print(f"nothing published: {event.root} has all of {event.source} already ({rows}{unusable})")
+        self._console.print(
+            f"nothing published: the line has all of {event.source} already ({event.rows:,} rows; "
+            f"{duplicates_line(event.duplicates)}{unusable})",
+            markup=False,
+            soft_wrap=True,
+        )
 
     @_show.register
     def _(self, event: NothingNew) -> None:

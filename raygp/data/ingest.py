@@ -144,6 +144,7 @@ class _Incoming:
         self._own = [manifest for manifest in published if manifest.arrival in settings.arrivals]
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
+        self._trained = {label for manifest in self._others for label, rows in manifest.labels.items() if rows}
         self._task = make_task(line.task)
         classes = self._task.labels_are_classes
         self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
@@ -240,13 +241,17 @@ class _Incoming:
             return [{"train": [], "val": [], "test": []} for _ in settings.arrivals]
         if chosen.counts.skipped and all(sample.split in ("val", "test") for sample in new):
             raise InputError(f"{self._source} holds nothing to train on")
+        classes = self._task.labels_are_classes
+        # A folder that grows may bring a row or two of a class: the others of it are in the line.
+        there = chosen.counts != Duplicates() and self._others != []
         return draw_splits(
             new,
             settings.val_share,
             settings.test_share,
             settings.shares,
             settings.seed,
-            stratified=self._task.labels_are_classes,
+            stratified=classes,
+            trained=(self._trained if classes else ("",)) if there else (),
         )
 
     def _write(self, makings: Sequence[ArrivalMaking], compared: bool) -> bool:

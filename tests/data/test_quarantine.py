@@ -79,6 +79,8 @@ def test_a_share_that_is_none_is_refused(location: Location, photos: Path) -> No
 
 def test_a_label_outside_the_vocabulary_is_a_bad_row(location: Location, photos: Path, tmp_path: Path) -> None:
     publish(location, photos)
+    for number, photo in enumerate(sorted(photos.rglob("*.png"))):
+        Image.new("RGB", (16, 16), (number, 0, 90)).save(photo)  # Another week's.
     (photos / "dgo").mkdir()
     (photos / "dog" / "00.png").rename(photos / "dgo" / "00.png")
     settings = IngestSettings(["b"], [1.0], 0.2, 0.2)

@@ -32,8 +32,8 @@ class ParquetSource:
     The sample is a column ``sample``, ``image`` or ``audio`` (or ``img``, ``file``) of bytes, or of structs with a
     field ``bytes``. The label is a column ``label``, ``text`` or ``transcript`` (or ``transcription``, ``sentence``,
     ``fine_label``) of strings or whole numbers; Hugging Face's class names are used where the file has them, or where
-    it has none and others have, all the same. A column
-    ``split``, else a folder or the start of a file's name, may say train, validation or test.
+    it has none and others have, all the same. A column ``split``, else a folder or the start of a file's name, may say
+    train, validation or test.
 
     A row group cannot be read in any order, so samples are copied once into the folder for temporary files.
 
@@ -125,7 +125,8 @@ class _Columns:
             return ""
         if isinstance(label, int) and self.class_names is not None:
             if not 0 <= label < len(self.class_names):
-                raise InputError(f"{self._path}: row {row}: label {label} is none of its {len(self.class_names)} classes")
+                classes = len(self.class_names)
+                raise InputError(f"{self._path}: row {row}: label {label} is none of its {classes} classes")
             return self.class_names[label]
         return str(label)
 
