@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunPart
 from raygp.data.quality import SampleCheck, unusable_labels
 from raygp.data.sources import Source
 from raygp.data.sources.split import Splits, draw_splits
+from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError
 from raygp.events import AllKnown, Listener, Notice, unheard
 from raygp.store import (
@@ -29,7 +30,6 @@ from raygp.store import (
     Location,
     Manifest,
     arrival_names,
-    check_root_usable,
     create_line,
     find_manifests,
     list_arrivals,
@@ -81,41 +81,10 @@ def ingest(
         ConflictError: an arrival of this name is published.
     """
     settings = settings or IngestSettings()
-    line = _Line.at(location, task)
+    line = Target.at(location, task)
     published = list_arrivals(location)
     settings = settings.filled_in([manifest.arrival for manifest in published])
     return _Incoming(line, source, settings, published, watch, run, tell).publish()
-
-
-@dataclass(frozen=True)
-class _Line:
-    """The line that is ingested into."""
-
-    location: Location
-    task: dict[str, Any]
-    """Its spec, with all defaults filled in."""
-    is_new: bool
-
-    @classmethod
-    def at(cls, location: Location, task: Mapping[str, Any] | None) -> _Line:
-        """The line at a root, or the one that is to be made there.
-
-        Raises:
-            InputError: the root or the task cannot be used, or the line is for another task.
-        """
-        spec = check_root_usable(location)
-        if spec is None:
-            if task is None:
-                raise InputError(f"{location.root} holds no model line yet: say which --task it is to be")
-            return cls(location, _complete(task), is_new=True)
-        if task is not None and make_task(task).spec != make_task(spec.task).spec:
-            create_line(location, _complete(task))  # Raises an error that names the fields that differ.
-        return cls(location, _complete(spec.task), is_new=False)
-
-
-def _complete(task: Mapping[str, Any]) -> dict[str, Any]:
-    """The task's spec with all defaults filled in."""
-    return make_task(task).spec.model_dump(mode="json")
 
 
 class _Incoming:
@@ -129,7 +98,7 @@ class _Incoming:
 
     def __init__(
         self,
-        line: _Line,
+        line: Target,
         source: Source,
         settings: IngestSettings,
         published: Sequence[Manifest],
@@ -163,7 +132,7 @@ class _Incoming:
         try:
             # One that goes on after its first arrival was published without duplicates: they would be met again.
             if not any(manifest.duplicates != Duplicates() for manifest in self._own):
-                makings = self._begin(Chosen(self._usable))
+                makings = self._begin_if_possible()
             known = KnownSamples.read(self._line.location, self._others, self._say)
             self._digests = Digests(len(self._rows), known)
             compared = False
@@ -181,11 +150,20 @@ class _Incoming:
             for making in makings:
                 making.discard()
             if self._created:
-                _remove_empty_line(self._line.location)
+                remove_empty_line(self._line.location)
             raise
         for making in makings:
             making.forget()
         return manifests
+
+    def _begin_if_possible(self) -> list[ArrivalMaking]:
+        """The arrivals of all rows; none if they cannot be divided, which may be different without the duplicates."""
+        try:
+            return self._begin(Chosen(self._usable))
+        except InputError:
+            if not self._others:
+                raise
+            return []
 
     def _begin(self, chosen: Chosen) -> list[ArrivalMaking]:
         """The arrivals of some rows; nothing has been decoded of them yet.
@@ -383,15 +361,3 @@ def _check_held_out(makings: Sequence[ArrivalMaking], known: set[str]) -> None:
         held_out = {label for part in making.parts.values() for label in part.held_out}
         for label in sorted(held_out - trained):
             raise InputError(f"arrival {making.arrival}: class '{label}' has no usable training sample")
-
-
-def _remove_empty_line(location: Location) -> None:
-    """Undo the creation of a line in which nothing was published."""
-    if list_arrivals(location):
-        return
-    location.delete("line.json")
-    if location.is_local:
-        for folder in ("arrivals", ""):
-            # A folder that is not empty holds files of somebody else, and stays.
-            with contextlib.suppress(OSError):
-                location.local_path(folder).rmdir()

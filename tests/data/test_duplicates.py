@@ -316,12 +316,17 @@ def test_a_folder_that_grows_by_a_row_or_two_is_accepted(location: Location) -> 
     assert [one.rows(split) for split in ("train", "val", "test")] == [1, 0, 0]
     (more,) = ingest(location, None, Pictures.of(*range(71)), SETTINGS)
     assert [more.rows(split) for split in ("train", "val", "test")] == [6, 2, 2]
-    with pytest.raises(
-        InputError, match=r"class 'owl' has 2 samples to draw from: .* rows that are new: 71 of 73 rows"
-    ):
+    with pytest.raises(InputError, match=r"class 'owl' has 2 samples .*among the rows that are new: 71 of 73 rows"):
         grown = Pictures.of(*range(71)).and_of(("owl", 80, None), ("owl", 81, None))
         ingest(location, None, grown, replace(SETTINGS, new_classes=True))
     check_places(location)
+
+
+def test_a_few_rows_that_are_known_are_too_few_for_nothing(location: Location) -> None:
+    ingest(location, TASK, Pictures.of(*range(60)), SETTINGS)
+    assert ingest(location, None, Pictures.of(3, 4), SETTINGS) == []
+    with pytest.raises(InputError, match=r"^class 'cat' has 1 sample to draw from: too few to appear in train, "):
+        ingest(location, None, Pictures.of(63, 64), SETTINGS)
 
 
 def test_only_held_out_rows_are_new(location: Location) -> None:
