@@ -35,13 +35,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
-    parser.add_argument(
-        "--duplicates",
-        choices=("skip", "keep"),
-        default="skip",
-        help="rows that the line trains on already, or that come twice: skip them (default), or keep them as training "
-        "rows; what is held out stays held out",
-    )
     parser.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
 
