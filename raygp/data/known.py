@@ -25,7 +25,7 @@ _READERS = 4
 class KnownSamples:
     """The samples of published arrivals.
 
-    About 60 bytes of memory for each of them, plus its label and key.
+    About 60 bytes of memory for each of them, plus its label and key: 180 MiB for a million.
 
     Args:
         arrivals: names, in the order in which they were published.

@@ -6,6 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from raygp.cli import main
 from raygp.cli.job import publish_missing
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.parts import ArrivalMaking, PartJob, one_by_one
-from raygp.data.sources import SourceSample, SplitName
+from raygp.data.sources import SourceSample, SplitName, open_source
 from raygp.errors import InputError
 from raygp.events import AllKnown, Event, Notice, Published
 from raygp.line import Line
 from raygp.store import Duplicates, Location, Manifest, find_garbage, list_arrivals, read_shard, verify_arrival
-from tests.store.helpers import race
+from tests.store.helpers import FORK, race
 
 TASK = {"name": "lenet-300-100"}
 SETTINGS = IngestSettings(part_rows=16)
@@ -256,8 +257,6 @@ def test_a_source_of_nothing_but_contradictions_is_refused(location: Location) -
 
 
 def test_a_recording_with_another_transcript_is_named(location: Location) -> None:
-    from raygp.data.sources import open_source
-
     class Tones:
         name = "tones"
 
@@ -347,6 +346,14 @@ def backwards(jobs: Sequence[Any], watch: Callable[[int], None]) -> Generator[tu
     return ((place, jobs[place].do(watch)) for place in reversed(range(len(jobs))))
 
 
+def in_processes(jobs: Sequence[Any], watch: Callable[[int], None]) -> Generator[tuple[int, Any]]:
+    """As Ray's tasks do them: jobs and what comes of them are pickled."""
+    with ProcessPoolExecutor(2, mp_context=FORK) as pool:
+        done = {pool.submit(job.do): place for place, job in enumerate(jobs)}
+        for future in as_completed(done):
+            yield done[future], future.result()
+
+
 def begun(location: Location) -> Location:
     ingest(location, TASK, Pictures.of(*range(60), name="first"), SETTINGS)
     return location
@@ -370,6 +377,19 @@ def test_parts_in_any_number_and_order_come_to_the_same(location: Location, keep
     duplicates = found[0][1][3]
     assert duplicates.held_out == 17 and duplicates.relabelled == 0 and duplicates.conflicting == 2
     assert found[0][2][3] == Duplicates()
+
+
+def test_other_processes_come_to_the_same(location: Location, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    photos(folder, range(120))
+    for number in range(30, 50):
+        (folder / "cat" / f"copy{number}.png").write_bytes(png(2 * number + 1))
+    other = Location(f"{location.root}-2")
+    for root, run in ((location, one_by_one), (other, in_processes)):
+        ingest(begun(root), None, open_source(f"imagefolder:{folder}"), TWO, run=run)
+    assert content(location) == content(other)
+    assert list_arrivals(location)[1].duplicates == Duplicates(held_out=17, trained=43, repeated=20)
+    check_places(other)
 
 
 @pytest.mark.parametrize("after", [1, 30, 70, 90, 110, 140, 150, 160])
