@@ -12,8 +12,8 @@ One update is told as::
     Promoted or Refused
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
-ingest tells SamplesChecked now and then, and Published for each arrival. A Notice is a line of text for people, at any
-time.
+ingest tells SamplesChecked now and then, and Published for each arrival, or AllKnown if there is nothing new. A Notice
+is a line of text for people, at any time.
 
 No torch and no Ray in here: a listener starts fast.
 """
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
-    from raygp.store import Card, Manifest
+    from raygp.store import Card, Duplicates, Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,24 @@ class Published(Event):
     manifest: Manifest
     quarantine: str
     """Address of the list of rows that were left out; empty if none were."""
+
+    @property
+    def duplicates(self) -> Duplicates:
+        """How many rows of the source were there already, and what became of them."""
+        return self.manifest.duplicates
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllKnown(Event):
+    """Nothing is published: the line has every row of the source that could be used."""
+
+    root: str
+    source: str
+    rows: int
+    """Of the source."""
+    duplicates: Duplicates
+    unusable: int
+    """Rows that the line does not have, as they cannot be used."""
 
 
 # -- the life of a line -----------------------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
             options.test_share,
             settings.seed,
             max_bad_share=options.max_bad_share,
+            duplicates=options.duplicates,
         )
         with printing(console, line.location) as printer:
             line.listen(printer)

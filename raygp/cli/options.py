@@ -53,6 +53,13 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="part of an arrival's rows that may be unusable; above it the arrival is refused (default 0.01)",
     )
+    parser.add_argument(
+        "--duplicates",
+        choices=("skip", "keep"),
+        default="skip",
+        help="rows that the line trains on already, or that come twice: skip them (default), or keep them as training "
+        "rows; what is held out stays held out",
+    )
 
 
 def add_held_out(parser: argparse.ArgumentParser, val_share: float, test_share: float) -> None:

@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from raygp.events import (
+    AllKnown,
     BudgetSpent,
     EpochEnded,
     Event,
@@ -29,6 +30,7 @@ from raygp.events import (
     WorkShared,
 )
 from raygp.record import UpdateRecord
+from raygp.report.duplicates import duplicates_line
 from raygp.report.parts import parts_table
 from raygp.report.progress import PhaseLines
 from raygp.report.rungs import changes_in_words
@@ -91,6 +93,18 @@ class Printer:
         self._print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
+        if duplicates := duplicates_line(event.duplicates):
+            self._console.print(f"{manifest.arrival}: {duplicates}", markup=False, soft_wrap=True)
+
+    @_show.register
+    def _(self, event: AllKnown) -> None:
+        unusable = f"; {event.unusable:,} cannot be used" if event.unusable else ""
+        self._console.print(
+            f"nothing published: the line has all of {event.source} already ({event.rows:,} rows; "
+            f"{duplicates_line(event.duplicates)}{unusable})",
+            markup=False,
+            soft_wrap=True,
+        )
 
     @_show.register
     def _(self, event: NothingNew) -> None:

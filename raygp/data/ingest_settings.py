@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from raygp.errors import InputError
 
 PART_ROWS = 4096
 """Rows of a part: seconds to minutes of work, and as many as fill a shard if each has 8 KiB."""
 _FIRST_SHARE = 0.6
+DuplicatesSetting = Literal["skip", "keep"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class IngestSettings:
     """Part of an arrival's rows that may be unusable: they are left out. If more are, nothing is published."""
     part_rows: int = PART_ROWS
     """Rows that are checked and stored together."""
+    duplicates: DuplicatesSetting = "skip"
+    """What becomes of a row whose bytes the line trains on already, or another training row of the source has: it is
+    skipped, or kept as one more training row. What is held out anywhere is never kept."""
 
     def filled_in(self, published: Collection[str]) -> IngestSettings:
         """The same with names and shares given.
@@ -41,8 +46,12 @@ class IngestSettings:
             published: names of the line's arrivals.
 
         Raises:
-            InputError: there are not as many shares as arrivals, or a name comes twice.
+            InputError: there are not as many shares as arrivals, a name comes twice, or another setting is none.
         """
+        if not 0 <= self.max_bad_share < 1:
+            raise InputError(f"--max-bad-share must be at least 0 and less than 1, not {self.max_bad_share:g}")
+        if self.duplicates not in get_args(DuplicatesSetting):
+            raise InputError(f"duplicates are to be skip or keep, not '{self.duplicates}'")
         arrivals = list(self.arrivals) or [next_arrival(published)]
         shares = list(self.shares) or default_shares(len(arrivals))
         if len(set(arrivals)) != len(arrivals):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from raygp.data.quality import BadRows, SampleCheck
 from raygp.data.sources import SourceSample, SplitName
 from raygp.store import (
+    Duplicates,
     Location,
     Manifest,
     Part,
@@ -19,18 +20,61 @@ from raygp.store import (
     discard_parts,
     find_parts,
     forget_parts,
+    index_part,
     keep_part,
     publish_recorded,
     published_from,
+    sample_digest,
 )
+from raygp.store.samples import DIGEST_BYTES, part_digests
 from raygp.tasks import make_task
 
 _WATCH_EVERY = 100
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Job(Protocol[R_co]):
+    """Work on some rows of a source. Pickles, so another process can do it."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Positions in the source."""
+        ...
+
+    def do(self, watch: Callable[[int], None]) -> R_co:
+        """Do it. ``watch`` is called with how many samples have been done since the last call.
+
+        Raises:
+            InputError: a sample's file cannot be read.
+        """
+        ...
+
+
+class RunParts(Protocol):
+    """Does jobs. It is given them, and a function to call with the number of samples done since the last call. For each
+    job that is done it yields the job's position in the sequence and what came of it."""
+
+    def __call__(self, jobs: Sequence[Job[R]], watch: Callable[[int], None]) -> Generator[tuple[int, R]]: ...
+
+
+def one_by_one(jobs: Sequence[Job[R]], watch: Callable[[int], None]) -> Generator[tuple[int, R]]:
+    """Do jobs in this process, in order."""
+    return ((place, job.do(watch)) for place, job in enumerate(jobs))
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a :class:`PartJob`."""
+
+    part: Part
+    digests: bytes
+    """Of the rows that were stored, in order: :func:`raygp.store.sample_digest` of each."""
 
 
 @dataclass(frozen=True)
 class PartJob:
-    """A part of an arrival that is to be written. Pickles, so another process can write it."""
+    """A part of an arrival that is to be written."""
 
     location: Location
     task: dict[str, Any]
@@ -45,46 +89,61 @@ class PartJob:
     most_bad: int
     """How many rows may be unusable. With one more the arrival is refused, so the rest of the part is not read."""
 
+    def do(self, watch: Callable[[int], None] = lambda samples: None) -> Written:
+        """Check the samples and store those that can be used."""
+        task = make_task(self.task)
+        check, bad = SampleCheck(task), 0
+        with PartWriter(self.location, self.arrival, symbols=task.symbols, number=self.number, indexed=True) as writer:
+            for done, (row, sample) in enumerate(zip(self.rows, self.samples, strict=True), 1):
+                encoded = sample.load()
+                problem = check.problem(encoded)
+                if problem is None:
+                    writer.add(self.split, encoded, sample.label, sample.key)
+                else:
+                    writer.quarantine(sample.key, row, sample.label, problem)
+                    bad += 1
+                if bad > self.most_bad:
+                    break
+                if done % _WATCH_EVERY == 0:
+                    watch(_WATCH_EVERY)
+            watch(len(self.rows) % _WATCH_EVERY)
+            part = keep_part(self.location, self.arrival, self.plan, self.number, writer.finish())
+            writer.close()
+        return Written(part, writer.digests)
 
-RunParts = Callable[[Sequence[PartJob], Callable[[int], None]], Generator[tuple[int, Part]]]
-"""Writes parts. It is given the parts, and a function to call with the number of samples done since the last call. For
-each part that is written it yields the part's position in the sequence and what was stored."""
 
+@dataclass(frozen=True)
+class DigestJob:
+    """Rows whose bytes are to be compared with others. What comes of it are their digests, one after the other; zeros
+    for a sample without any bytes."""
 
-def one_by_one(jobs: Sequence[PartJob], watch: Callable[[int], None]) -> Generator[tuple[int, Part]]:
-    """Write parts in this process, in order."""
-    return ((place, write_part(job, watch)) for place, job in enumerate(jobs))
+    rows: tuple[int, ...]
+    samples: tuple[SourceSample, ...]
 
-
-def write_part(job: PartJob, watch: Callable[[int], None] = lambda samples: None) -> Part:
-    """Check a part's samples and store those that can be used.
-
-    Args:
-        job: the part.
-        watch: called with how many samples have been done since the last call.
-
-    Raises:
-        InputError: a sample's file cannot be read.
-    """
-    task = make_task(job.task)
-    check, bad = SampleCheck(task), 0
-    with PartWriter(job.location, job.arrival, symbols=task.symbols, number=job.number) as writer:
-        for done, (row, sample) in enumerate(zip(job.rows, job.samples, strict=True), 1):
+    def do(self, watch: Callable[[int], None] = lambda samples: None) -> bytes:
+        """Read the samples; nothing is decoded."""
+        found = bytearray()
+        for sample in self.samples:
             encoded = sample.load()
-            problem = check.problem(encoded)
-            if problem is None:
-                writer.add(job.split, encoded, sample.label, sample.key)
-            else:
-                writer.quarantine(sample.key, row, sample.label, problem)
-                bad += 1
-            if bad > job.most_bad:
-                break
-            if done % _WATCH_EVERY == 0:
-                watch(_WATCH_EVERY)
-        watch(len(job.rows) % _WATCH_EVERY)
-        part = keep_part(job.location, job.arrival, job.plan, job.number, writer.finish())
-        writer.close()
-    return part
+            found += sample_digest(encoded) if encoded else bytes(DIGEST_BYTES)
+        watch(len(self.rows))
+        return bytes(found)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows of a source that an arrival is made without."""
+
+    bad: Mapping[int, str] = field(default_factory=dict)
+    """By position, with the reason: they count as unusable."""
+    contradicted: Mapping[int, str] = field(default_factory=dict)
+    """By position, with the reason: they are listed, and do not count as unusable."""
+    duplicates: Duplicates = field(default_factory=Duplicates)
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.bad) + len(self.contradicted) + self.duplicates.skipped
 
 
 class ArrivalMaking:
@@ -97,7 +156,7 @@ class ArrivalMaking:
         source: where the samples come from, for people.
         everything: all samples of the source.
         rows: positions in it by split, in order.
-        strange: rows that are left out without being decoded, with the reason.
+        left_out: rows that are left out without being decoded.
         max_bad_share: part of the rows that may be unusable.
         part_rows: rows of a part.
     """
@@ -110,24 +169,27 @@ class ArrivalMaking:
         source: str,
         everything: Sequence[SourceSample],
         rows: dict[SplitName, list[int]],
-        strange: dict[int, str],
+        left_out: LeftOut,
         max_bad_share: float,
         part_rows: int,
     ) -> None:
         self.location, self.arrival, self.source = location, arrival, source
-        self._strange: list[dict[str, str | int]] = [
+        self._left_out = left_out
+        self._listed: list[dict[str, str | int]] = [
             {"key": everything[row].key, "row": row, "label": everything[row].label, "reason": reason}
-            for row, reason in strange.items()
+            for row, reason in (*left_out.bad.items(), *left_out.contradicted.items())
         ]
         self.total = sum(map(len, rows.values()))
-        size = len(strange) + self.total
+        size = left_out.rows + self.total
         self._bad = BadRows(arrival, size, max_bad_share)
         pieces = [
             (split, chosen[start : start + part_rows])
             for split, chosen in rows.items()
             for start in range(0, len(chosen), part_rows)
         ]
-        begun = [task, arrival, source, self._strange, max_bad_share, part_rows]
+        begun: list[Any] = [task, arrival, source, self._listed, max_bad_share, part_rows]
+        if left_out.duplicates != Duplicates():
+            begun.append(left_out.duplicates.model_dump())
         self.plan = _digest(begun, ((split, everything[row]) for split, piece in pieces for row in piece))
         self.jobs = [
             PartJob(
@@ -150,10 +212,25 @@ class ArrivalMaking:
             InputError: too many rows are unusable.
         """
         if 0 not in self.parts:
-            part = Part(shards=[], labels={}, held_out=[], quarantine=self._strange)
+            part = Part(shards=[], labels={}, held_out=[], quarantine=self._listed)
             self.parts[0] = keep_part(self.location, self.arrival, self.plan, 0, part)
-        for number in sorted(self.parts):
+        for listed in self._listed[: len(self._left_out.bad)]:
+            self._bad.add(str(listed["key"]), str(listed["reason"]))
+        for number in sorted(self.parts.keys() - {0}):
             self._count(self.parts[number])
+
+    def found(self) -> Iterator[tuple[PartJob, bytes]]:
+        """The parts that were stored before, each with the digests of its rows that were stored."""
+        for job in self.jobs:
+            if job.number in self.parts:
+                part = index_part(self.location, self.arrival, self.plan, job.number, self.parts[job.number])
+                self.parts[job.number] = part
+                yield job, part_digests(self.location, self.arrival, part)
+
+    def stored_rows(self, job: PartJob) -> list[int]:
+        """Positions in the source of a part's rows that were stored."""
+        bad = {row["row"] for row in self.parts[job.number].quarantine}
+        return [row for row in job.rows if row not in bad]
 
     @property
     def missing(self) -> list[PartJob]:
@@ -175,7 +252,8 @@ class ArrivalMaking:
 
     def publish(self) -> Manifest:
         """Write the manifest. Raises as :func:`raygp.store.publish_recorded` does."""
-        return publish_recorded(self.location, self.arrival, self.source, self.plan, self.parts)
+        duplicates = self._left_out.duplicates
+        return publish_recorded(self.location, self.arrival, self.source, self.plan, self.parts, duplicates)
 
     def forget(self) -> None:
         """Delete the records of the parts: the arrival is published, so no ingest needs to go on from them."""

@@ -162,7 +162,7 @@ class Line:
             run: how parts of the source are written; None: one after the other in this process.
 
         Returns:
-            The arrivals, in the order of the settings' names.
+            The arrivals, in the order of the settings' names. Empty if the line has every row of the source already.
 
         Raises:
             InputError: the source or the settings cannot be used, or too many samples cannot; nothing is left.
@@ -173,7 +173,7 @@ class Line:
         from raygp.data.sources import open_source
 
         opened = open_source(source) if isinstance(source, str) else source
-        published = ingest(self.location, task, opened, settings, self._tell_samples, run or one_by_one)
+        published = ingest(self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell)
         self._state = None
         for manifest in published:
             where = self.location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl") if manifest.quarantined else ""

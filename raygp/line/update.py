@@ -110,11 +110,14 @@ def next_job(
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
-        InputError: an arrival that the head has seen is gone or was changed.
+        InputError: an arrival that the head has seen is gone or was changed, or it and the new one hold out rows that
+            the other trains on.
     """
+    from raygp.data.known import check_disjoint
     from raygp.update.job import UpdateJob
 
     seen, state = seen_manifests(location, state)
+    check_disjoint(location, seen, arrival)
     job = UpdateJob(
         location=location,
         task=state.task,

@@ -20,10 +20,11 @@ from raygp.store.head import (
     rollback,
     version_to_make,
 )
-from raygp.store.lease import line_lease
+from raygp.store.lease import line_lease, publishing_lease
 from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
 from raygp.store.location import Location
 from raygp.store.manifest import (
+    Duplicates,
     Manifest,
     ShardInfo,
     arrival_names,
@@ -31,8 +32,17 @@ from raygp.store.manifest import (
     find_manifests,
     list_arrivals,
 )
-from raygp.store.parts import discard_parts, find_parts, forget_parts, keep_part, publish_recorded, published_from
+from raygp.store.parts import (
+    discard_parts,
+    find_parts,
+    forget_parts,
+    index_part,
+    keep_part,
+    publish_recorded,
+    published_from,
+)
 from raygp.store.refusals import Refusal, read_refusal, write_refusal
+from raygp.store.samples import kept_index, make_index, read_index, sample_digest
 from raygp.store.shards import read_shard
 from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, write_version
@@ -42,6 +52,7 @@ __all__ = [
     "ArrivalWriter",
     "Card",
     "Connect",
+    "Duplicates",
     "FileInfo",
     "Files",
     "Garbage",
@@ -67,25 +78,31 @@ __all__ = [
     "find_parts",
     "finish_interrupted_promotion",
     "forget_parts",
+    "index_part",
     "keep_part",
+    "kept_index",
     "line_lease",
     "list_arrivals",
     "list_versions",
+    "make_index",
     "next_version",
     "open_head",
     "open_line",
     "promote",
     "publish_recorded",
     "published_from",
+    "publishing_lease",
     "reachable",
     "read_card",
     "read_head",
+    "read_index",
     "read_refusal",
     "read_shard",
     "read_tensors",
     "remove_garbage",
     "require_conditional_writes",
     "rollback",
+    "sample_digest",
     "verify_arrival",
     "version_number",
     "version_to_make",

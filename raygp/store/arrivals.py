@@ -6,18 +6,21 @@ import contextlib
 import json
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self, get_args
+from typing import ClassVar, Self, get_args
+
+from pydantic import Field
 
 from raygp.errors import ConflictError, InputError
-from raygp.store.documents import Document, encode, utc_now
-from raygp.store.files import describe_file
+from raygp.store.documents import Document, Upgrade, encode, utc_now
+from raygp.store.files import FileInfo, describe_file
 from raygp.store.location import Location
 from raygp.store.manifest import (
     QUARANTINE_FILE,
+    Duplicates,
     Manifest,
     ShardInfo,
     Split,
@@ -26,6 +29,7 @@ from raygp.store.manifest import (
     find_manifest,
     manifest_path,
 )
+from raygp.store.samples import INDEX_SUFFIX, SampleRow, encode_samples, sample_digest
 from raygp.store.shards import Row, write_shard
 
 MAX_SHARD_BYTES = 1 << 30
@@ -39,6 +43,10 @@ _WAITING = 4
 class Part(Document):
     """Rows that are in storage: a piece of an arrival, or all of it. Unseen until the manifest names them."""
 
+    FORMAT: ClassVar[int] = 2
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: lambda part: {"samples": [], **part}}
+    """Format 2 has ``samples``."""
+
     shards: list[ShardInfo]
     labels: dict[str, int]
     """Training rows by label (by symbol of the label, where labels are texts)."""
@@ -46,6 +54,13 @@ class Part(Document):
     """Labels (symbols of labels) of the other rows, sorted."""
     quarantine: list[dict[str, str | int]]
     """Rows of the source that were left out: key, row, label, reason."""
+    samples: list[FileInfo] = Field(default_factory=list)
+    """Index of the rows' digests: a file, or none."""
+
+    @property
+    def files(self) -> list[FileInfo]:
+        """All that it consists of."""
+        return [*self.shards, *self.samples]
 
 
 class PartWriter:
@@ -56,6 +71,7 @@ class PartWriter:
         shard_bytes: a shard is closed when its samples reach this many bytes (at most 1 GiB).
         symbols: what the line's vocabulary must hold for a label; the label itself if not given.
         number: of the part, which orders its shards among those of the others; None: it is the only one.
+        indexed: also write the index of the samples' digests.
 
     Raises:
         InputError: the name or the size cannot be used.
@@ -68,6 +84,7 @@ class PartWriter:
         shard_bytes: int = SHARD_BYTES,
         symbols: Callable[[str], set[str]] | None = None,
         number: int | None = None,
+        indexed: bool = False,
     ) -> None:
         check_arrival_name(arrival)
         if not 1 <= shard_bytes <= MAX_SHARD_BYTES:
@@ -86,6 +103,8 @@ class PartWriter:
         self._held_out: set[str] = set()
         self._quarantine: list[dict[str, str | int]] = []
         self._shards: list[ShardInfo] = []
+        self._index: dict[Split, list[SampleRow]] | None = {split: [] for split in SPLITS} if indexed else None
+        self._samples: list[FileInfo] = []
         self._numbers: Counter[str] = Counter()
         # Hashing and syncing let go of the interpreter: shards are stored while the next ones fill.
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="raygp-shards")
@@ -120,6 +139,8 @@ class PartWriter:
         if not (label.isascii() and key.isascii()):
             _check_unicode(label, key)
         self._rows[split].append((sample, label, key))
+        if self._index is not None:
+            self._index[split].append((sample_digest(sample), split, label, key))
         self._bytes[split] += len(sample)
         (self._labels if split == "train" else self._held_out).update(self._symbols(label))
         if self._bytes[split] >= self.shard_bytes:
@@ -143,12 +164,21 @@ class PartWriter:
         for split in self._rows:
             self._flush(split)
         self._settle()
+        self._write_index()
         return Part(
             shards=sorted(self._shards, key=_by_split_and_name),
             labels=dict(sorted(self._labels.items())),
             held_out=sorted(self._held_out),
             quarantine=self._quarantine,
+            samples=self._samples,
         )
+
+    @property
+    def digests(self) -> bytes:
+        """Digests of the rows, one after the other, by split and then in the order in which they were added. Empty
+        without an index."""
+        index = self._index or {}
+        return b"".join(digest for rows in index.values() for digest, _, _, _ in rows)
 
     def close(self) -> None:
         """Keep what was written: from now on it is somebody else's."""
@@ -160,7 +190,7 @@ class PartWriter:
         """Delete what this writer wrote. After :meth:`close` it does nothing."""
         if not self._closed:
             self.close()
-            delete_shards(self.location, self.arrival, self._shards)
+            delete_files(self.location, self.arrival, [*self._shards, *self._samples])
 
     def _check_open(self) -> None:
         if self._closed:
@@ -188,6 +218,19 @@ class PartWriter:
             self._shards.append(ShardInfo(**info.model_dump(), split=split, rows=rows))
             self.location.adopt(file, f"{arrival_folder(self.arrival)}/{info.file}")
         finally:
+            file.unlink(missing_ok=True)
+
+    def _write_index(self) -> None:
+        """Write the digests of all rows, if that is wanted and there are any."""
+        rows = [row for of_split in (self._index or {}).values() for row in of_split]
+        if not rows or self._samples:
+            return
+        folder = arrival_folder(self.arrival)
+        with self.location.new_file(folder) as file:
+            file.write_bytes(encode_samples(rows, {"raygp.arrival": self.arrival, "raygp.writer": self._writer}))
+            part = "" if self._number is None else f"-{self._number:05d}"
+            self._samples.append(describe_file(f"samples{part}", INDEX_SUFFIX, file))
+            self.location.adopt(file, f"{folder}/{self._samples[0].file}")
             file.unlink(missing_ok=True)
 
     def _settle(self, most: int = 0) -> None:
@@ -245,13 +288,16 @@ def check_free(location: Location, arrival: str) -> None:
         raise ConflictError(_taken(location, arrival))
 
 
-def publish_parts(location: Location, arrival: str, source: str, parts: Sequence[Part]) -> Manifest:
+def publish_parts(
+    location: Location, arrival: str, source: str, parts: Sequence[Part], duplicates: Duplicates | None = None
+) -> Manifest:
     """Publish an arrival that is in storage: write its manifest. From then on it exists and cannot change.
 
     Args:
         arrival: its name.
         source: where the samples come from, for people.
         parts: all of them, in order.
+        duplicates: rows of the source that were there already; None: none.
 
     Raises:
         InputError: there is no training row.
@@ -272,6 +318,9 @@ def publish_parts(location: Location, arrival: str, source: str, parts: Sequence
         labels=dict(sorted(counts.items())),
         source=source,
         quarantined=len(left_out),
+        # An index of some of the rows is none: what an earlier version began has parts without.
+        samples=[file for part in parts for file in part.samples] if all(map(_has_index, parts)) else [],
+        duplicates=duplicates or Duplicates(),
     )
     quarantine = f"{arrival_folder(arrival)}/{QUARANTINE_FILE}"
     lines = "".join(f"{json.dumps(row)}\n" for row in left_out).encode()
@@ -289,20 +338,24 @@ def publish_parts(location: Location, arrival: str, source: str, parts: Sequence
     return manifest
 
 
-def delete_shards(location: Location, arrival: str, shards: Iterable[ShardInfo]) -> None:
-    """Delete shards of an arrival, but those that its manifest names if it is published; and what is left of the
+def delete_files(location: Location, arrival: str, files: Iterable[FileInfo]) -> None:
+    """Delete files of an arrival, but those that its manifest names if it is published; and what is left of the
     folder if it is not."""
     folder, manifest = arrival_folder(arrival), find_manifest(location, arrival)
-    published = {shard.file for shard in manifest.shards} if manifest else set()
-    for shard in shards:
-        if shard.file not in published:
-            location.delete(f"{folder}/{shard.file}")
+    published = {info.file for info in manifest.files} if manifest else set()
+    for info in files:
+        if info.file not in published:
+            location.delete(f"{folder}/{info.file}")
     if manifest is None and location.list(folder) == [QUARANTINE_FILE]:
         location.delete(f"{folder}/{QUARANTINE_FILE}")
     if location.is_local:
         # Not empty: another writer is at it.
         with contextlib.suppress(OSError):
             location.local_path(folder).rmdir()
+
+
+def _has_index(part: Part) -> bool:
+    return bool(part.samples) or not part.shards
 
 
 def _by_split_and_name(shard: ShardInfo) -> tuple[int, str]:

@@ -18,6 +18,7 @@ from raygp.store.local_files import HIDDEN_PREFIX
 from raygp.store.location import Location
 from raygp.store.manifest import QUARANTINE_FILE, list_arrivals
 from raygp.store.refusals import REFUSAL_FILE
+from raygp.store.samples import SAMPLES_FOLDER, made_name
 
 _UPDATE = re.compile(r"(v\d{4,})-.+")
 
@@ -97,9 +98,12 @@ def _arrivals(location: Location, files: Sequence[StoredFile]) -> Iterator[Garba
         if manifest is None:
             yield Garbage(folder, "of an arrival that was never published", tuple(group))
         else:
-            named = {"manifest.json", QUARANTINE_FILE, *(shard.file for shard in manifest.shards)}
+            named = {"manifest.json", QUARANTINE_FILE, *(info.file for info in manifest.files)}
             unnamed = (file for file in group if file.path.removeprefix(f"{folder}/") not in named)
             yield from _singly(unnamed, "belongs to no arrival")
+    made = {f"{SAMPLES_FOLDER}/{made_name(manifest)}" for manifest in manifests.values()}
+    indexes = (file for file in files if file.path.startswith(f"{SAMPLES_FOLDER}/"))
+    yield from _singly((file for file in indexes if file.path not in made), "index of an arrival that is gone")
 
 
 def _updates(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage]:
@@ -112,7 +116,7 @@ def _updates(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage
 
 
 def _strays(files: Sequence[StoredFile]) -> Iterator[Garbage]:
-    grouped = ("versions/", "arrivals/", "updates/")
+    grouped = ("versions/", "arrivals/", "updates/", "samples/")
     for file in files:
         if file.path.startswith("probes/"):
             yield Garbage(file.path, "left by a probe of the storage", (file,))

@@ -20,10 +20,14 @@ from raygp.store.documents import Document, decode, encode, utc_now
 from raygp.store.location import Location
 
 LEASE_FILE = "lease.json"
+PUBLISHING_FILE = "publishing.json"
+"""The claim of whoever publishes arrivals: for seconds, and beside an update."""
 BEAT_S = 5.0
 """A living holder changes its claim this often."""
 LAPSE_S = 30.0
 """A claim that did not change for so long is dead."""
+_PUBLISHING_S = 300.0
+"""How long to wait for somebody else who publishes."""
 
 
 class Lease(Document):
@@ -41,8 +45,13 @@ class Lease(Document):
 
 
 @contextlib.contextmanager
-def line_lease(location: Location, what: str) -> Iterator[None]:
+def line_lease(location: Location, what: str, file: str = LEASE_FILE) -> Iterator[None]:
     """Claim the line for the time of the block.
+
+    Args:
+        location: root of the line.
+        what: what is done, for people.
+        file: holds the claim; claims in different files do not exclude each other.
 
     A claim of a process of this machine that has ended is taken over at once. Any other claim is taken over if it does
     not change while this process waits for :data:`LAPSE_S`.
@@ -51,7 +60,7 @@ def line_lease(location: Location, what: str) -> Iterator[None]:
         ConflictError: somebody else is at work on the line.
     """
     mine = Lease(holder=uuid.uuid4().hex, what=what, host=socket.gethostname(), pid=os.getpid(), since=utc_now())
-    held = _Held(location, mine, _claim(location, mine))
+    held = _Held(location, file, mine, _claim(location, file, mine))
     ended = threading.Event()
     thread = threading.Thread(target=held.keep, args=(ended,), name="raygp-lease", daemon=True)
     thread.start()
@@ -63,29 +72,49 @@ def line_lease(location: Location, what: str) -> Iterator[None]:
         held.release()
 
 
-def _claim(location: Location, mine: Lease) -> bytes:
+@contextlib.contextmanager
+def publishing_lease(location: Location) -> Iterator[None]:
+    """Be the only one who publishes arrivals of the line, for the time of the block. Waits for others.
+
+    Raises:
+        ConflictError: somebody else publishes, and does not come to an end in five minutes.
+    """
+    deadline = time.monotonic() + _PUBLISHING_S
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(line_lease(location, "raygp ingest", PUBLISHING_FILE))
+                break
+            except ConflictError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        yield
+
+
+def _claim(location: Location, file: str, mine: Lease) -> bytes:
     wanted = encode(mine)
     for _ in range(5):
-        found = location.read_if_exists(LEASE_FILE)
+        found = location.read_if_exists(file)
         if found is not None:
-            _wait_until_dead(location, found)
+            _wait_until_dead(location, file, found)
         with contextlib.suppress(ConflictError):
-            location.replace(LEASE_FILE, wanted, found)
+            location.replace(file, wanted, found)
             return wanted
     raise ConflictError(f"{location.root}: others keep claiming this line: try again later")
 
 
-def _wait_until_dead(location: Location, found: bytes) -> None:
+def _wait_until_dead(location: Location, file: str, found: bytes) -> None:
     """Return once the claim can be replaced.
 
     Raises:
         ConflictError: its holder lives.
     """
-    other = decode(Lease, found, location.url(LEASE_FILE))
+    other = decode(Lease, found, location.url(file))
     deadline = time.monotonic() + LAPSE_S
     while not _gone(other) and time.monotonic() < deadline:
         time.sleep(min(0.5, BEAT_S))
-        now = location.read_if_exists(LEASE_FILE)
+        now = location.read_if_exists(file)
         if now is None:
             return
         if now != found:
@@ -111,8 +140,8 @@ def _gone(other: Lease) -> bool:
 class _Held:
     """A claim, as it lies in storage now."""
 
-    def __init__(self, location: Location, lease: Lease, content: bytes) -> None:
-        self._location, self._lease, self._content = location, lease, content
+    def __init__(self, location: Location, file: str, lease: Lease, content: bytes) -> None:
+        self._location, self._file, self._lease, self._content = location, file, lease, content
 
     def keep(self, ended: threading.Event) -> None:
         """Show that the holder lives, until the event."""
@@ -120,7 +149,7 @@ class _Held:
             self._lease = self._lease.model_copy(update={"beats": self._lease.beats + 1})
             beat = encode(self._lease)
             try:
-                self._location.replace(LEASE_FILE, beat, self._content)
+                self._location.replace(self._file, beat, self._content)
                 self._content = beat
             except RaygpError:
                 # Storage failed, the beat got through without an answer, or this claim was taken for dead.
@@ -131,10 +160,10 @@ class _Held:
         """Remove the claim if it is still this one."""
         with contextlib.suppress(RaygpError):
             if self._found() is not None:
-                self._location.delete(LEASE_FILE)
+                self._location.delete(self._file)
 
     def _found(self) -> bytes | None:
         """What lies in storage, if it is this claim."""
-        found = self._location.read_if_exists(LEASE_FILE)
-        ours = found is not None and decode(Lease, found, LEASE_FILE).holder == self._lease.holder
+        found = self._location.read_if_exists(self._file)
+        ours = found is not None and decode(Lease, found, self._file).holder == self._lease.holder
         return found if ours else None

@@ -11,8 +11,8 @@ from raygp.store.documents import Document, encode, plain, read_document, utc_no
 from raygp.store.location import Location
 
 LINE_FILE = "line.json"
-_OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes"}
-_OWN_NAMES = _OWN_FOLDERS | {LINE_FILE, "head.json", "lease.json", "store.json"}
+_OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples"}
+_OWN_NAMES = _OWN_FOLDERS | {LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json"}
 
 
 class LineSpec(Document):

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raygp.errors import InputError
 from raygp.store.documents import Document, Upgrade, plain, read_document, sha256_hex
@@ -31,12 +31,45 @@ class ShardInfo(FileInfo):
     rows: int = Field(ge=1)
 
 
+class Duplicates(BaseModel):
+    """How many rows of a source have bytes that the line, or another row of the source, has already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    held_out: int = Field(default=0, ge=0)
+    """Skipped: an earlier arrival holds them out, and they stay held out."""
+    trained: int = Field(default=0, ge=0)
+    """Skipped: an earlier arrival has them as training rows."""
+    repeated: int = Field(default=0, ge=0)
+    """Skipped: another row of the same source has the same bytes."""
+    kept: int = Field(default=0, ge=0)
+    """Such rows that are training rows all the same, because duplicates were to be kept."""
+    conflicting: int = Field(default=0, ge=0)
+    """Left out, as another row of the same source has the same bytes under another label; so is that other row."""
+    relabelled: int = Field(default=0, ge=0)
+    """Left out, as an earlier arrival has the same bytes under another label, which holds."""
+
+    @property
+    def skipped(self) -> int:
+        """Rows left out because they are there already, under the same label."""
+        return self.held_out + self.trained + self.repeated
+
+    @property
+    def contradicted(self) -> int:
+        """Rows left out because the same bytes have two labels. They are listed in ``quarantine.jsonl``."""
+        return self.conflicting + self.relabelled
+
+
 class Manifest(Document):
     """An arrival's shards. Its presence publishes the arrival; it never changes."""
 
-    FORMAT: ClassVar[int] = 2
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: lambda manifest: {"quarantined": 0, **manifest}}
-    """Format 2 has ``quarantined``. raygp 0.1.0 wrote it too, but called it format 1."""
+    FORMAT: ClassVar[int] = 3
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {
+        1: lambda manifest: {"quarantined": 0, **manifest},
+        2: lambda manifest: {"samples": [], "duplicates": {}, **manifest},
+    }
+    """Format 2 has ``quarantined``; raygp 0.1.0 wrote it too, but called it format 1. Format 3 has ``samples`` and
+    ``duplicates``."""
 
     arrival: str
     published: str
@@ -51,6 +84,26 @@ class Manifest(Document):
 
     quarantined: int = Field(default=0, ge=0)
     """Rows of the source that were left out; ``quarantine.jsonl`` says which and why."""
+
+    samples: list[FileInfo] = Field(default_factory=list)
+    """Index of its samples' digests (:mod:`raygp.store.samples`), in the order of rows. Empty: it has none, as arrivals
+    of earlier versions."""
+
+    duplicates: Duplicates = Duplicates()
+    """Rows of the source that were there already. Of several arrivals made of one source, the first has the counts."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What manifests gained with format 3 is stored only where something stands in it: so those of earlier formats
+        keep their digest."""
+        content: dict[str, Any] = serialize(self)
+        gained = {"samples": self.samples != [], "duplicates": self.duplicates != Duplicates()}
+        return {key: value for key, value in content.items() if gained.get(key, True)}
+
+    @property
+    def files(self) -> list[FileInfo]:
+        """All files that it vouches for."""
+        return [*self.shards, *self.samples]
 
     def rows(self, split: Split) -> int:
         """Rows of a split."""

@@ -10,10 +10,12 @@ import contextlib
 from collections.abc import Iterable, Mapping
 
 from raygp.errors import ConflictError, RaygpError
-from raygp.store.arrivals import Part, check_free, delete_shards, publish_parts
+from raygp.store.arrivals import Part, check_free, delete_files, publish_parts
 from raygp.store.documents import encode, read_document
+from raygp.store.files import describe
 from raygp.store.location import Location
-from raygp.store.manifest import Manifest, arrival_folder, find_manifest
+from raygp.store.manifest import Duplicates, Manifest, arrival_folder, find_manifest
+from raygp.store.samples import INDEX_SUFFIX, encode_samples, rows_of_shards
 
 PARTS_FOLDER = "parts"
 
@@ -22,7 +24,7 @@ def keep_part(location: Location, arrival: str, plan: str, number: int, part: Pa
     """Record that a part is in storage.
 
     Returns:
-        What is recorded: the part, or the one that somebody else recorded first; then the shards of this one are
+        What is recorded: the part, or the one that somebody else recorded first; then the files of this one are
         deleted.
     """
     path = _path(arrival, plan, number)
@@ -32,13 +34,30 @@ def keep_part(location: Location, arrival: str, plan: str, number: int, part: Pa
         first = read_document(location, path, Part)
         # A repeated request can lose against itself.
         if first is not None and first != part:
-            delete_shards(location, arrival, part.shards)
+            delete_files(location, arrival, part.files)
             return first
     return part
 
 
+def index_part(location: Location, arrival: str, plan: str, number: int, part: Part) -> Part:
+    """A part that an earlier version recorded, with an index of its samples; the record has it too.
+
+    Raises:
+        InputError: a shard is missing, or is not what it should be.
+    """
+    if part.samples or not part.shards:
+        return part
+    folder, rows = arrival_folder(arrival), list(rows_of_shards(location, arrival, part.shards))
+    data = encode_samples(rows, {"raygp.arrival": arrival})
+    info = describe(f"samples-{number:05d}", INDEX_SUFFIX, data)
+    location.write_bytes(f"{folder}/{info.file}", data)
+    indexed = part.model_copy(update={"samples": [info]})
+    location.write_bytes(_path(arrival, plan, number), encode(indexed))
+    return indexed
+
+
 def find_parts(location: Location, arrival: str, plan: str) -> dict[int, Part]:
-    """The recorded parts of a plan by number; those whose shards are not all there are left out.
+    """The recorded parts of a plan by number; those whose files are not all there are left out.
 
     Raises:
         InputError: a record cannot be read.
@@ -51,15 +70,22 @@ def find_parts(location: Location, arrival: str, plan: str) -> dict[int, Part]:
         part = read_document(location, f"{_folder(arrival)}/{name}", Part)
         if part is None:
             continue
-        if all(shard.file in there for shard in part.shards):
+        if all(info.file in there for info in part.files):
             found[number] = part
         else:
-            # Its shards were taken for garbage first: it is made again.
+            # Its files were taken for garbage first: it is made again.
             location.delete(_path(arrival, plan, number))
     return found
 
 
-def publish_recorded(location: Location, arrival: str, source: str, plan: str, parts: Mapping[int, Part]) -> Manifest:
+def publish_recorded(
+    location: Location,
+    arrival: str,
+    source: str,
+    plan: str,
+    parts: Mapping[int, Part],
+    duplicates: Duplicates | None = None,
+) -> Manifest:
     """Publish an arrival from its recorded parts; one that was published from them already is returned.
 
     Args:
@@ -67,6 +93,7 @@ def publish_recorded(location: Location, arrival: str, source: str, plan: str, p
         source: where the samples come from, for people.
         plan: by which the source was divided.
         parts: all of them, by number.
+        duplicates: rows of the source that were there already; None: none.
 
     Raises:
         InputError: there is no training row.
@@ -86,7 +113,7 @@ def publish_recorded(location: Location, arrival: str, source: str, plan: str, p
             "written (another ingest of the same source that failed, or raygp gc?): run again to go on"
         )
     try:
-        return publish_parts(location, arrival, source, ordered)
+        return publish_parts(location, arrival, source, ordered, duplicates)
     except ConflictError:
         if (published := published_from(location, arrival, ordered)) is None:
             raise
@@ -117,7 +144,7 @@ def discard_parts(location: Location, arrival: str, plan: str, known: Iterable[P
     parts = [*find_parts(location, arrival, plan).values(), *known]
     # Records first: whoever is about to publish them looks for those.
     forget_parts(location, arrival, plan)
-    delete_shards(location, arrival, {shard.file: shard for part in parts for shard in part.shards}.values())
+    delete_files(location, arrival, {info.file: info for part in parts for info in part.files}.values())
 
 
 def _folder(arrival: str) -> str:

@@ -452,7 +452,7 @@ DAMAGES = [
         "a manifest from a newer raygp",
         changed("arrivals/tuesday/manifest.json", field("format", 9)),
         "update --root @/line",
-        "@/line/arrivals/tuesday/manifest.json has format 9, this raygp reads formats up to 2: upgrade raygp",
+        "@/line/arrivals/tuesday/manifest.json has format 9, this raygp reads formats up to 3: upgrade raygp",
     ),
     Damage(
         "a manifest of another arrival",

@@ -84,6 +84,21 @@ def test_tasks_make_what_one_process_makes_although_one_of_them_is_killed(locati
     assert all("raygp gc deletes it" in problem for problem in problems)
 
 
+def test_tasks_find_the_duplicates_that_one_process_finds(location: Location) -> None:
+    class Again(Digits):
+        def samples(self) -> Iterator[SourceSample]:
+            found = list(super().samples())
+            return iter([*found, *(replace(sample, key=f"again-{sample.key}") for sample in found[40:90])])
+
+    publish(location, Again())
+    alone = Location(f"{location.root}-alone")
+    ingest(alone, TASK, Again(), SETTINGS)
+    assert rows(location) == rows(alone)
+    (mine,), (other,) = list_arrivals(location), list_arrivals(alone)
+    assert mine.duplicates == other.duplicates and mine.duplicates.repeated == 50
+    assert verify_arrival(location, "one").problems == []
+
+
 def test_too_many_bad_rows_in_tasks_refuse_the_arrival_and_leave_nothing(location: Location) -> None:
     with pytest.raises(
         InputError, match=r"^arrival one is refused: \d of 200 rows cannot be used \(the last one seen: "

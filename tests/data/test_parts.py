@@ -84,7 +84,7 @@ def test_what_was_stored_is_not_read_again(
     for manifest in list_arrivals(location):
         assert verify_arrival(location, manifest.arrival).problems == []
         names = location.list(f"arrivals/{manifest.arrival}")
-        assert names == sorted(["manifest.json", *(shard.file for shard in manifest.shards)])
+        assert names == sorted(["manifest.json", *(info.file for info in manifest.files)])
 
 
 def test_parts_keep_the_order_of_rows(undisturbed: list[dict[str, Any]], location: Location) -> None:

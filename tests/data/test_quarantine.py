@@ -25,11 +25,11 @@ TASK = {"name": "resnet18", "image_size": 16}
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Two classes of 60 images."""
-    for label in ("cat", "dog"):
+    for shade, label in enumerate(("cat", "dog")):
         folder = tmp_path / "photos" / label
         folder.mkdir(parents=True)
         for number in range(60):
-            Image.new("RGB", (16, 16), (number, 0, 60)).save(folder / f"{number:02d}.png")
+            Image.new("RGB", (16, 16), (number, shade, 60)).save(folder / f"{number:02d}.png")
     return tmp_path / "photos"
 
 
@@ -79,6 +79,8 @@ def test_a_share_that_is_none_is_refused(location: Location, photos: Path) -> No
 
 def test_a_label_outside_the_vocabulary_is_a_bad_row(location: Location, photos: Path, tmp_path: Path) -> None:
     publish(location, photos)
+    for number, photo in enumerate(sorted(photos.rglob("*.png"))):
+        Image.new("RGB", (16, 16), (number, 0, 90)).save(photo)  # Another week's.
     (photos / "dgo").mkdir()
     (photos / "dog" / "00.png").rename(photos / "dgo" / "00.png")
     settings = IngestSettings(["b"], [1.0], 0.2, 0.2)
@@ -92,7 +94,7 @@ def test_a_label_outside_the_vocabulary_is_a_bad_row(location: Location, photos:
 def test_a_class_that_lost_all_its_training_rows_refuses_the_arrival(location: Location, photos: Path) -> None:
     (photos / "owl").mkdir()
     for number in range(3):
-        Image.new("RGB", (16, 16)).save(photos / "owl" / f"{number}.png")
+        Image.new("RGB", (16, 16), (number, 2, 60)).save(photos / "owl" / f"{number}.png")
     settings = {"max_bad_share": 0.05}
     publish(location, photos, **settings)
     (shard,) = list_arrivals(location)[0].shards_of("train")
@@ -140,14 +142,18 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources.source import SourceSample
 from raygp.store import Location, list_arrivals
 
-png = io.BytesIO()
 pixels = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
-Image.fromarray(pixels).save(png, "PNG", compress_level=0)
+
+def png(number):
+    pixels[0, 0] = number // 256, number % 256, ROWS % 256  # No two are the same.
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+    return file.getvalue()
 
 class Large:
     name = "large"
     def samples(self):
-        return (SourceSample(None, "ab"[i % 2], f"{i:04d}", lambda: png.getvalue() + b"") for i in range(ROWS))
+        return (SourceSample(None, "ab"[i % 2], f"{i:04d}", lambda i=i: png(i)) for i in range(ROWS))
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -80,11 +80,11 @@ def test_each_format_needs_a_way_to_the_next() -> None:
 
 def test_what_is_written_has_the_number_of_its_kind(location: Location, make_card: MakeCard) -> None:
     numbers = {kind.__name__: kind.FORMAT for kind in (Card, Head, Manifest, Refusal)}
-    assert numbers == {"Card": 3, "Head": 2, "Manifest": 2, "Refusal": 1}
+    assert numbers == {"Card": 3, "Head": 2, "Manifest": 3, "Refusal": 1}
     write_version(location, make_card(), {"a": torch.ones(2)})
     publish(location, "a")
     assert json.loads(location.read_bytes("versions/v0000/card.json"))["format"] == 3
-    assert json.loads(location.read_bytes("arrivals/a/manifest.json"))["format"] == 2
+    assert json.loads(location.read_bytes("arrivals/a/manifest.json"))["format"] == 3
 
 
 def test_a_manifest_has_the_digest_that_it_had_as_format_1(location: Location) -> None:

@@ -98,7 +98,7 @@ def test_a_wrong_row_count_is_refused(location: Location) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": 3}, " has format 3, this raygp reads formats up to 2: upgrade raygp"),
+        ({"format": 4}, " has format 4, this raygp reads formats up to 3: upgrade raygp"),
         ({"extra": 1}, ": extra: Extra inputs are not permitted"),
         ({"arrival": "b"}, ": arrival: expected 'a', found 'b'; was the folder renamed?"),
     ],

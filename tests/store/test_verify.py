@@ -82,8 +82,8 @@ def reshape(line: Location) -> str:
 
 def modernise(line: Location) -> str:
     content = json.loads(line.read_bytes(MANIFEST))
-    line.write_bytes(MANIFEST, json.dumps(content | {"format": 3}).encode())
-    return f"{line.url(MANIFEST)} has format 3, this raygp reads formats up to 2: upgrade raygp"
+    line.write_bytes(MANIFEST, json.dumps(content | {"format": 4}).encode())
+    return f"{line.url(MANIFEST)} has format 4, this raygp reads formats up to 3: upgrade raygp"
 
 
 def lose_quarantine(line: Location) -> str:

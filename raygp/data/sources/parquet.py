@@ -5,6 +5,7 @@ pyarrow is imported when a file is read: to list the kinds of sources must cost 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -30,8 +31,9 @@ class ParquetSource:
 
     The sample is a column ``sample``, ``image`` or ``audio`` (or ``img``, ``file``) of bytes, or of structs with a
     field ``bytes``. The label is a column ``label``, ``text`` or ``transcript`` (or ``transcription``, ``sentence``,
-    ``fine_label``) of strings or whole numbers; Hugging Face's class names are used where the file has them. A column
-    ``split``, else a folder or the start of a file's name, may say train, validation or test.
+    ``fine_label``) of strings or whole numbers; Hugging Face's class names are used where the file has them, or where
+    it has none and others have, all the same. A column ``split``, else a folder or the start of a file's name, may say
+    train, validation or test.
 
     A row group cannot be read in any order, so samples are copied once into the folder for temporary files.
 
@@ -55,17 +57,32 @@ class ParquetSource:
     def _samples(self) -> list[SourceSample]:
         # The spool lives as long as the source.
         self._spool = Spool()
-        found = [sample for file, name in self._files for sample in self._read(file, name)]
+        names = self._common_names()
+        found = [sample for file, name in self._files for sample in self._read(file, name, names)]
         self._spool.close()
         return found
 
-    def _read(self, path: Path, name: Path) -> Iterator[SourceSample]:
+    def _common_names(self) -> list[str] | None:
+        """Class names for the files that have none beside others that have: theirs, if all of those have the same."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        found: list[list[str]] = []
+        for path, _ in self._files:
+            # A file that cannot be read is told of when its rows are.
+            with contextlib.suppress(pa.ArrowException, OSError, InputError):
+                names = _Columns(path, pq.read_schema(path)).class_names
+                if names is not None and names not in found:
+                    found.append(names)
+        return found[0] if len(found) == 1 else None
+
+    def _read(self, path: Path, name: Path, names: list[str] | None) -> Iterator[SourceSample]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             with pq.ParquetFile(path) as file:
-                columns = _Columns(path, file.schema_arrow)
+                columns = _Columns(path, file.schema_arrow, names)
                 row = 0
                 for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns.names):
                     for sample, label, split in columns.rows(batch, row):
@@ -81,13 +98,13 @@ class ParquetSource:
 class _Columns:
     """Which columns of a file are what."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, names: list[str] | None = None) -> None:
         self._path = path
         self._sample = self._one_of(schema, _SAMPLES, "samples")
         self._label = self._one_of(schema, _LABELS, "labels or transcripts")
         self._split = "split" if "split" in schema.names else None
         self._check_types(schema)
-        self._names = _class_names(schema, self._label)
+        self.class_names = _class_names(schema, self._label) or names
 
     @property
     def names(self) -> list[str]:
@@ -106,10 +123,11 @@ class _Columns:
     def _text(self, label: Any, row: int) -> str:
         if label is None:
             return ""
-        if isinstance(label, int) and self._names is not None:
-            if not 0 <= label < len(self._names):
-                raise InputError(f"{self._path}: row {row}: label {label} is none of its {len(self._names)} classes")
-            return self._names[label]
+        if isinstance(label, int) and self.class_names is not None:
+            if not 0 <= label < len(self.class_names):
+                classes = len(self.class_names)
+                raise InputError(f"{self._path}: row {row}: label {label} is none of its {classes} classes")
+            return self.class_names[label]
         return str(label)
 
     def _one_of(self, schema: pa.Schema, names: Sequence[str], what: str) -> str:

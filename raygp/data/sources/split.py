@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ def draw_splits(
     arrival_shares: Sequence[float],
     seed: int,
     stratified: bool = True,
+    trained: Collection[str] = (),
 ) -> list[Splits]:
     """Divide samples into arrivals and, within the first one, splits.
 
@@ -39,6 +40,8 @@ def draw_splits(
         arrival_shares: part of train that each arrival gets; positive, adding up to 1.
         seed: of all draws.
         stratified: draw class by class; False where labels are texts, which hardly ever repeat.
+        trained: classes that may have too few samples for every split, as earlier arrivals have training samples of
+            them ("" where the draw is not stratified). What there is of them goes to train first.
 
     Returns:
         For each arrival, indices into ``samples`` by split, in an order drawn from ``seed``. All that is held out is in
@@ -56,12 +59,14 @@ def draw_splits(
         given.get(samples[index].split, pool).append(index)
     shares: tuple[tuple[SplitName, float], ...] = (("test", test_share), ("val", val_share))
     drawn: dict[SplitName, float] = {split: share for split, share in shares if share > 0 and not given[split]}
-    _check_counts({label: len(pool) for label, pool in pools.items()}, list(drawn))
+    if not pools:
+        raise InputError("the source holds no samples")
+    _check_counts({label: len(pool) for label, pool in pools.items() if label not in trained}, list(drawn))
 
     rest = [generator.permutation(pools[label]).tolist() for label in sorted(pools)]
     for left, (split, share) in zip((len(drawn) - i for i in range(len(drawn))), drawn.items(), strict=True):
         counts = np.array([len(pool) for pool in rest], dtype=np.int64)
-        taken = np.minimum(apportion(counts, (share, 1 - share))[:, 0], counts - left)
+        taken = np.minimum(apportion(counts, (share, 1 - share))[:, 0], np.maximum(counts - left, 0))
         given[split] = [index for pool, count in zip(rest, taken, strict=True) for index in pool[:count]]
         rest = [pool[count:] for pool, count in zip(rest, taken, strict=True)]
 
@@ -145,8 +150,6 @@ def _check_shares(val_share: float, test_share: float, arrival_shares: Sequence[
 
 
 def _check_counts(counts: dict[str, int], drawn: list[SplitName]) -> None:
-    if not counts:
-        raise InputError("the source holds no samples")
     needed = 1 + len(drawn)
     splits = [split for split in _SPLITS if split == "train" or split in drawn]
     listed = " and ".join([", ".join(splits[:-1]), splits[-1]] if len(splits) > 1 else splits)

@@ -1,0 +1,55 @@
+"""The line that a source is published into: one that exists, or one that is to be made."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raygp.errors import InputError
+from raygp.store import Location, check_root_usable, create_line, list_arrivals
+from raygp.tasks import make_task
+
+
+@dataclass(frozen=True)
+class Target:
+    """The line that is ingested into."""
+
+    location: Location
+    task: dict[str, Any]
+    """Its spec, with all defaults filled in."""
+    is_new: bool
+
+    @classmethod
+    def at(cls, location: Location, task: Mapping[str, Any] | None) -> Target:
+        """The line at a root, or the one that is to be made there.
+
+        Raises:
+            InputError: the root or the task cannot be used, or the line is for another task.
+        """
+        spec = check_root_usable(location)
+        if spec is None:
+            if task is None:
+                raise InputError(f"{location.root} holds no model line yet: say which --task it is to be")
+            return cls(location, _complete(task), is_new=True)
+        if task is not None and make_task(task).spec != make_task(spec.task).spec:
+            create_line(location, _complete(task))  # Raises an error that names the fields that differ.
+        return cls(location, _complete(spec.task), is_new=False)
+
+
+def _complete(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The task's spec with all defaults filled in."""
+    return make_task(task).spec.model_dump(mode="json")
+
+
+def remove_empty_line(location: Location) -> None:
+    """Undo the creation of a line in which nothing was published."""
+    if list_arrivals(location):
+        return
+    location.delete("line.json")
+    if location.is_local:
+        for folder in ("arrivals", ""):
+            # A folder that is not empty holds files of somebody else, and stays.
+            with contextlib.suppress(OSError):
+                location.local_path(folder).rmdir()

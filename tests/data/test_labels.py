@@ -1,0 +1,85 @@
+"""The same label in other bytes is the same class."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from raygp.data.ingest import IngestSettings, ingest
+from raygp.data.labels import with_one_spelling
+from raygp.data.sources import SourceSample, open_source
+from raygp.errors import InputError
+from raygp.events import Event, Notice
+from raygp.store import Location
+from tests.data.test_duplicates import TASK, Pictures, png
+
+NFC, NFD = "Caf\u00e9", "Cafe\u0301"
+
+
+def spelt(labels: list[str], known: tuple[str, ...] = (), classes: bool = True) -> list[str]:
+    samples = [SourceSample(None, label, str(number), lambda: b"x") for number, label in enumerate(labels)]
+    return [sample.label for sample in with_one_spelling(samples, known, classes)[0]]
+
+
+@pytest.mark.parametrize("other", ["\ufeffcat", "cat ", "cat\n", "\tcat\r\n", "\u00a0cat"])
+def test_blanks_and_marks_around_a_label_are_no_part_of_it(other: str) -> None:
+    assert spelt([other, "cat", "c at"]) == ["cat", "cat", "c at"]
+
+
+def test_composed_and_decomposed_letters_are_the_same() -> None:
+    assert spelt([NFD, NFC]) == [NFC, NFC]
+
+
+def test_the_lines_own_spelling_holds() -> None:
+    assert spelt([NFC, NFD, "dog", "dog "], (NFD, "dog ")) == [NFD, NFD, "dog ", "dog "]
+    # A line that has both already keeps both.
+    assert spelt([NFC, NFD], (NFC, NFD)) == [NFC, NFD]
+
+
+def test_texts_are_composed_unless_the_line_is_not() -> None:
+    assert spelt([f"{NFD} \n"], ("C", "a", "f"), classes=False) == [NFC]
+    assert spelt([f"{NFD} \n"], ("C", "a", "f", "e", "\u0301"), classes=False) == [NFD]
+
+
+def test_an_arrival_in_the_other_spelling_is_taken_in_and_it_is_said(location: Location) -> None:
+    settings, said = IngestSettings(), list[Event]()
+    ingest(location, TASK, Pictures(*((NFC if n % 2 else "Tee", n, None) for n in range(20))), settings)
+    week2 = Pictures(*((NFD if n % 2 else "Tee ", n, None) for n in range(20, 40)))
+    (manifest,) = ingest(location, None, week2, settings, tell=said.append)
+    assert set(manifest.labels) == {NFC, "Tee"}
+    assert said == [Notice(text="labels in another spelling: 'Tee ' as 'Tee', 'Cafe\\u0301' as 'Caf\\xe9'")]
+
+
+def test_a_label_of_blanks_is_no_label(location: Location) -> None:
+    source = Pictures.of(*range(40)).and_of(("  ", 50, None))
+    with pytest.raises(InputError, match="1 of 41 rows have no label"):
+        ingest(location, TASK, source, IngestSettings())
+    (manifest,) = ingest(location, TASK, source, replace(IngestSettings(), max_bad_share=0.1))
+    assert manifest.quarantined == 1
+
+
+def table(path: Path, names: list[str] | None, start: int) -> None:
+    path.parent.mkdir(exist_ok=True)
+    rows = pa.table({"image": [png(n) for n in range(start, start + 10)], "label": pa.array([0, 1] * 5)})
+    if names:
+        features = {"label": {"names": names, "_type": "ClassLabel"}}
+        rows = rows.replace_schema_metadata({b"huggingface": json.dumps({"info": {"features": features}}).encode()})
+    pq.write_table(rows, path)
+
+
+def labels_of(folder: Path) -> set[str]:
+    return {sample.label for sample in open_source(f"parquet:{folder}").samples()}
+
+
+def test_numbers_beside_names_are_those_names(tmp_path: Path) -> None:
+    table(tmp_path / "x" / "a.parquet", ["cat", "dog"], 0)
+    table(tmp_path / "x" / "b.parquet", None, 20)
+    assert labels_of(tmp_path / "x") == {"cat", "dog"}
+    # Where files have different names, a number could be either: it stays one.
+    table(tmp_path / "x" / "c.parquet", ["owl", "eel"], 40)
+    assert labels_of(tmp_path / "x") == {"cat", "dog", "owl", "eel", "0", "1"}
