@@ -38,13 +38,19 @@ print(json.dumps({"code": code, "loaded": sorted(sys.modules)}), file=sys.stderr
 @pytest.mark.parametrize("library", ["libtorch_global_deps", "libtorch_python", "libarrow_python"])
 def test_ctrl_c_while_it_loads_shows_no_traceback(command: list[str], library: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, *command, "--root", str(tmp_path / "line")], stderr=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    while library not in Path(f"/proc/{process.pid}/maps").read_text():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+        [sys.executable, *command, "--root", str(tmp_path / "line")], stderr=subprocess.PIPE, text=True, cwd=PROJECT,
+        # Where these tests run in the background, they ignore Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    try:
+        while library not in Path(f"/proc/{process.pid}/maps").read_text():
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
     assert (process.returncode, errors) == (130, "raygp: interrupted\n")
 
 
