@@ -48,7 +48,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Locat
     update(console, location, settings)
     second = IngestSettings(["tuesday"], [1.0], 0.2, 0.2, new_classes=True)
     ingest(location, None, FewDigits(700, 1100), second)
-    overrides = ["plan.batch_size=32", "plan.lr=0.05", "plan.replay.share=0.5", "resident_mib=0"]
+    overrides = ["plan.batch_size=32", "plan.lr=0.05", "plan.epochs=4", "plan.replay.share=0.5", "resident_mib=0"]
     streamed = load_settings("lenet-300-100", None, overrides)
     update(console, location, streamed)
     report(console, location)
