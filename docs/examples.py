@@ -1,8 +1,9 @@
 """Runs the examples that README.md and docs/getting-started.md show, and renews the output that they show.
 
 ``python docs/examples.py`` runs the shell and Python blocks of both pages, each page in a new folder with generated
-images, and replaces the ``text`` block that follows a block by what it printed. A test runs the same blocks and
-looks at exit codes alone, since times and accuracies differ between machines.
+images, and replaces the ``text`` block that follows a block by what it printed. What both pages begin with is run
+once, so that they show the same. A test runs the same blocks and looks at exit codes alone, since times and accuracies
+differ between machines.
 
 A block after ``<!-- not run: why -->`` is left out.
 """
@@ -12,10 +13,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -71,6 +75,17 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
+def run_blocks(page: Path) -> list[Block]:
+    """Those of a page that are run, in order."""
+    return [block for block in blocks_of(page) if block.is_run]
+
+
+def common_start(pages: Sequence[Path]) -> int:
+    """With how many examples that are run, word for word, all pages begin."""
+    alike = zip(*([(block.language, block.code) for block in run_blocks(page)] for page in pages), strict=False)
+    return sum(1 for _ in takewhile(lambda blocks: len(set(blocks)) == 1, alike))
+
+
 def make_images(folder: Path) -> None:
     """Folders of scanned digits as JPEGs, one subfolder a class: what a reader's own images would be."""
     from PIL import Image
@@ -112,29 +127,41 @@ def run_block(block: Block, folder: Path, variables: dict[str, str]) -> subproce
     )
 
 
-def renew(page: Path) -> None:
-    """Run a page's examples and write what they print into the page.
+def renew(pages: Sequence[Path]) -> None:
+    """Run the examples of pages and write what they print into them.
 
     Raises:
-        SystemExit: an example failed; the page stays as it is.
+        SystemExit: an example failed; its page and those after it stay as they are.
     """
-    text, changes = page.read_text(), []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        make_images(folder)
-        variables = environment(folder)
-        for block in blocks_of(page):
-            if not block.is_run:
-                continue
-            done = run_block(block, folder, variables)
-            if done.returncode:
-                raise SystemExit(f"{page.name}, line {block.line}: exit code {done.returncode}\n{done.stdout}")
-            if block.output:
-                printed = done.stdout.replace(str(folder), "/home/you")
-                shown = "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n")
-                changes.append((block.output, f"\n```text\n{shown}\n```\n"))
-    for (start, end), output in reversed(changes):
-        text = text[:start] + output + text[end:]
+        first = Path(scratch) / "0"
+        make_images(first)
+        shared = common_start(pages)
+        begun = [_printed(pages[0], block, first) for block in run_blocks(pages[0])[:shared]]
+        folders = [first, *(Path(scratch) / str(number) for number in range(1, len(pages)))]
+        for folder in folders[1:]:
+            shutil.copytree(first, folder)
+        for page, folder in zip(pages, folders, strict=True):
+            blocks = run_blocks(page)
+            _write(page, blocks, [*begun, *(_printed(page, block, folder) for block in blocks[shared:])])
+
+
+def _printed(page: Path, block: Block, folder: Path) -> str:
+    """Run an example; what it prints, as a page shows it."""
+    done = run_block(block, folder, environment(folder))
+    if done.returncode:
+        raise SystemExit(f"{page.name}, line {block.line}: exit code {done.returncode}\n{done.stdout}")
+    printed = done.stdout.replace(str(folder), "/home/you")
+    return "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n")
+
+
+def _write(page: Path, blocks: Sequence[Block], printed: Sequence[str]) -> None:
+    """Replace the output that a page shows."""
+    text = page.read_text()
+    for block, shown in reversed([*zip(blocks, printed, strict=True)]):
+        if block.output:
+            start, end = block.output
+            text = f"{text[:start]}\n```text\n{shown}\n```\n{text[end:]}"
     page.write_text(text)
 
 
@@ -142,8 +169,7 @@ def main() -> None:
     """Renew the pages that are named, or both."""
     parser = argparse.ArgumentParser(description="Run the examples of pages and renew the output that they show.")
     parser.add_argument("pages", nargs="*", type=Path, default=list(PAGES), help="default: README, getting-started")
-    for page in parser.parse_args().pages:
-        renew(page)
+    renew(parser.parse_args().pages)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ _PATIENCE_S = 300.0
 
 
 class Command:
-    """``raygp update`` of a line as a process, with a Ray cluster of its own."""
+    """``raygp update`` of a line as a process, with a Ray cluster of its own, or on the one at ``address``."""
 
-    def __init__(self, root: Path, log: Path, options: Sequence[str]) -> None:
+    def __init__(self, root: Path, log: Path, options: Sequence[str], address: str = "") -> None:
         # Ray's sockets want a short path.
         self.scratch = tempfile.mkdtemp(prefix="rgp-", dir="/tmp")
         self.log, self.started = log, time.monotonic()
@@ -29,6 +29,8 @@ class Command:
         # A driver gives its cluster up after so long; the default is a minute.
         environment["RAY_gcs_rpc_server_reconnect_timeout_s"] = "10"
         environment.pop("RAY_ADDRESS", None)
+        if address:
+            environment["RAY_ADDRESS"] = address
         with log.open("a") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "raygp", "update", "--root", str(root), *options],

@@ -95,6 +95,7 @@ def disturb(
     reference: dict[str, Any],
     out: Path,
     options: Sequence[str] = OPTIONS,
+    refuge: str = "",
 ) -> list[dict[str, Any]]:
     """The kills of one update, and what came of it.
 
@@ -106,6 +107,8 @@ def disturb(
             the seconds are infinite, every kill waits for a number of checkpoints.
         out: folder for the copy, and for what the commands say.
         options: of the update.
+        refuge: address of a cluster that nobody kills, where the command is run again after the last kill. Without one
+            it starts another of its own.
     """
     first = numbers[0]
     root, log = out / "lines" / str(first), out / "logs" / f"{first}.log"
@@ -140,7 +143,7 @@ def disturb(
         while code != 0 and attempts < len(numbers) + _ATTEMPTS:
             attempts += 1
             command.clean_up()
-            command = Command(root, log, options)
+            command = Command(root, log, options, refuge)
             code = command.wait()
     finally:
         # However this ends, no process of the update goes on.

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Before torch is loaded, and for the processes that tests start. Their models are so small that two threads spend their
+# time waiting for each other: on a busy machine the same tests take seven times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,6 +26,12 @@ UseServer = Callable[[str], str]
 """Points s3fs at the server with this address and makes a bucket there; gives the bucket's name."""
 
 LEDGER = ("examples", "sparse_flops", "dense_flops", "worker_seconds", "reduced_bytes")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """An update in Ray's local mode, in an earlier test, may have given torch more."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

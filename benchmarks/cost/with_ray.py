@@ -24,10 +24,12 @@ def run_with_ray(
     folder: Path,
     watch: Callable[[str, Event], None],
     workers: int = 2,
+    local: bool = False,
 ) -> Row:
     """Publish old and new data as arrivals of a line under ``folder``, bring the line up to date, and measure.
 
-    ``worker_seconds`` are workers x seconds; ``cpu_seconds`` are not known of other processes and equal them.
+    ``worker_seconds`` are workers x seconds; ``cpu_seconds`` are not known of other processes and equal them. With
+    ``local`` one worker trains in this process, on what Ray has decoded.
     """
     rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
     location = Location(str(folder.resolve() / f"{key.workload}-{run_name(key, method)}"))
@@ -52,7 +54,7 @@ def run_with_ray(
 
     line = Line(location)
     line.listen(follow)
-    cards = line.update(settings, runner=RayRunner())
+    cards = line.update(settings, runner=RayRunner(local=local))
     train_rows = len(rows.old) + len(rows.new)
     return make_row(key, method, cards[-1], points, cards[-1].ledger.worker_seconds, train_rows, "cpu")
 

@@ -1,4 +1,4 @@
-"""One process without Ray, and two Ray Train workers, come to the same within noise."""
+"""One process without Ray, and a line that Ray updates, come to the same within noise."""
 
 from pathlib import Path
 
@@ -13,14 +13,17 @@ from benchmarks.cost.workloads import load_workload
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 
 
-def test_both_ways_cost_the_same_and_agree_within_noise(tmp_path: Path) -> None:
+# What two workers come to is compared with one in tests/update/test_world_sizes.py, and their Ray runs are looked at in
+# tests/cluster/test_job.py.
+@pytest.mark.parametrize("local", [True, pytest.param(False, marks=pytest.mark.drill)], ids=["local", "two-workers"])
+def test_both_ways_cost_the_same_and_agree_within_noise(tmp_path: Path, local: bool) -> None:
     torch.set_num_threads(1)
     workload = load_workload("lenet-300-100", "digits")
     recipe = {"epochs": 3, "batch_size": 32}
     method = make_method("raygp", "lenet-300-100", {"raygp": recipe, "parent": recipe | {"lr": 0.05}}, 0.5)
     key = Key("lenet-300-100", "raygp", 0.5, 0)
     alone = run_method(workload, method, key, tmp_path)
-    spread = run_with_ray(workload, method, key, tmp_path / "lines", lambda what, event: None)
+    spread = run_with_ray(workload, method, key, tmp_path / "lines", lambda what, event: None, local=local)
     # What is spent is exact; where it leads differs by float summation order alone.
     for exact in ("examples", "active_connections", "total_connections", "train_rows"):
         assert spread[exact] == alone[exact]

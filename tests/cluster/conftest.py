@@ -1,4 +1,4 @@
-"""Lines that several files of tests start from: each update of them starts a group of workers, which takes seconds."""
+"""Lines that several files of tests start from: each update on Ray starts a group of workers, which takes seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 
 from drills.line import update
 from raygp.data.ingest import IngestSettings, ingest
+from raygp.line.in_process import InProcessRunner
 from raygp.settings import load_settings
 from raygp.store import Location
 from tests.digits import FewDigits
@@ -24,20 +25,20 @@ def quietly() -> Console:
 
 
 @pytest.fixture(scope="session")
-def waiting_line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Path:
-    """A line with one version and an arrival that waits, by two workers; to be copied."""
+def waiting_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A line with one version, made without Ray, and an arrival that waits; to be copied."""
     root = tmp_path_factory.mktemp("waiting") / "root"
     location = Location(str(root))
     ingest(location, {"name": TASK}, FewDigits(0, 500), IngestSettings(["one"], [1.0], 0.2, 0.2))
     synthesis = ["synthesis.batch_size=32", "synthesis.lr=0.05", "synthesis.epochs=6"]
-    update(quietly(), location, load_settings(TASK, None, synthesis))
+    update(quietly(), location, load_settings(TASK, None, synthesis), runner=InProcessRunner())
     ingest(location, None, FewDigits(500, 800), IngestSettings(["two"], [1.0], 0.3, 0.2))
     return root
 
 
 @pytest.fixture(scope="session")
-def updated_line(waiting_line: Path) -> Path:
-    """A copy of it whose update with ``PLAN`` nobody disturbed; to be looked at."""
+def updated_line(waiting_line: Path, cluster: None) -> Path:
+    """A copy of it whose update with ``PLAN``, by two workers, nobody disturbed; to be looked at."""
     root = waiting_line.parent / "updated"
     shutil.copytree(waiting_line, root)
     update(quietly(), Location(str(root)), load_settings(TASK, None, list(PLAN)))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 from rich.console import Console
 
 from drills.crashes import VICTIMS, disturb, finished_state, is_loss, run_matrix
@@ -24,10 +25,12 @@ def test_an_update_survives_the_loss_of_a_worker_then_its_driver_then_its_cluste
 ) -> None:
     undisturbed = {"state": finished_state(updated_line), "seconds": math.inf}
     options = [*PLAN, "checkpoint_minutes=0"]
-    rows = disturb(range(len(VICTIMS)), SEED, waiting_line, undisturbed, tmp_path, options)
+    address = ray.get_runtime_context().gcs_address
+    rows = disturb(range(len(VICTIMS)), SEED, waiting_line, undisturbed, tmp_path, options, refuge=address)
     assert [(row["victim"], row["killed"]) for row in rows] == [(victim, True) for victim in VICTIMS]
     assert [row for row in rows if is_loss(row)] == []
-    # A worker is replaced by the update itself; the command is run again for the other two.
+    # A worker is replaced by the update itself; the command is run again for the other two, and starts a cluster the
+    # first time. The second time it joins that of the tests.
     assert [row["attempts"] for row in rows] == [3] * len(VICTIMS)
 
 

@@ -1,4 +1,4 @@
-"""Speech through Ray: ragged rows in Ray Data, a line of two versions with two workers, a new character."""
+"""Speech through Ray: ragged rows in Ray Data, an update with two workers, a new character."""
 
 import io
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from raygp.data.ragged import Ragged
 from raygp.data.reading import read_examples
 from raygp.data.sources.source import SourceSample
 from raygp.data.sources.tones import TonesSource
+from raygp.line.in_process import InProcessRunner
 from raygp.settings import load_settings
 from raygp.sparse import Masks, unpack_model
 from raygp.store import Location, list_arrivals, list_versions, read_tensors
@@ -41,13 +42,13 @@ class FewTones:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Location, str]:
-    """Two versions; the second arrival brings a letter."""
+    """Two versions, the first made without Ray; the second arrival brings a letter."""
     location = Location(str(tmp_path_factory.mktemp("speech") / "root"))
     out = io.StringIO()
     console = Console(file=out, width=200, highlight=False)
     common = ["seed=1", "gate_tolerance=1.0", "plan.epochs=1", "synthesis.epochs=2", "synthesis.batch_size=8"]
     ingest(location, SPEC, FewTones(0, 150, without="J"), IngestSettings(["one"], [1.0], 0.2, 0.2))
-    update(console, location, load_settings(SPEC["name"], None, common))
+    update(console, location, load_settings(SPEC["name"], None, common), runner=InProcessRunner())
     ingest(location, None, FewTones(150, 200), IngestSettings(["two"], [1.0], 0.2, 0.2, new_classes=True))
     update(console, location, load_settings(SPEC["name"], None, common))
     report(console, location)

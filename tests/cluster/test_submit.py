@@ -27,7 +27,7 @@ pytestmark = [
 
 STOP_WAIT_S = 120
 SCRAPE_S = 30
-EPOCHS = 20
+EPOCHS = 12
 """Enough for the first job to be stopped before it is done."""
 SMALL = (
     "--image-size", "16", "--arrivals", "1", "--val-share", "0.4", "--test-share", "0.4", f"synthesis.epochs={EPOCHS}",

@@ -17,7 +17,8 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     code = "\n".join(block.code for block in blocks_of(PAGE) if block.is_run)
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nassert 'ray' not in sys.modules"],
-        capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(PROJECT), "PATH": ""}, timeout=120,
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+        env={"PYTHONPATH": str(PROJECT), "PATH": "", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()

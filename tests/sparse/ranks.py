@@ -1,4 +1,4 @@
-"""What each rank of a spawned group runs: every check of several workers in one go, for starting them costs seconds.
+"""What each rank of a group runs: every check of several workers in one go, for starting them costs seconds.
 
 Ranks write what they found; the tests read and judge it.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 
 from raygp.sparse import (
     GradientSum,
@@ -27,6 +26,7 @@ from raygp.sparse import (
     world_size,
     wrap_ddp,
 )
+from tests.ranks import run_group
 from tests.sparse.helpers import (
     OPTIMIZERS,
     MakeOptimizer,
@@ -82,7 +82,7 @@ class Report:
 
 def run_ranks(world: int, folder: Path) -> list[Report]:
     """The reports of ``world`` gloo workers, by rank."""
-    spawn(_work, args=(world, str(folder)), nprocs=world, join=True)
+    run_group(_work, world, world, str(folder))
     return [torch.load(folder / f"report-{i}.pt", weights_only=False) for i in range(world)]
 
 

@@ -1,4 +1,4 @@
-"""A stretch of an update on real digits, run by a group of spawned gloo ranks as Ray Train's workers run it."""
+"""A stretch of an update on real digits, run by a group of gloo ranks as Ray Train's workers run it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from sklearn.datasets import load_digits
-from torch.multiprocessing.spawn import spawn
 
 from raygp.data.batches import Batch
 from raygp.data.resident import Examples, ResidentData
@@ -23,6 +22,7 @@ from raygp.update.engine import Update
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.state import Checkpoint
+from tests.ranks import run_group
 
 PLAN = Plan.model_validate(
     {
@@ -122,7 +122,7 @@ def stretch(
 def run_ranks(world: int, folder: Path, *arguments: object) -> list[Stretch]:
     """:func:`stretch` on ``world`` ranks, by rank."""
     folder.mkdir()
-    spawn(_work, args=(world, str(folder), arguments), nprocs=world, join=True)
+    run_group(_work, world, world, str(folder), arguments)
     return [torch.load(folder / f"rank-{i}.pt", weights_only=False) for i in range(world)]
 
 
