@@ -7,7 +7,7 @@
 imagenette/imagenette-small.tar; what is missing is said and left out. ``digits`` and ``tones`` need nothing. Methods:
 
 - ``raygp``: the default plan of the task's model, with the ladder; ``raygp-first``: without the ladder
-- ``paper``: the plan of that name, without the ladder
+- ``hardest``, ``paper``: the plans of these names, without the ladder
 - ``fine-tuning``: a dense network of the first arrival, five epochs over everything at half of its learning rate
 - ``scratch``: a dense network, trained on everything
 

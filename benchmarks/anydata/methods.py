@@ -47,6 +47,7 @@ FINE_TUNING_EPOCHS, FINE_TUNING_LR = 5, 0.5
 METHODS: dict[str, Callable[[str], Method]] = {
     "raygp": _sparse,
     "raygp-first": lambda task: _sparse(task, ladder=False),
+    "hardest": lambda task: _sparse(task, "hardest", ladder=False),
     "paper": lambda task: _sparse(task, "paper", ladder=False),
     "fine-tuning": _fine_tuning,
     "scratch": lambda task: Method(_dense_start(task), None, True),

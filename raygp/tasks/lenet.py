@@ -87,6 +87,7 @@ _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
         # it was just those: what is cheap on one data set must not be the default for all.
         "update": {
             "epochs": 3,
+            "lr": 0.2,
             "replay": {"share": 1.0, "hard": 0.0},
             "arrival": {"share": 1.0, "hard": 0.0},
             "fit": {},
