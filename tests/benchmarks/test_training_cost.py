@@ -33,6 +33,8 @@ from raygp.events import EpochEnded, Event
 from raygp.update.plans import named_plan
 
 RECIPE = {"epochs": 2, "batch_size": 32, "fit": None}
+THEN = {"replay": {"share": 0.15, "hard": 1.0}, "arrival": {"share": 0.3, "hard": 1.0}}
+"""What raygp 0.1.0 chose where a recipe said nothing."""
 
 
 def point(examples: float, val: float, density: float = 1.0) -> dict[str, float]:
@@ -231,7 +233,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_row(digits: Workload, tmp_pat
     ],
 )
 def test_runs_and_parents_of_raygp_0_1_0_are_found_again(name: str, folder: str) -> None:
-    method = make_method(name, "lenet-300-100", {name: RECIPE, "parent": RECIPE}, 0.5)
+    recipe = RECIPE | (THEN if name == "raygp" else {})
+    method = make_method(name, "lenet-300-100", {name: recipe, "parent": RECIPE}, 0.5)
     assert run_name(Key("lenet-300-100", name, 0.5, 3), method) == folder
 
 

@@ -34,6 +34,7 @@ SETTINGS = load_settings(
         "synthesis.epochs=2",
         "plan.phases=[{kind: grow-all, epochs: 2}, {kind: prune-permanent, gradual: true, epochs: 2}]",
         "plan.batch_size=16",
+        "plan.fit=null",
         "gate_tolerance=1.0",
     ],
 )

@@ -55,7 +55,7 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
     printer = Printer(Console(file=out, width=80), line.location)
     line.listen(lambda event: (seen.append(event), printer(event)))
     with pytest.raises(RejectedError) as caught:
-        line.update(settings())
+        line.update(settings("plan=hardest", "ladder=false"))
     [refused] = [event for event in seen if isinstance(event, Refused)]
     record = refused.record
     assert record is not None and record.known is not None and record.new is not None
@@ -74,6 +74,16 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
     assert any(row.startswith(" class 5") and row.endswith("new") for row in lines)
     table = lines[[row.startswith(" validation rows of") for row in lines].index(True) :]
     assert len(table) >= 14 and max(map(len, table)) <= 80
+
+
+def test_the_default_plan_learns_new_classes_and_keeps_the_old(line: Line) -> None:
+    [card] = line.update(settings())
+    assert card.known is not None and card.new is not None
+    assert card.known.accuracy > 0.93 and card.new.accuracy > 0.9
+    assert min(part.accuracy for part in card.by_class.values()) > 0.7
+    # Its first rung was enough, and the card says what was fitted.
+    [rung] = card.rungs
+    assert rung.promoted and rung.changes["batch_size"] < 128 and rung.changes["epochs"] > 3
 
 
 def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(

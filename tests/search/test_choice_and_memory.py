@@ -213,6 +213,8 @@ def test_a_cost_limit_is_in_examples_or_in_plain_updates() -> None:
 
 
 def test_the_default_space_changes_what_a_small_or_shifted_arrival_needs() -> None:
-    space = default_space(PLAN)
+    assert set(default_space(PLAN)) == {"alpha", "density", "epochs"}
+    # A plan that trains on a part of the arrival may train on more or less of it.
+    space = default_space(named_plan("hardest", "update", "lenet-300-100"))
     assert set(space) == {"alpha", "density", "epochs", "arrival.share"}
     assert all(draw.admits(value) for draw in space.values() for value in draw.extremes)

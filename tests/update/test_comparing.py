@@ -221,7 +221,7 @@ def test_utterances_are_compared_by_their_words() -> None:
 
 
 def test_the_advice_fits_what_was_refused() -> None:
-    plan = named_plan("default", "update", "lenet-300-100")
+    plan = named_plan("hardest", "update", "lenet-300-100")
     lost = advice(Verdict(False, "", "class 3"), Effort(plan, 64, 16))
     assert lost.startswith("more plan.epochs (64 new rows gave 16 steps), or plan.replay.share=1")
     assert advice(Verdict(False, "", "new class 5"), Effort(plan, 64, 16)) == (

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,15 +23,25 @@ def test_every_plan_has_the_optimizer_of_the_task_and_no_higher_rate_than_its_de
 
 
 KEPT = json.loads((Path(__file__).parent / "plans.json").read_text())
-"""By task, role and name, all plans as they were when one table held them: "" and an unknown task among them."""
+"""By task, role and name, all plans as raygp 0.1.0 had them: "" and an unknown task among them."""
+EARLIER: dict[str, dict[str, Any]] = {
+    "lenet-300-100": {"epochs": 8, "lr": 0.2, "replay": {"share": 0.15}, "arrival": {"share": 0.3}, "fit": None},
+    "lenet-5": {"epochs": 8, "lr": 0.1, "replay": {"share": 0.15}, "arrival": {"share": 0.3}, "fit": None},
+    "resnet18": {"replay": {"share": 0.5, "hard": 0.5}},
+    "resnet18-small": {"replay": {"share": 0.5, "hard": 0.5}},
+}
+"""By task, what its default plan of an update had that is another now."""
 
 
 @pytest.mark.parametrize("task", KEPT)
 @pytest.mark.parametrize("role", ["synthesis", "update"])
 def test_plans_are_what_they_were(role: str, task: str) -> None:
-    assert plan_names(role) == list(KEPT[task][role])  # type: ignore[arg-type]
+    assert set(KEPT[task][role]) <= set(plan_names(role))  # type: ignore[arg-type]
     for name, fields in KEPT[task][role].items():
         plan = named_plan(name, role, task)  # type: ignore[arg-type]
+        if (role, name) == ("update", "default") and task in EARLIER:
+            assert plan != Plan.model_validate(fields)
+            plan = Plan.model_validate(plan.model_dump() | EARLIER[task])
         assert plan == Plan.model_validate(fields)
         assert plan.identity() == fields, "or updates that were begun before are not found again"
 
