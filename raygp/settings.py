@@ -83,7 +83,7 @@ class RunSettings(Settings):
     """By how much more than guessing the rows of new classes must be right, as a fraction."""
     ladder: bool = True
     """Whether an update whose candidate is refused goes on with safer plans from the same parent: examples chosen at
-    random, all of them and the parent's answers, then three times the epochs. All are charged. A sweep does without."""
+    random, all of them and the parent's answers, then twice the epochs. All are charged. A sweep does without."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
         Workers(2, 2)
     )

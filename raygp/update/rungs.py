@@ -8,10 +8,12 @@ rung     what it changes in the plan
 ======== ===========================================================================================================
 plan     nothing
 uniform  examples are chosen at random, not by loss (only where the plan chooses by loss)
-replay   all of the arrival and all earlier examples; half of what is learnt from the latter is the parent's answer,
-         unless classes are new: there the parent's answer, which knows the old ones alone, would push towards them
-longer   as ``replay``, with three times the epochs
+replay   all of the arrival and all earlier examples; half of what is learnt from the latter is the parent's answer
+longer   as ``replay``, with twice the epochs
 ======== ===========================================================================================================
+
+Where classes are new, the parent's answers, which know the old ones alone, would push towards those. So ``longer`` does
+without them, and ``replay``, which is hardly more than the fitted plan then, is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ LADDER = 1
 NOISY = 0.02
 """Part of the earlier examples that the parent, which was trained on them, still gets wrong: from here on a choice by
 loss looks for what cannot be learnt."""
-_PARENTS_PART, _LONGER = 0.5, 3
+_PARENTS_PART, _LONGER = 0.5, 2
 _LOST, _OPTIMISM = 1.0 / 3.0, 2.0
 _EVERYTHING = SelectionSettings(share=1.0, hard=0.0)
 
@@ -67,7 +69,8 @@ def rungs_of(plan: Plan, sizes: Sizes, ladder: bool) -> list[Rung]:
         everything = plan.model_copy(
             update={"replay": _EVERYTHING, "arrival": _EVERYTHING, "distillation": taught, "fit": fit, "shrink": 1.0}
         )
-        safer.append(("replay", everything))
+        if not sizes.new_classes:
+            safer.append(("replay", everything))
         safer.append(("longer", _longer(everything)))
     found: list[Rung] = []
     for name, asked in [("plan", plan), *safer]:

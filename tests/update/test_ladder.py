@@ -190,7 +190,13 @@ def test_rungs_get_safer_and_say_what_they_change() -> None:
         "replay.share": 1.0, "arrival.hard": 0.0, "shrink": 1.0, "distillation.weight": 0.5,
         "distillation.replay_only": True,
     }  # fmt: skip
-    assert longer.changes == replay.changes | {"epochs": 6}
+    assert longer.changes == replay.changes | {"epochs": 4}
+
+
+def test_new_classes_are_not_taught_by_a_parent_that_does_not_know_them() -> None:
+    plan, longer = rungs_of(RUINOUS, Sizes(600, 300, known_classes=8, new_classes=2), ladder=True)
+    assert (plan.name, longer.name) == ("plan", "longer")
+    assert longer.plan.distillation.weight == 0.0 and longer.plan.epochs == 4 and longer.plan.replay.share == 1.0
 
 
 def test_a_rung_that_would_repeat_an_earlier_one_is_left_out() -> None:
