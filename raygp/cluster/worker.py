@@ -120,7 +120,7 @@ def _run(worker: WorkerConfig) -> None:
         outcome = done
     else:
         reporter = _Reporter(worker, rank)
-        update = _make_update(worker, reporter)
+        update = reporter.ladder = _make_update(worker, reporter)
         reporter.metrics = _metrics_of(worker.job, done) if rank == 0 else None
         if done is not None:
             update.resume(done)
@@ -183,6 +183,13 @@ class _Reporter:
         self._told = 0.0
         self._unconfirmed: list[Any] = []
         self.metrics: UpdateMetrics | None = None
+        self.ladder: Ladder | None = None
+
+    @property
+    def _most_epochs(self) -> int:
+        """Of the plan that runs, which may be another rung's, or fitted to the arrival."""
+        plan = self._worker.job.plan if self.ladder is None else self.ladder.update.plan
+        return max(1, plan.most_epochs)
 
     def event(self, event: Event) -> None:
         """Send it to metrics and board. Of the steps of an epoch, only as many as a reader can follow are sent."""
@@ -216,7 +223,7 @@ class _Reporter:
             metrics = {
                 "val_accuracy": record.val_accuracy,
                 "epochs": epochs,
-                "percent_done": 100.0 * epochs / self._worker.job.plan.most_epochs,
+                "percent_done": 100.0 * epochs / self._most_epochs,
                 "ledger": record.ledger.to_dict(),
                 "finished": False,
             }
