@@ -32,7 +32,7 @@ from benchmarks.anydata.arrivals import KINDS, parts
 from benchmarks.anydata.datasets import DATA_SETS, load
 from benchmarks.anydata.methods import METHODS
 from benchmarks.anydata.runs import Row, run_cell
-from benchmarks.anydata.tables import cells_table, summary_table
+from benchmarks.anydata.tables import cells_table, markdown_rows, summary_row, summary_table
 from raygp.errors import RaygpError
 
 
@@ -117,6 +117,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--out", type=Path, default=Path("any-data"))
+    parser.add_argument("--markdown", action="store_true", help="print the lines of the results page as well")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     console = Console(highlight=False, width=140)
@@ -127,6 +128,11 @@ def main() -> int:
         return error.exit_code
     console.print(cells_table(rows))
     console.print(summary_table(rows))
+    if options.markdown:
+        print(*markdown_rows(rows), sep="\n")
+        for name in sorted({row["data"] for row in rows}):
+            print(summary_row([row for row in rows if row["data"] == name], name))
+        print(summary_row(rows, "all"))
     return 0
 
 

@@ -68,6 +68,32 @@ def against_baseline(rows: list[Row], method: str) -> dict[str, float]:
     }  # fmt: skip
 
 
+def markdown_rows(rows: list[Row], method: str = "raygp") -> list[str]:
+    """A line of the results page for each cell that has both a method and fine-tuning, means over their seeds."""
+    lines = []
+    for (data, arrival), methods in sorted(by_cell(rows).items()):
+        pairs = [(row, methods[BASELINE][seed]) for seed, row in methods[method].items() if seed in methods[BASELINE]]
+        if not pairs:
+            continue
+        ours, base = (statistics.mean(100 * pair[side]["test_accuracy"] for pair in pairs) for side in (0, 1))
+        examples, flops = (statistics.mean(a[key] / b[key] for a, b in pairs) for key in ("examples", "sparse_flops"))
+        refused = [sum(not pair[side]["promoted"] for pair in pairs) for side in (0, 1)]
+        lines.append(
+            f"| {data} | {arrival} | {len(pairs)} | {ours:.2f} | {base:.2f} | {ours - base:+.2f} | {examples:.2f} "
+            f"| {flops:.2f} | {refused[0]} | {refused[1]} |"
+        )
+    return lines
+
+
+def summary_row(rows: list[Row], name: str, method: str = "raygp") -> str:
+    """A line of the results page for some of the cells together."""
+    found = against_baseline(rows, method)
+    return (
+        f"| {name} | {found['cells']:.0f} | {found['test']:+.2f} | {found['worst']:+.2f} | {found['examples']:.2f} "
+        f"| {found['flops']:.2f} | {found['refused']:.0f} |"
+    )
+
+
 def summary_table(rows: list[Row]) -> Table:
     """A line for each method against fine-tuning."""
     table = Table("method", "cells", "test points", "worst cell", "examples", "arithmetic", "refused where it passes")

@@ -11,7 +11,7 @@ from benchmarks.anydata.arrivals import KINDS, data_of, parts
 from benchmarks.anydata.datasets import Loaded, load, mislabelled
 from benchmarks.anydata.methods import METHODS
 from benchmarks.anydata.runs import run_cell
-from benchmarks.anydata.tables import against_baseline
+from benchmarks.anydata.tables import against_baseline, markdown_rows, summary_row
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,16 @@ def test_methods_are_compared_cell_by_cell_with_fine_tuning() -> None:
     assert found["cells"] == 2 and found["refused"] == 1
     assert found["test"] == pytest.approx(0.5) and found["worst"] == pytest.approx(-1.0)
     assert found["examples"] == pytest.approx(1.0)
+
+
+def test_the_page_shows_the_recorded_runs() -> None:
+    root = Path(__file__).parents[2]
+    rows = read_rows(root / "benchmarks" / "results" / "any_data" / "any-data.jsonl")
+    page = (root / "docs" / "results" / "any-data.md").read_text().splitlines()
+    assert len(rows) > 100 and set(markdown_rows(rows)) <= set(page)
+    for name in {row["data"] for row in rows}:
+        assert summary_row([row for row in rows if row["data"] == name], name) in page
+    assert summary_row(rows, "all") in page
 
 
 def test_a_line_that_a_kill_cut_short_is_left_out(tmp_path: Path) -> None:
