@@ -1,7 +1,7 @@
 """The gate: whether a candidate may become the head.
 
 Here are its settings, its verdict and what looks at one number: the accuracy over all rows. What looks at arrivals and
-classes is in :mod:`raygp.update.parts`.
+classes is in :mod:`raygp.update.comparing`.
 """
 
 from __future__ import annotations
