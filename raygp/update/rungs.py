@@ -64,7 +64,10 @@ def rungs_of(plan: Plan, sizes: Sizes, ladder: bool) -> list[Rung]:
                 "arrival": plan.arrival.model_copy(update=by_chance),
             })))  # fmt: skip
         weight = plan.distillation.weight if sizes.new_classes else max(_PARENTS_PART, plan.distillation.weight)
-        taught = DistillationSettings(weight=weight, replay_only=True, temperature=plan.distillation.temperature)
+        # A plan without replay leaves earlier shards alone. Then the parent can only speak of the arrival.
+        taught = DistillationSettings(
+            weight=weight, replay_only=sizes.old_rows > 0, temperature=plan.distillation.temperature
+        )
         fit = None if plan.fit is None else plan.fit.model_copy(update={"replay_ratio": None})
         everything = plan.model_copy(
             update={"replay": _EVERYTHING, "arrival": _EVERYTHING, "distillation": taught, "fit": fit, "shrink": 1.0}

@@ -199,6 +199,12 @@ def test_new_classes_are_not_taught_by_a_parent_that_does_not_know_them() -> Non
     assert longer.plan.distillation.weight == 0.0 and longer.plan.epochs == 4 and longer.plan.replay.share == 1.0
 
 
+def test_without_earlier_examples_the_parent_speaks_of_the_arrival() -> None:
+    rungs = rungs_of(RUINOUS, Sizes(0, 300, known_classes=10), ladder=True)
+    assert [rung.plan.distillation.replay_only for rung in rungs] == [False, False, False]
+    assert rungs[1].plan.distillation.weight == 0.5
+
+
 def test_a_rung_that_would_repeat_an_earlier_one_is_left_out() -> None:
     safe = rungs_of(RUINOUS, SIZES, ladder=True)[1].plan
     assert [rung.name for rung in rungs_of(safe, SIZES, ladder=True)] == ["plan", "longer"]
