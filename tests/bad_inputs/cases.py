@@ -275,13 +275,13 @@ OPTIONS = [
         "a plan of an unknown name",
         line_and(text("s.yaml", "plan: fastest\n")),
         "update --root @/line --config @/s.yaml",
-        "plan: no plan is called 'fastest'; known are default, paper",
+        "plan: no plan is called 'fastest'; known are default, hardest, paper",
     ),
     Case(
         "a plan of an unknown name among the options",
         line,
         "update --root @/line plan.lr=0.1 plan=papier",
-        "plan: no plan is called 'papier'; known are default, paper",
+        "plan: no plan is called 'papier'; known are default, hardest, paper",
     ),
     Case(
         "a ratio above one",

@@ -22,7 +22,7 @@ from raygp.settings import RunSettings, load_settings
 from tests.digits import FewDigits
 
 LENET = "lenet-300-100"
-MORE = ("plan.epochs=40", "plan.replay.share=1", "plan.arrival.share=1")
+FORGETS = ("plan=hardest", "ladder=false")
 
 
 class Killed(BaseException):
@@ -55,7 +55,7 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
     printer = Printer(Console(file=out, width=80), line.location)
     line.listen(lambda event: (seen.append(event), printer(event)))
     with pytest.raises(RejectedError) as caught:
-        line.update(settings("plan=hardest", "ladder=false"))
+        line.update(settings(*FORGETS))
     [refused] = [event for event in seen if isinstance(event, Refused)]
     record = refused.record
     assert record is not None and record.known is not None and record.new is not None
@@ -89,7 +89,7 @@ def test_the_default_plan_learns_new_classes_and_keeps_the_old(line: Line) -> No
 def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(
     line: Line, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [card] = line.update(settings(*MORE))
+    [card] = line.update(settings())
     assert card.known is not None and card.new is not None and card.val_rows == 229
     assert set(card.by_class) == set("0123456789") and set(card.by_arrival) == {"low", "high"}
     assert card.accuracy_by_arrival["low"] == card.by_arrival["low"].accuracy == card.known.accuracy
@@ -115,9 +115,9 @@ def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(
         assert json.loads(shown(command, "--json"))["by_class"]["7"] == card.by_class["7"].model_dump()
 
 
-@pytest.mark.parametrize("plan", [(), MORE], ids=["refused", "promoted"])
+@pytest.mark.parametrize("plan", [FORGETS, ()], ids=["refused", "promoted"])
 def test_the_verdict_is_the_same_after_a_kill(line: Line, made: Path, tmp_path: Path, plan: tuple[str, ...]) -> None:
-    wanted = settings("plan.batch_size=64", "checkpoint_minutes=0", *plan)
+    wanted = settings(*plan)
     ends = []
     for number, root in enumerate((line.root, str(shutil.copytree(made, tmp_path / "other")))):
         seen: list[Event] = []
@@ -125,7 +125,7 @@ def test_the_verdict_is_the_same_after_a_kill(line: Line, made: Path, tmp_path: 
 
         def tell(event: Event, seen: list[Event] = seen, kills: bool = number == 1) -> None:
             seen.append(event)
-            if kills and sum(isinstance(found, CheckpointStored) for found in seen) == 7:
+            if kills and sum(isinstance(found, CheckpointStored) for found in seen) == 3:
                 raise Killed
 
         this.listen(tell)
