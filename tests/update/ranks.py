@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,12 @@ from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint
 from raygp.update.engine import Update
+from raygp.update.fitting import Sizes
+from raygp.update.ladder import Ladder
+from raygp.update.observer import Silent
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
+from raygp.update.rungs import rungs_of
 from raygp.update.state import Checkpoint
 from tests.ranks import run_group
 
@@ -119,17 +124,31 @@ def stretch(
         return Stretch(data.seen, None, watcher.count)
 
 
-def run_ranks(world: int, folder: Path, *arguments: object) -> list[Stretch]:
-    """:func:`stretch` on ``world`` ranks, by rank."""
+def climb(plan: Plan, parent: Path) -> Outcome:
+    """All rungs of ``plan`` over the outcome kept in ``parent``, which knew the digits of the arrival before."""
+    data, task = digits(), make_task({"name": "lenet-300-100"})
+    known = load(parent)
+    assert isinstance(known, Outcome)
+
+    def make(rung: Plan, may_give_up: bool) -> Update:
+        learner = make_learner(task, data, rung, num_classes=10, seed=5, parent=known.tensors)
+        return Update(rung, learner, data, seed=5, has_parent=True, may_give_up=may_give_up)
+
+    sizes = Sizes(data.old_rows, data.new_rows, 10)
+    return Ladder(lambda look: rungs_of(plan, sizes.seen(look), ladder=True), make, Silent()).run()
+
+
+def run_ranks(world: int, folder: Path, *arguments: object, work: Callable[..., object] = stretch) -> list[Any]:
+    """:func:`stretch`, or other ``work``, on ``world`` ranks; what each gave, by rank."""
     folder.mkdir()
-    run_group(_work, world, world, str(folder), arguments)
+    run_group(_work, world, world, str(folder), work, arguments)
     return [torch.load(folder / f"rank-{i}.pt", weights_only=False) for i in range(world)]
 
 
-def _work(number: int, world: int, folder: str, arguments: tuple[object, ...]) -> None:
+def _work(number: int, world: int, folder: str, work: Callable[..., object], arguments: tuple[object, ...]) -> None:
     torch.set_num_threads(1)
     timeout = timedelta(seconds=60)
     dist.init_process_group("gloo", f"file://{folder}/meet", timeout=timeout, rank=number, world_size=world)
-    torch.save(stretch(*arguments), f"{folder}/rank-{number}.pt")  # type: ignore[arg-type]
+    torch.save(work(*arguments), f"{folder}/rank-{number}.pt")
     dist.barrier()  # No rank hangs up while another is still in a reduction.
     dist.destroy_process_group()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from raygp.update.checkpoints import load
+from raygp.update.checkpoints import load, save_outcome
+from raygp.update.plan import FitSettings
 from raygp.update.state import Checkpoint
-from tests.update.ranks import PLAN, Stretch, run_ranks, stretch
+from tests.update.ranks import PLAN, Stretch, climb, run_ranks, stretch
 
 STEPS = 150 // 16
 
@@ -103,3 +104,21 @@ def test_workers_that_are_leaving_are_offered_a_checkpoint_inside_the_epoch(
     assert trained_on([left], [on]) == trained_on([alone])
     assert on.outcome is not None and alone.outcome is not None
     assert all(torch.equal(on.outcome.tensors[key], value) for key, value in alone.outcome.tensors.items())
+
+
+def test_two_ranks_climb_the_ladder_as_one_does(alone: Stretch, tmp_path: Path) -> None:
+    assert alone.outcome is not None
+    parent = folder(tmp_path / "parent")
+    save_outcome(parent, alone.outcome)
+    # Shrunk to almost nothing and hardly trained: only a safer rung holds.
+    ruinous = PLAN.model_copy(update={"shrink": 0.05, "lr": 1e-4, "fit": FitSettings()})
+    one = climb(ruinous, parent)
+    both = run_ranks(2, tmp_path / "both", ruinous, parent, work=climb)
+    assert [rung.name for rung in one.record.rungs] == ["plan", "replay"]
+    assert one.verdict.promoted and one.record.look is not None
+    for other in both:
+        assert other.record.mask_digest == one.record.mask_digest and other.record.look == one.record.look
+        assert [rung.name for rung in other.record.rungs] == [rung.name for rung in one.record.rungs]
+        assert other.record.ledger.examples == pytest.approx(one.record.ledger.examples)
+        for name, value in one.tensors.items():
+            assert torch.allclose(other.tensors[name].float(), value.float(), atol=1e-3), name
