@@ -33,3 +33,8 @@ class Padded(NamedTuple):
         """Some of the sequences, padded to the longest of them. ``rows``: their positions, int64."""
         lengths = self.lengths[rows.cpu()]
         return Padded(self.values[rows][:, : int(lengths.max())], lengths)
+
+
+def take(values: Tensor | Padded, rows: Tensor) -> Tensor | Padded:
+    """Some rows of a batch. ``rows``: their positions, int64."""
+    return values.take(rows) if isinstance(values, Padded) else values[rows]

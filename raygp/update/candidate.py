@@ -81,6 +81,7 @@ def make_update(
             gate_new_margin=job.gate_new_margin,
             classes=job.classes,
             parent_classes=known,
+            arrival=job.arrival.arrival,
             observer=observer,
             shared=shared,
             checkpoint_seconds=checkpoint_seconds,

@@ -66,6 +66,7 @@ class Update:
         gate_new_margin: float = 0.0,
         classes: Sequence[str] = (),
         parent_classes: int | None = None,
+        arrival: str | None = None,
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -85,6 +86,7 @@ class Update:
             gate_new_margin: by how much more than guessing rows of new classes must be right.
             classes: names of the candidate's classes, for the gate and the record.
             parent_classes: how many of them the parent knows; None: all.
+            arrival: its name; None: the last that brought validation rows.
             observer: told of events, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -99,7 +101,7 @@ class Update:
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
         gate = GateSettings(gate_tolerance, gate_confidence, gate_class_tolerance, gate_new_margin)
-        self._judge = Judge(learner, has_parent, gate, classes, parent_classes)
+        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrival)
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
@@ -129,12 +131,10 @@ class Update:
         self._resumed = True
 
     def follow(self, before: Update, rungs: Sequence[RungRecord]) -> None:
-        """Take over from an update with another plan from the same parent: what it spent, and what it knows of the
-        parent.
+        """Take over what an update with another plan from the same parent spent, and what it knows of the parent.
 
         Args:
-            before: whose candidate was refused, or which was passed over.
-            rungs: what has been tried.
+            before: was refused or passed over. ``rungs``: what has been tried.
         """
         before.learner.charge_traffic()
         self.learner.ledger = copy.copy(before.learner.ledger)
@@ -146,17 +146,15 @@ class Update:
             self.state.record.val_accuracy = metric_values(before._judge.parent_scores)[0]
 
     def look(self) -> tuple[Look, str]:
-        """What the parent makes of validation (:meth:`raygp.update.judging.Judge.look`). Measuring it is not charged,
-        and not done again."""
+        """What the parent makes of validation (:meth:`raygp.update.judging.Judge.look`). Its examples are not charged."""
         self._started = time.perf_counter()
         self._measure_parent()
-        found = self._judge.look()
         self._charge_seconds()
         self._seconds_before = self.learner.ledger.worker_seconds
-        return found
+        return self._judge.look()
 
     def unlearnt(self) -> float:
-        """Part of a sample of earlier examples, which the parent was trained on, that it gets wrong all the same."""
+        """See :meth:`raygp.update.examples.ExampleChoice.unlearnt`."""
         self._started = time.perf_counter()
         found = self._examples.unlearnt()
         self._charge_seconds()

@@ -35,6 +35,8 @@ class Judge:
     """Names of the candidate's classes."""
     known_classes: int | None = None
     """How many of them the parent knows; None: all."""
+    arrival: str | None = None
+    """Name of the arrival; None: the last that brought validation rows."""
     parent_scores: np.ndarray | None = None
     """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`Learner.scores`)."""
 
@@ -52,7 +54,9 @@ class Judge:
         if not known.any():
             return Look(error=1.0), ""
         is_of_arrival = np.zeros(len(known), dtype=bool)
-        is_of_arrival[list(rows.arrivals.values())[-1]] = True
+        # An arrival may have brought nothing to validate on.
+        name = list(rows.arrivals)[-1] if self.arrival is None else self.arrival
+        is_of_arrival[rows.arrivals.get(name, slice(0, 0))] = True
         new, old = np.flatnonzero(known & is_of_arrival), np.flatnonzero(known & ~is_of_arrival)
         ours, before = accuracy(scores[new]), accuracy(scores[old])
         surprising = surprises(ours, len(new), before, len(old))

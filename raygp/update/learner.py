@@ -31,7 +31,7 @@ from raygp.sparse import (
     world_size,
     wrap_ddp,
 )
-from raygp.tasks.padded import Padded
+from raygp.tasks.padded import Padded, take
 from raygp.tasks.protocol import Task
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.teacher import Teacher
@@ -127,7 +127,8 @@ class Learner:
         network.train()
         self._loss_sum, self.loss_steps = torch.full((), loss_sum, device=self.device), loss_steps
         mean = loss_sum / max(1, loss_steps)
-        taught_share = self._taught_share(ids)
+        teacher = self.teacher
+        asked = len(teacher.asked_about(ids, self.data.old_rows)) / len(ids) if teacher else 0.0
         started = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
         # A rank without examples would have no gradient to reduce: where there are fewer than ranks, each takes all.
@@ -151,7 +152,7 @@ class Learner:
             self.optimizer.step()
             self._loss_sum += losses.detach().mean()
             self.loss_steps += 1
-            self._charge_training(batch_size, taught_share)
+            self._charge_training(batch_size, asked)
             if batch.step == first_step or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
                 mean = self._finite(self.loss_sum / self.loss_steps, epoch)
                 if watch:
@@ -333,27 +334,19 @@ class Learner:
         losses = self.task.losses(outputs, targets)
         if self.teacher is None:
             return losses
-        weight, temperature = self.teacher.weight, self.teacher.temperature
+        weight, temperature, labelled = self.teacher.weight, self.teacher.temperature, losses
         if self.teacher.replay_only:
-            asked = np.flatnonzero(ids < self.data.old_rows)
+            asked = self.teacher.asked_about(ids, self.data.old_rows)
             if not len(asked):
                 return losses
             rows = torch.from_numpy(asked).to(self.device)
-            inputs, outputs, targets = (_take(values, rows) for values in (inputs, outputs, targets))
+            inputs, outputs, targets = (take(values, rows) for values in (inputs, outputs, targets))
             labelled = losses[rows]
-        else:
-            labelled = losses
         with torch.no_grad():
             taught = self._outputs(self.teacher.model, inputs)
         divergences = self.task.divergences(outputs, taught, targets, temperature)
         mixed = (1.0 - weight) * labelled + weight * temperature**2 * divergences
         return losses.index_copy(0, rows, mixed) if self.teacher.replay_only else mixed
-
-    def _taught_share(self, ids: np.ndarray) -> float:
-        """Part of an epoch's examples that the teacher is asked about."""
-        if self.teacher is None or not self.teacher.replay_only:
-            return 1.0
-        return float((ids < self.data.old_rows).mean())
 
     def _to_device(self, batch: Batch) -> tuple[Tensor | Padded, Tensor | Padded]:
         return batch.inputs.to(self.device, non_blocking=True), batch.targets.to(self.device, non_blocking=True)
@@ -386,23 +379,18 @@ class Learner:
             self._flops_generation = self.masks.generation
         return self._sparse_forward
 
-    def _charge_training(self, examples: int, taught_share: float) -> None:
+    def _charge_training(self, examples: int, asked: float) -> None:
         dense = self._count().dense_forward()
         self.ledger.charge(examples, training_flops(self._sparse()), training_flops(dense))
         if self.teacher is not None:
             if self._teacher_forward is None:
                 self._teacher_forward = self._count().sparse_forward(self.teacher.masks)
-            self._charge_forward(examples * taught_share, self._teacher_forward)
+            self._charge_forward(examples * asked, self._teacher_forward)
 
     def _charge_forward(self, examples: float, sparse_forward: float) -> None:
         """Put forward passes without backward ones into the ledger: each is a third of an example."""
         dense = self._count().dense_forward()
         self.ledger.charge(examples / 3.0, training_flops(sparse_forward), training_flops(dense))
-
-
-def _take(values: Tensor | Padded, rows: Tensor) -> Tensor | Padded:
-    """Some rows of a batch."""
-    return values.take(rows) if isinstance(values, Padded) else values[rows]
 
 
 def metric_values(scores: np.ndarray) -> list[float]:

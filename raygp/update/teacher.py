@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import nn
 
 from raygp.sparse import Masks
@@ -23,3 +24,12 @@ class Teacher:
     """Softens both models' outputs."""
     replay_only: bool
     """Whether it is asked about replayed examples only."""
+
+    def asked_about(self, ids: np.ndarray, old_rows: int) -> np.ndarray:
+        """Positions of the examples that the parent is asked about, int64.
+
+        Args:
+            ids: of training examples.
+            old_rows: how many the parent has seen, which have the first ids.
+        """
+        return np.flatnonzero(ids < old_rows) if self.replay_only else np.arange(len(ids))

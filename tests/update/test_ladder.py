@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from raygp.data.resident import Examples, ResidentData
 from raygp.errors import TrainingError
 from raygp.events import Event, RungStarted
 from raygp.record import Look, RungRecord
@@ -341,6 +342,23 @@ def test_an_arrival_surprises_where_the_parent_is_wrong_far_more_often() -> None
 def test_a_plan_without_fit_is_never_changed() -> None:
     assert ALL_KINDS.fitted(Sizes(1, 1)) is ALL_KINDS
     assert FitSettings().replay_ratio == 1.0
+
+
+def test_an_arrival_without_validation_rows_surprises_nobody(parent: Outcome) -> None:
+    held_out = {"val": DATA.held_out["val"]}
+    # Half of the rows are turned upside down: the parent is wrong there.
+    turned = held_out["val"].inputs.clone()
+    turned[18:] = 255 - turned[18:]
+    groups = {"val": {"week1": slice(0, 18), "week2": slice(18, 37)}}
+    val = Examples(turned, held_out["val"].targets)
+    data = ResidentData(DATA.train, DATA.old_rows, {"val": val}, groups)  # type: ignore[arg-type]
+    found = []
+    for arrival in ("week2", "week3", None):
+        learner = make_learner(TASK, data, FITTING, num_classes=10, seed=5, parent=parent.tensors)
+        found.append(Update(FITTING, learner, data, seed=5, has_parent=True, arrival=arrival).look())
+    (surprise, words), (silent, nothing), (last, _) = found
+    assert surprise.surprising and words.startswith("the arrival surprises the parent") and last == surprise
+    assert not silent.surprising and nothing == "" and silent.error == surprise.error
 
 
 # -- choosing by loss where labels are wrong ----------------------------------------------------------------------
