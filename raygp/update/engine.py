@@ -146,7 +146,7 @@ class Update:
             self.state.record.val_accuracy = metric_values(before._judge.parent_scores)[0]
 
     def look(self) -> tuple[Look, str]:
-        """What the parent makes of validation (:meth:`raygp.update.judging.Judge.look`). Its examples are not charged."""
+        """What the parent makes of validation (:meth:`raygp.update.judging.Judge.look`). It is not charged."""
         self._started = time.perf_counter()
         self._measure_parent()
         self._charge_seconds()
