@@ -1,0 +1,75 @@
+"""raygp on the stream: a first version, then an update an arrival, each from the version before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.cost.methods import changed
+from benchmarks.stream.arrivals import Stream
+from raygp.data.resident import ResidentData
+from raygp.sparse import Masks, unpack_model
+from raygp.update.candidate import make_learner
+from raygp.update.engine import Update
+from raygp.update.plan import Plan
+from raygp.update.plans import Role, named_plan
+from raygp.update.seeds import derive_seed
+from raygp.update.state import Tensors
+
+Told = Callable[[int, dict[str, list[float]]], None]
+"""Called after each arrival with its number and the accuracies by split and class."""
+
+
+def plan_for(stream: Stream, role: Role, recipe: dict[str, Any]) -> Plan:
+    """The default plan with the changes of a recipe: those for both roles, then those for this one."""
+    both = {key: value for key, value in recipe.items() if key not in ("synthesis", "update")}
+    return changed(named_plan("default", role, stream.task.name), both, recipe.get(role) or {})
+
+
+def run_chain(stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> dict[str, Any]:
+    """Carry out a synthesis and the updates; the arrival's classes are new to each.
+
+    Returns:
+        Fields of the run's row: accuracies after each arrival, plans, what was spent, what is left active.
+    """
+    parent: Tensors | None = None
+    after: list[dict[str, list[float]]] = []
+    spent: dict[str, list[float]] = {"examples": [], "sparse_flops": []}
+    verdicts, record = [], None
+    plans = {role: plan_for(stream, role, recipe) for role in ("synthesis", "update")}
+    for number, rows in enumerate(stream.arrivals):
+        plan = plans["update" if number else "synthesis"]
+        old = stream.up_to(number - 1) if number else np.array([], dtype=np.int64)
+        data = ResidentData(
+            stream.train.take(np.concatenate([old, rows])), len(old), {"val": stream.seen("val", number)}
+        )
+        known = stream.known(number)
+        own_seed = derive_seed(seed, "arrival", number)
+        learner = make_learner(
+            stream.task, data, plan, num_classes=known, seed=own_seed, parent=parent,
+            parent_classes=stream.known(number - 1) if number else None,
+        )  # fmt: skip
+        # As in the cost protocol, the gate lets everything through: the table says how good a candidate is.
+        update = Update(plan, learner, data, seed=own_seed, has_parent=number > 0, gate_tolerance=1.0)
+        outcome = update.run()
+        parent, record = outcome.tensors, outcome.record
+        after.append(stream.accuracies(_model(stream, parent, known), number))
+        spent["examples"].append(record.ledger.examples)
+        spent["sparse_flops"].append(record.ledger.sparse_flops)
+        verdicts.append(outcome.verdict.reason)
+        told(number, after[-1])
+    assert record is not None
+    return {
+        "after": after, "spent": spent, "active_connections": record.active_connections,
+        "total_connections": record.total_connections, "densities": record.densities, "verdicts": verdicts,
+        "plan": plans["update"].model_dump(mode="json"), "synthesis_plan": plans["synthesis"].model_dump(mode="json"),
+    }  # fmt: skip
+
+
+def _model(stream: Stream, tensors: Tensors, classes: int) -> torch.nn.Module:
+    model = stream.task.build_model(classes)
+    unpack_model(tensors, model, Masks(model, stream.task.dense))
+    return model
