@@ -23,10 +23,23 @@ Told = Callable[[int, dict[str, list[float]]], None]
 """Called after each arrival with its number and the accuracies by split and class."""
 
 
-def plan_for(stream: Stream, role: Role, recipe: dict[str, Any]) -> Plan:
-    """The default plan with the changes of a recipe: those for both roles, then those for this one."""
-    both = {key: value for key, value in recipe.items() if key not in ("synthesis", "update")}
-    return changed(named_plan("default", role, stream.task.name), both, recipe.get(role) or {})
+def plan_for(stream: Stream, arrival: int, recipe: dict[str, Any]) -> Plan:
+    """The plan of one arrival: the default one with the changes of a recipe.
+
+    Args:
+        stream: whose task has plans.
+        arrival: its number; the first is a synthesis.
+        recipe: changes to the plans of both roles; under ``synthesis`` and ``update``, those of one role. ``replayed``
+            is the number of replayed examples, in sizes of the arrival: it becomes ``replay.share`` of what has been
+            stored until then.
+    """
+    role: Role = "update" if arrival else "synthesis"
+    both = {key: value for key, value in recipe.items() if key not in ("synthesis", "update", "replayed")}
+    changes = [both, recipe.get(role) or {}]
+    if arrival and "replayed" in recipe:
+        stored = len(stream.up_to(arrival - 1))
+        changes.append({"replay": {"share": min(1.0, recipe["replayed"] * len(stream.arrivals[arrival]) / stored)}})
+    return changed(named_plan("default", role, stream.task.name), *changes)
 
 
 def run_chain(stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> dict[str, Any]:
@@ -39,9 +52,8 @@ def run_chain(stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> 
     after: list[dict[str, list[float]]] = []
     spent: dict[str, list[float]] = {"examples": [], "sparse_flops": []}
     verdicts, record = [], None
-    plans = {role: plan_for(stream, role, recipe) for role in ("synthesis", "update")}
-    for number, rows in enumerate(stream.arrivals):
-        plan = plans["update" if number else "synthesis"]
+    plans = [plan_for(stream, number, recipe) for number in range(len(stream.arrivals))]
+    for number, (plan, rows) in enumerate(zip(plans, stream.arrivals, strict=True)):
         old = stream.up_to(number - 1) if number else np.array([], dtype=np.int64)
         data = ResidentData(
             stream.train.take(np.concatenate([old, rows])), len(old), {"val": stream.seen("val", number)}
@@ -65,7 +77,7 @@ def run_chain(stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> 
     return {
         "after": after, "spent": spent, "active_connections": record.active_connections,
         "total_connections": record.total_connections, "densities": record.densities, "verdicts": verdicts,
-        "plan": plans["update"].model_dump(mode="json"), "synthesis_plan": plans["synthesis"].model_dump(mode="json"),
+        "plans": [plan.identity() for plan in plans],
     }  # fmt: skip
 
 
