@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -37,9 +38,11 @@ def run_peer(
     Raises:
         InputError: avalanche-lib is not installed.
     """
+    # avalanche-lib warns of its own deprecated calls, at every arrival, and of solvers that these methods do not use.
+    warnings.filterwarnings("ignore", module=r"avalanche|qpsolvers")
     try:
         from avalanche.benchmarks import benchmark_from_datasets
-        from avalanche.benchmarks.utils import make_tensor_classification_dataset
+        from avalanche.benchmarks.utils.classification_dataset import _make_taskaware_tensor_classification_dataset
         from avalanche.core import SupervisedPlugin
         from avalanche.training.plugins import EvaluationPlugin
         from avalanche.training.supervised import DER, GDumb, Replay
@@ -83,7 +86,7 @@ def run_peer(
     datasets = []
     for rows in stream.arrivals:
         inputs, targets = stream.tensors(rows)
-        datasets.append(make_tensor_classification_dataset(inputs, targets, task_labels=0))
+        datasets.append(_make_taskaware_tensor_classification_dataset(inputs, targets, task_labels=0))
     after, examples = [], []
     for number, experience in enumerate(benchmark_from_datasets(train=datasets).train_stream):
         strategy.train(experience)
