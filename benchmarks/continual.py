@@ -71,12 +71,18 @@ def make_runs(
 
         row = run(method, stream, recipe, seed, told)
         made += 1
-        with file.open("a") as out:
-            out.write(json.dumps(row) + "\n")
+        _append(file, row)
         found[place] = row
         left = (time.monotonic() - started) / made * (missing - made) / 60
         console.print(f"{where}: val {row['val_accuracy']:.2%}, {row['cpu_seconds']:.0f} s  about {left:.0f} min left")
     return [row for row in found if row is not None]
+
+
+def _append(file: Path, row: Row) -> None:
+    """Add a line, behind one that a kill may have cut short."""
+    cut_short = file.exists() and not file.read_bytes().endswith(b"\n")
+    with file.open("a") as out:
+        out.write(("\n" if cut_short else "") + json.dumps(row) + "\n")
 
 
 def _find(rows: list[Row], stream: Stream, method: str, recipe: dict[str, Any], seed: int) -> Row | None:
@@ -122,7 +128,6 @@ def show(rows: list[Row], console: Console, markdown: bool) -> None:
 
 def search(methods: list[str], stream: Stream, seeds: range, file: Path, console: Console) -> None:
     """Try the recipes of each method's space, and record the best of them on the held-out rows."""
-    recipes = read_recipes() if RECIPES.exists() else {}
     for method in methods:
         if method not in SPACES:
             continue
@@ -131,6 +136,8 @@ def search(methods: list[str], stream: Stream, seeds: range, file: Path, console
         rows = make_runs(wanted, stream, file, console)
         by_recipe = [rows[at : at + len(seeds)] for at in range(0, len(rows), len(seeds))]
         best = max(by_recipe, key=lambda runs: statistics.mean(row["val_accuracy"] for row in runs))
+        # Read now: a search of other methods may run beside this one.
+        recipes = read_recipes() if RECIPES.exists() else {}
         recipes[method] = best[0]["recipe"]
         RECIPES.write_text(yaml.safe_dump(recipes, sort_keys=False, width=120))
         console.print(f"{method}: {recipes[method]}, val {best[0]['val_accuracy']:.2%}")

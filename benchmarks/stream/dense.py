@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.stream.arrivals import Stream
@@ -18,6 +19,9 @@ Told = Callable[[int, dict[str, list[float]]], None]
 """Called after each arrival with its number and the accuracies by split and class."""
 NEW_EACH, REPLAYED_EACH = 10, 10
 """Examples of a step: new ones, and replayed ones."""
+
+FIRST_SHARE, SHARE = 0.3, 0.6
+"""Of the rows stored: what :func:`uniform_share` takes of the first arrival, and what of all at each later one."""
 
 
 def fine_tuning(stream: Stream, arrival: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
@@ -31,6 +35,13 @@ def uniform(stream: Stream, arrival: int, generator: np.random.Generator) -> Ite
         return fine_tuning(stream, arrival, generator)
     wanted = 2 * len(stream.arrivals[arrival])
     return _batches(generator.permutation(stream.up_to(arrival))[:wanted], NEW_EACH + REPLAYED_EACH)
+
+
+def uniform_share(stream: Stream, arrival: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """A fixed share of all that are stored, so that later arrivals get more: what raygp's plan for this stream spends."""
+    share = FIRST_SHARE if arrival == 0 else SHARE
+    rows = generator.permutation(stream.up_to(arrival))
+    return _batches(rows[: round(share * len(rows))], NEW_EACH + REPLAYED_EACH)
 
 
 def replay_all(stream: Stream, arrival: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
@@ -49,7 +60,10 @@ def joint(stream: Stream, arrival: int, generator: np.random.Generator) -> Itera
     return _batches(generator.permutation(stream.up_to(arrival)), NEW_EACH)
 
 
-CHOICES = {"fine-tuning": fine_tuning, "uniform": uniform, "replay-all": replay_all, "joint": joint, "joint-2": joint}
+CHOICES = {
+    "fine-tuning": fine_tuning, "uniform": uniform, "uniform-share": uniform_share, "replay-all": replay_all,
+    "joint": joint, "joint-2": joint,
+}  # fmt: skip
 """By method, the rows of each step of an arrival. ``joint-2`` takes two passes."""
 
 
@@ -59,7 +73,8 @@ def run_dense(method: str, stream: Stream, recipe: dict[str, Any], seed: int, to
     Args:
         method: a key of :data:`CHOICES`.
         stream: the data.
-        recipe: ``lr``; ``momentum``; ``schedule``: constant, or cycle (see :func:`learning_rate`).
+        recipe: ``lr``; ``optimizer``: sgd (the default) or adam; ``schedule``: constant, or cycle (see
+            :func:`learning_rate`).
         seed: of weights and order.
         told: called after each arrival.
 
@@ -69,7 +84,7 @@ def run_dense(method: str, stream: Stream, recipe: dict[str, Any], seed: int, to
     torch.manual_seed(seed)
     generator = np.random.default_rng(seed)
     model = stream.task.build_model(len(stream.classes))
-    optimizer = torch.optim.SGD(model.parameters(), lr=recipe["lr"], momentum=recipe.get("momentum", 0.0))
+    optimizer = optimizer_of(model, recipe)
     after, examples = [], []
     for number in range(len(stream.arrivals)):
         passes = 2 if method == "joint-2" else 1
@@ -86,6 +101,12 @@ def run_dense(method: str, stream: Stream, recipe: dict[str, Any], seed: int, to
         examples.append(float(sum(map(len, steps))))
         told(number, after[-1])
     return {"after": after, **dense_cost(stream, examples)}
+
+
+def optimizer_of(model: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    """The optimizer that a recipe names: plain SGD, or Adam."""
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+    return kinds[recipe.get("optimizer", "sgd")](model.parameters(), lr=recipe["lr"])
 
 
 def learning_rate(recipe: dict[str, Any], done: float) -> float:

@@ -28,8 +28,10 @@ METHODS: dict[str, str] = {
     "der++-500": "DER++, memory 500", "der++-5120": "DER++, memory 5,120",
     "gdumb-500": "GDumb, memory 500", "gdumb-5120": "GDumb, memory 5,120",
     "replay-all": "ER over all stored", "uniform": "uniform over all stored",
+    "uniform-share": "uniform, more for later arrivals",
     "joint": "joint, one pass", "joint-2": "joint, two passes",
-    "raygp-default": "raygp, its default plan", "raygp": "raygp, this benchmark's plan",
+    "raygp-default": "raygp, its default plan", 
+    "raygp-even": "raygp, twice each arrival", "raygp": "raygp, more for later arrivals",
 }  # fmt: skip
 """Names, and what tables call them."""
 

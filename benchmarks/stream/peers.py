@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.stream.arrivals import Stream
-from benchmarks.stream.dense import NEW_EACH, REPLAYED_EACH, dense_cost, learning_rate
+from benchmarks.stream.dense import NEW_EACH, REPLAYED_EACH, dense_cost, learning_rate, optimizer_of
 from raygp.errors import InputError
 
 Told = Callable[[int, dict[str, list[float]]], None]
@@ -27,7 +27,7 @@ def run_peer(
         kind: ``er``, ``der++`` or ``gdumb``.
         memory: examples that it may keep.
         stream: the data.
-        recipe: ``lr``, ``momentum``, ``schedule`` as for :func:`benchmarks.stream.dense.run_dense`; ``alpha`` and
+        recipe: ``lr``, ``optimizer``, ``schedule`` as for :func:`benchmarks.stream.dense.run_dense`; ``alpha`` and
             ``beta`` of DER++; ``epochs`` of GDumb.
         seed: of weights, order and memory.
         told: called after each arrival.
@@ -73,7 +73,7 @@ def run_peer(
     watch = Watch()
     common: dict[str, Any] = {
         "model": model, "criterion": nn.CrossEntropyLoss(), "mem_size": memory,
-        "optimizer": torch.optim.SGD(model.parameters(), lr=recipe["lr"], momentum=recipe.get("momentum", 0.0)),
+        "optimizer": optimizer_of(model, recipe),
         "train_mb_size": NEW_EACH, "train_epochs": recipe.get("epochs", 1), "plugins": [watch],
         "evaluator": EvaluationPlugin(),
     }  # fmt: skip
