@@ -12,10 +12,10 @@ read after each arrival and never used. ER, DER++ and GDumb are avalanche-lib's,
     pip install -e '.[continual]'
 
 Every method runs its recorded recipe (``benchmarks/recipes/continual.yaml``). ``--search`` finds them: it tries
-``benchmarks/stream/spaces.py`` on seeds of its own (from 100), loads no test set, and takes what is best on the held-out
-rows. Each finished run is one line of ``DIR/continual.jsonl`` (of a search: of ``benchmarks/recipes``); runs that are
-there are not repeated unless their recipe has changed. ``benchmarks/results/continual.jsonl`` holds runs behind
-docs/results/continual.md: copied into DIR, they are shown without being made again. One process, no Ray.
+``benchmarks/stream/spaces.py`` on seeds of its own (from 100), loads no test set, and takes what is best on the
+held-out rows. Each finished run is one line of ``DIR/continual.jsonl`` (of a search: of ``benchmarks/recipes``); runs
+that are there are not repeated unless their recipe has changed. ``benchmarks/results/continual.jsonl`` holds runs
+behind docs/results/continual.md: copied into DIR, they are shown without being made again. One process, no Ray.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ _SEARCH_SEED = 100
 _COLUMNS = ("method", "test %", "val %", "forgetting, points", "passes", "last update", "GFLOP", "active")
 
 
-def make_runs(
-    wanted: list[tuple[str, dict[str, Any], int]], stream: Stream, file: Path, console: Console
-) -> list[Row]:
+def make_runs(wanted: list[tuple[str, dict[str, Any], int]], stream: Stream, file: Path, console: Console) -> list[Row]:
     """Make the runs that the file does not have, one after the other; each is appended when it is finished.
 
     Returns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from raygp.data.resident import Examples
 from raygp.errors import InputError
 from raygp.tasks import TASKS, ImageSpec, ImageTask, TaskKind
 
+Told = Callable[[int, dict[str, list[float]]], None]
+"""Called after each arrival with its number and the accuracies by split and class."""
 CLASSES_EACH = 2
 """Classes of an arrival."""
 _TASK: dict[str, Any] = {"name": "mlp-100-100", "image_size": 28, "channels": 1}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.cost.methods import changed
-from benchmarks.stream.arrivals import Stream
+from benchmarks.stream.arrivals import Stream, Told
 from raygp.data.resident import ResidentData
 from raygp.sparse import Masks, unpack_model
 from raygp.update.candidate import make_learner
@@ -18,9 +17,6 @@ from raygp.update.plan import Plan
 from raygp.update.plans import Role, named_plan
 from raygp.update.seeds import derive_seed
 from raygp.update.state import Tensors
-
-Told = Callable[[int, dict[str, list[float]]], None]
-"""Called after each arrival with its number and the accuracies by split and class."""
 
 
 def plan_for(stream: Stream, arrival: int, recipe: dict[str, Any]) -> Plan:

@@ -1,10 +1,10 @@
-"""Methods without a memory of their own, in a plain loop over a dense network: fine-tuning, replay of everything that is
-stored, training on everything at once."""
+"""Methods without a memory of their own, in a plain loop over a dense network: fine-tuning, replay of everything that
+is stored, training on everything at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.stream.arrivals import Stream
+from benchmarks.stream.arrivals import Stream, Told
 from raygp.sparse import Masks, count_uses, training_flops
 
-Told = Callable[[int, dict[str, list[float]]], None]
-"""Called after each arrival with its number and the accuracies by split and class."""
 NEW_EACH, REPLAYED_EACH = 10, 10
 """Examples of a step: new ones, and replayed ones."""
 
@@ -38,7 +36,7 @@ def uniform(stream: Stream, arrival: int, generator: np.random.Generator) -> Ite
 
 
 def uniform_share(stream: Stream, arrival: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """A fixed share of all that are stored, so that later arrivals get more: what raygp's plan for this stream spends."""
+    """A fixed share of all that are stored, so that later arrivals get more, as raygp's plan for this stream."""
     share = FIRST_SHARE if arrival == 0 else SHARE
     rows = generator.permutation(stream.up_to(arrival))
     return _batches(rows[: round(share * len(rows))], NEW_EACH + REPLAYED_EACH)
@@ -131,5 +129,3 @@ def dense_cost(stream: Stream, examples: list[float]) -> dict[str, Any]:
 def _batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Whole batches; what is left over is dropped, as a training epoch of raygp does."""
     return (rows[at : at + size] for at in range(0, len(rows) - size + 1, size))
-
-

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from benchmarks.stream.arrivals import Stream, forgetting
-from benchmarks.stream.chain import Told, plan_for, run_chain
+from benchmarks.stream.arrivals import Stream, Told, forgetting
+from benchmarks.stream.chain import plan_for, run_chain
 from benchmarks.stream.dense import CHOICES, run_dense
 from benchmarks.stream.peers import run_peer
 from raygp.errors import InputError
@@ -76,14 +76,14 @@ def run(method: str, stream: Stream, recipe: dict[str, Any], seed: int, told: To
     else:
         found = run_chain(stream, recipe, seed, told)
     last = found["after"][-1]
+    at_once = method.startswith("joint")  # There are no earlier accuracies.
     return {
         "method": method, "seed": seed, "recipe": recipe, "train_rows": stream.rows,
         "examples": sum(found["spent"]["examples"]), "sparse_flops": sum(found["spent"]["sparse_flops"]),
         "seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu,
         **{f"{split}_accuracy": stream.mean_accuracy(split, by_class) for split, by_class in last.items()},
-        # Training on everything at once has no earlier accuracies.
         **{
-            f"{split}_forgetting": None if method.startswith("joint") else forgetting([a[split] for a in found["after"]])
+            f"{split}_forgetting": None if at_once else forgetting([step[split] for step in found["after"]])
             for split in last
         },
         **found,

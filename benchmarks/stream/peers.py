@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.stream.arrivals import Stream
+from benchmarks.stream.arrivals import Stream, Told
 from benchmarks.stream.dense import NEW_EACH, REPLAYED_EACH, dense_cost, learning_rate, optimizer_of
 from raygp.errors import InputError
 
-Told = Callable[[int, dict[str, list[float]]], None]
 INSTALL = "pip install avalanche-lib==0.6.0, or pip install -e '.[continual]'"
 """Where the peers come from."""
 
 
-def run_peer(
-    kind: str, memory: int, stream: Stream, recipe: dict[str, Any], seed: int, told: Told
-) -> dict[str, Any]:
+def run_peer(kind: str, memory: int, stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> dict[str, Any]:
     """Run a method of avalanche-lib on the stream.
 
     Args:
@@ -47,9 +43,7 @@ def run_peer(
         from avalanche.training.plugins import EvaluationPlugin
         from avalanche.training.supervised import DER, GDumb, Replay
     except ImportError as error:
-        raise InputError(
-            f"{kind} needs avalanche-lib ({error}): {INSTALL}; or leave it out (--method)"
-        ) from error
+        raise InputError(f"{kind} needs avalanche-lib ({error}): {INSTALL}; or leave it out (--method)") from error
 
     class Watch(SupervisedPlugin):
         """Sets the learning rate, and counts examples."""

@@ -55,7 +55,6 @@ SPACES: dict[str, Space | list[Space]] = {
         *(_raygp({"name": "adam", "momentum": 0.8}, 0.004, share=0.555, end=end) for end in (0.7, 0.5)),
         # and less for the first arrival, which two classes make easy.
         _LATER,
-        _LATER | {"lr": [0.002, 0.006]},
         # A third of the dormant connections instead of all; another distribution; learning from the parent, whose
         # answers take a fourth of the examples.
         _LATER | {"alpha": [0.3]},
