@@ -32,7 +32,7 @@ def _raygp(optimizer: dict[str, Any], lr: float, *, share: float, end: float, fi
     }  # fmt: skip
 
 
-_LATER = _raygp({"name": "adam", "momentum": 0.8}, 0.004, share=0.6, end=0.5, first=0.3)
+_LATER = _raygp({"name": "adam", "momentum": 0.8}, 0.004, share=0.595, end=0.5, first=0.3)
 _EVEN: list[Space] = [
     # As many examples as the arrival has twice, the growth pass included.
     _raygp({"name": "adam", "momentum": 0.8}, 0.004, share=arrival, end=0.5) | {"replayed": [replayed]}
@@ -45,15 +45,15 @@ SPACES: dict[str, Space | list[Space]] = {
     "gdumb-500": [_FEWER_RATES | {"epochs": [30]}, {"schedule": ["cycle"], "lr": [0.2], "epochs": [30]}],
     "gdumb-5120": [{"schedule": ["cycle"], "lr": [0.05, 0.1, 0.2], "epochs": [10]},
                    {"schedule": ["constant"], "lr": [0.05], "epochs": [10]}],
-    "replay-all": [_RATES, _ADAM], "uniform": [_RATES, _ADAM], "uniform-share": [_RATES, _ADAM],
+    "replay-all": [_RATES, _ADAM], "uniform": [_RATES, _ADAM], "uniform-share": {"schedule": ["cycle"], "lr": [0.05, 0.1, 0.2]},
     "joint": [_RATES, _ADAM], "joint-2": [_RATES, _ADAM],
     "raygp-even": _EVEN,
     "raygp": [
-        # Momentum, and its gradients clipped ...
+        # These spend 1.2 % more than ER does. Momentum, and its gradients clipped ...
         _raygp({"name": "sgd"}, 0.05, share=0.555, end=0.7) | {"clip_norm": [1.0]},
         # ... or Adam, pruned at once or later,
         *(_raygp({"name": "adam", "momentum": 0.8}, 0.004, share=0.555, end=end) for end in (0.7, 0.5)),
-        # and less for the first arrival, which two classes make easy.
+        # and less for the first arrival, which two classes make easy: 0.2 % fewer examples in all than ER.
         _LATER,
         # A third of the dormant connections instead of all; another distribution; learning from the parent, whose
         # answers take a fourth of the examples.
