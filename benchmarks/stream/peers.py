@@ -35,7 +35,11 @@ def run_peer(kind: str, memory: int, stream: Stream, recipe: dict[str, Any], see
         InputError: avalanche-lib is not installed.
     """
     # avalanche-lib warns of its own deprecated calls, at every arrival, and of solvers that these methods do not use.
-    warnings.filterwarnings("ignore", module=r"avalanche|qpsolvers")
+    with warnings.catch_warnings(record=True):
+        return _run(kind, memory, stream, recipe, seed, told)
+
+
+def _run(kind: str, memory: int, stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> dict[str, Any]:
     try:
         from avalanche.benchmarks import benchmark_from_datasets
         from avalanche.benchmarks.utils.classification_dataset import _make_taskaware_tensor_classification_dataset

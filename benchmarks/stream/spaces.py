@@ -45,7 +45,8 @@ SPACES: dict[str, Space | list[Space]] = {
     "gdumb-500": [_FEWER_RATES | {"epochs": [30]}, {"schedule": ["cycle"], "lr": [0.2], "epochs": [30]}],
     "gdumb-5120": [{"schedule": ["cycle"], "lr": [0.05, 0.1, 0.2], "epochs": [10]},
                    {"schedule": ["constant"], "lr": [0.05], "epochs": [10]}],
-    "replay-all": [_RATES, _ADAM], "uniform": [_RATES, _ADAM], "uniform-share": {"schedule": ["cycle"], "lr": [0.05, 0.1, 0.2]},
+    "replay-all": [_RATES, _ADAM], "uniform": [_RATES, _ADAM],
+    "uniform-share": {"schedule": ["cycle"], "lr": [0.05, 0.1, 0.2]},
     "joint": [_RATES, _ADAM], "joint-2": [_RATES, _ADAM],
     "raygp-even": _EVEN,
     "raygp": [
