@@ -58,9 +58,9 @@ SPACES: dict[str, Space | list[Space]] = {
         _LATER,
         # Batches of 10.
         _LATER | {"batch_size": [10], "lr": [0.002, 0.003]},
-        # A third of the dormant connections instead of all; another distribution; learning from the parent, whose
+        # Fewer of the dormant connections instead of all; another distribution; learning from the parent, whose
         # answers take a fourth of the examples.
-        _LATER | {"alpha": [0.3]},
+        _LATER | {"alpha": [0.3, 0.1, 0.03]},
         _LATER | {"distribution": ["erk"]},
         _LATER | {
             "arrival": [{"share": 0.45, "hard": 0.0}], "replay": [{"share": 0.45, "hard": 0.0}],
