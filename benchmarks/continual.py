@@ -14,8 +14,8 @@ read after each arrival and never used. ER, DER++ and GDumb are avalanche-lib's,
 Every method runs its recorded recipe (``benchmarks/recipes/continual.yaml``). ``--search`` finds them: it tries
 ``benchmarks/stream/spaces.py`` on seeds of its own (from 100), loads no test set, and takes what is best on the
 held-out rows. Each finished run is one line of ``DIR/continual.jsonl`` (of a search: of ``benchmarks/recipes``); runs
-that are there are not repeated unless their recipe has changed. ``benchmarks/results/continual.jsonl`` holds runs
-behind docs/results/continual.md: copied into DIR, they are shown without being made again. One process, no Ray.
+that are there are not repeated unless their recipe has changed. ``benchmarks/results/continual`` holds the runs behind
+docs/results/continual.md: copied into DIR, they are shown without being made again. One process, no Ray.
 """
 
 from __future__ import annotations
