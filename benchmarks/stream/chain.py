@@ -13,6 +13,7 @@ from raygp.data.resident import ResidentData
 from raygp.sparse import Masks, unpack_model
 from raygp.update.candidate import make_learner
 from raygp.update.engine import Update
+from raygp.update.fitting import Sizes
 from raygp.update.plan import Plan
 from raygp.update.plans import Role, named_plan
 from raygp.update.seeds import derive_seed
@@ -35,7 +36,14 @@ def plan_for(stream: Stream, arrival: int, recipe: dict[str, Any]) -> Plan:
     if arrival and "replayed" in recipe:
         stored = len(stream.up_to(arrival - 1))
         changes.append({"replay": {"share": min(1.0, recipe["replayed"] * len(stream.arrivals[arrival]) / stored)}})
-    return changed(named_plan("default", role, stream.task.name), *changes)
+    if recipe:
+        changes.append({"fit": None})  # A recipe is carried out as it was searched.
+    plan = changed(named_plan("default", role, stream.task.name), *changes)
+    if not arrival:
+        return plan
+    known = stream.known(arrival - 1)
+    new = stream.known(arrival) - known
+    return plan.fitted(Sizes(len(stream.up_to(arrival - 1)), len(stream.arrivals[arrival]), known, new))
 
 
 def run_chain(stream: Stream, recipe: dict[str, Any], seed: int, told: Told) -> dict[str, Any]:

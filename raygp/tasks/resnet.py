@@ -106,6 +106,9 @@ _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
         "update": {
             "epochs": 8,
             "replay": {"share": 0.5, "hard": 0.5, "leave_out": "auto"},
+            "arrival": {},
+            # What the rules of fitting are worth for this model has not been measured.
+            "fit": None,
             # Without it, an update with little that is new ends below its parent.
             "distillation": {"weight": 1.0, "fades_at": 0.5},
         },

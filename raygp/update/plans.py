@@ -17,8 +17,15 @@ _GRADUAL = {"kind": "prune-permanent", "gradual": True}
 _HARDEST = {"hard": 1.0, "leave_out": "auto"}
 
 _UPDATES: dict[str, dict[str, Any]] = {
-    # One growth step, then one learning-rate cycle that trains and prunes together.
-    "default": {"phases": [_GROW_NEW, _GRADUAL], "epochs": 3},
+    # One growth step, then one learning-rate cycle that trains and prunes together. On everything, drawn at random, and
+    # fitted to the arrival: nobody knows what a task of one's own will meet.
+    "default": {
+        "phases": [_GROW_NEW, _GRADUAL],
+        "epochs": 3,
+        "replay": {"share": 1.0, "hard": 0.0},
+        "arrival": {"share": 1.0, "hard": 0.0},
+        "fit": {},
+    },
     # For clean labels: a third of the default's examples. What the parent did not learn of its own data is left out.
     "hardest": {
         "phases": [_GROW_NEW, _GRADUAL],

@@ -27,6 +27,9 @@ KEPT = json.loads((Path(__file__).parent / "plans.json").read_text())
 EARLIER: dict[str, dict[str, Any]] = {
     "lenet-300-100": {"epochs": 8, "lr": 0.2, "replay": {"share": 0.15}, "arrival": {"share": 0.3}, "fit": None},
     "lenet-5": {"epochs": 8, "lr": 0.1, "replay": {"share": 0.15}, "arrival": {"share": 0.3}, "fit": None},
+    **{
+        task: {"replay": {"share": 0.1, "hard": 0.7}, "arrival": {}, "fit": None} for task in ("", "not-a-known-task")
+    },
     "resnet18": {"replay": {"share": 0.5, "hard": 0.5}},
     "resnet18-small": {"replay": {"share": 0.5, "hard": 0.5}},
 }
