@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,25 @@ from rich.console import Console
 from benchmarks import continual
 from benchmarks.cost.spaces import recipes_of
 from benchmarks.stream import methods
-from benchmarks.stream.arrivals import Stream, forgetting, labels_of, load_stream
+from benchmarks.stream.arrivals import Stream, forgetting, labels_of, load_stream, register_task
 from benchmarks.stream.chain import plan_for
 from benchmarks.stream.dense import CHOICES, learning_rate, uniform
 from benchmarks.stream.methods import METHODS, PEERS, RECIPES, is_of, read_recipes, recipe_of, run
 from benchmarks.stream.spaces import SPACES
 from raygp.data.resident import Examples
 from raygp.errors import InputError
-from raygp.tasks import ImageTask, make_task
+from raygp.tasks import TASKS, ImageTask, make_task
 
 ROWS_EACH = 200
 AVALANCHE = importlib.util.find_spec("avalanche") is not None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def task() -> Iterator[None]:
+    """The benchmark's task, for these tests alone."""
+    register_task()
+    yield
+    TASKS.forget("mlp-100-100")
 
 
 @pytest.fixture(scope="module")
