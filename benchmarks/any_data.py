@@ -33,18 +33,8 @@ from benchmarks.anydata.datasets import DATA_SETS, load
 from benchmarks.anydata.methods import METHODS
 from benchmarks.anydata.runs import Row, run_cell
 from benchmarks.anydata.tables import cells_table, markdown_rows, summary_row, summary_table
+from benchmarks.training_cost import read_rows
 from raygp.errors import RaygpError
-
-
-def read_rows(file: Path) -> list[Row]:
-    """Rows of finished runs; a line cut short by a kill is left out."""
-    rows = []
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
 
 
 def run_all(options: argparse.Namespace, console: Console) -> list[Row]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import functional as TF
 
-from benchmarks.anydata.datasets import Loaded, draw, mislabelled, with_labels
+from benchmarks.anydata.datasets import Loaded, mislabelled, with_labels
+from benchmarks.cost.workloads import draw
 from raygp.data.ragged import Ragged
 from raygp.data.resident import Examples, ResidentData
 

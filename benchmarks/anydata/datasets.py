@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cost.workloads import decode, draw, strata
 from raygp.data.resident import Examples
-from raygp.data.sources import SourceSample, open_source
+from raygp.data.sources import open_source
 from raygp.tasks import make_task
 from raygp.tasks.protocol import Task
 
@@ -79,38 +80,21 @@ def load(name: str, data: Path) -> Loaded:
     samples = list(open_source(chosen.source.format(data=data)).samples())
     symbols = set().union(*(task.symbols(sample.label) for sample in samples))
     classes = (*task.reserved, *sorted(symbols - set(task.reserved)))
-    strata = _strata(task, [sample.label for sample in samples])
+    numbers = strata(task, [sample.label for sample in samples]).astype(np.int64)
     is_test = np.array([sample.split == "test" for sample in samples])
     if not is_test.any():
-        is_test[draw(np.arange(len(samples)), strata, _TEST_SHARE, _DRAW_SEED)] = True
+        is_test[draw(np.arange(len(samples)), numbers, _TEST_SHARE, _DRAW_SEED)] = True
     train, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
     if chosen.rows is not None and len(train) > chosen.rows:
-        train = draw(train, strata, chosen.rows / len(train), _DRAW_SEED)
+        train = draw(train, numbers, chosen.rows / len(train), _DRAW_SEED)
     examples = decode(task, classes, [samples[row] for row in train])
-    labels = strata[train]
+    labels = numbers[train]
     if chosen.wrong_labels:
         labels = mislabelled(labels, chosen.wrong_labels, len(classes), _NOISE_SEED)
         examples = with_labels(examples, labels)
     return Loaded(
-        name, task, classes, examples, labels, decode(task, classes, [samples[row] for row in test]), strata[test]
+        name, task, classes, examples, labels, decode(task, classes, [samples[row] for row in test]), numbers[test]
     )
-
-
-def decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
-    """Samples as a task's examples."""
-    ids = {symbol: number for number, symbol in enumerate(classes)}
-    inputs = [task.decode(sample.load()) for sample in samples]
-    return Examples.of(inputs, [task.target(sample.label, ids) for sample in samples], task.sequences)
-
-
-def draw(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """A part of ``rows``, sorted, with as many of each class (``labels``, of all rows) as its share asks for."""
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for label in np.unique(labels[rows]):
-        members = generator.permutation(rows[labels[rows] == label])
-        drawn.append(members[: round(share * len(members))])
-    return np.sort(np.concatenate(drawn))
 
 
 def mislabelled(labels: np.ndarray, share: float, classes: int, seed: int) -> np.ndarray:
@@ -126,9 +110,3 @@ def with_labels(examples: Examples, labels: np.ndarray) -> Examples:
     import torch
 
     return Examples(examples.inputs, torch.from_numpy(labels.astype(np.int64)))
-
-
-def _strata(task: Task, labels: list[str]) -> np.ndarray:
-    if not task.labels_are_classes:
-        return np.zeros(len(labels), dtype=np.int64)
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

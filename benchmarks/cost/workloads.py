@@ -57,9 +57,9 @@ class Workload:
 
     def split(self, new_share: float, seed: int) -> Rows:
         """Validation rows (the same for every seed), and old and new ones by a draw stratified over classes."""
-        labels = _strata(self.task, [sample.label for sample in self.samples[: len(self.train)]])
-        rest, val = _draw(np.arange(len(labels)), labels, _VAL_SHARE, _VAL_SEED)
-        old, new = _draw(rest, labels, new_share, seed)
+        labels = strata(self.task, [sample.label for sample in self.samples[: len(self.train)]])
+        rest, val = _divide(np.arange(len(labels)), labels, _VAL_SHARE, _VAL_SEED)
+        old, new = _divide(rest, labels, new_share, seed)
         return Rows(old, new, val)
 
     def data(self, old: np.ndarray, new: np.ndarray, val: np.ndarray) -> ResidentData:
@@ -88,34 +88,40 @@ def load_workload(name: str, source: str, *, paper_size: bool = False, task: dic
     symbols = set().union(*(made.symbols(sample.label) for sample in samples))
     classes = (*made.reserved, *sorted(symbols - set(made.reserved)))
     if not any(sample.split == "test" for sample in samples):
-        labels = _strata(made, [sample.label for sample in samples])
-        rest, test = _draw(np.arange(len(samples)), labels, _TEST_SHARE, _TEST_SEED)
+        labels = strata(made, [sample.label for sample in samples])
+        rest, test = _divide(np.arange(len(samples)), labels, _TEST_SHARE, _TEST_SEED)
         parts = [samples[row] for row in rest], [samples[row] for row in test]
     else:
         parts = [s for s in samples if s.split != "test"], [s for s in samples if s.split == "test"]
-    train, test_examples = (_decode(made, classes, chosen) for chosen in parts)
+    train, test_examples = (decode(made, classes, chosen) for chosen in parts)
     return Workload(name, made, classes, train, test_examples, (*parts[0], *parts[1]))
 
 
-def _decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
+def decode(task: Task, classes: tuple[str, ...], samples: list[SourceSample]) -> Examples:
+    """Samples as a task's examples; positions in ``classes`` are ids."""
     ids = {symbol: number for number, symbol in enumerate(classes)}
     inputs = [task.decode(sample.load()) for sample in samples]
     return Examples.of(inputs, [task.target(sample.label, ids) for sample in samples], task.sequences)
 
 
-def _strata(task: Task, labels: list[str]) -> np.ndarray:
+def strata(task: Task, labels: list[str]) -> np.ndarray:
     """A number for each sample: its class, or 0 where labels are texts."""
     if not task.labels_are_classes:
         return np.zeros(len(labels), dtype=np.int64)
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _draw(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is left of ``rows``, and a part of them with as many of each class as its share asks for."""
+def draw(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """A part of ``rows``, sorted, with as many of each class (``labels``, of all rows) as its share asks for."""
     generator = np.random.default_rng(seed)
     drawn = []
     for label in np.unique(labels[rows]):
         members = generator.permutation(rows[labels[rows] == label])
         drawn.append(members[: round(share * len(members))])
-    chosen = np.sort(np.concatenate(drawn))
+    return np.sort(np.concatenate(drawn))
+
+
+def _divide(rows: np.ndarray, labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """What is left of ``rows``, and what :func:`draw` takes of them."""
+    chosen = draw(rows, labels, share, seed)
     return np.setdiff1d(rows, chosen), chosen

@@ -198,7 +198,7 @@ class Plan(Settings):
 
 
 def _without(fields: dict[str, Any], younger: dict[str, Any]) -> dict[str, Any]:
-    """The fields but for those that are as they would be without having been thought of."""
+    """The fields without the younger ones that have the value which does what was done before there were any."""
     return {key: value for key, value in fields.items() if key not in younger or value != younger[key]}
 
 

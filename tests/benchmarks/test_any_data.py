@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.any_data import read_rows
 from benchmarks.anydata.arrivals import KINDS, data_of, parts
 from benchmarks.anydata.datasets import Loaded, load, mislabelled
 from benchmarks.anydata.methods import METHODS
 from benchmarks.anydata.runs import run_cell
 from benchmarks.anydata.tables import against_baseline, markdown_rows, summary_row
+from benchmarks.training_cost import read_rows
 
 
 @pytest.fixture(scope="module")
