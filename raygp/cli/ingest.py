@@ -67,6 +67,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
         new_classes=options.new_classes,
         max_bad_share=options.max_bad_share,
         duplicates=options.duplicates,
+        strict=options.strict,
     )
     console = make_console()
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:

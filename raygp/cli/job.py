@@ -48,6 +48,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
     def command() -> None:
         load_slow_modules()
         from raygp.cluster.runner import RayRunner
+
         settings = run_settings(options, task["name"])
         shares = equal_or_given_shares(options.arrivals, options.shares)
         line = Line(options.root, single_writer=settings.single_writer)
@@ -60,6 +61,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
             settings.seed,
             max_bad_share=options.max_bad_share,
             duplicates=options.duplicates,
+            strict=options.strict,
         )
         with printing(console, line.location) as printer:
             line.listen(printer)

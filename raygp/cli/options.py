@@ -60,6 +60,11 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
         help="rows that the line trains on already, or that come twice: skip them (default), or keep them as training "
         "rows; what is held out stays held out",
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="refuse a source that holds anything that is no sample or a duplicate, instead of naming it",
+    )
 
 
 def add_held_out(parser: argparse.ArgumentParser, val_share: float, test_share: float) -> None:

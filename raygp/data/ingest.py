@@ -19,8 +19,8 @@ from raygp.data.ingest_settings import IngestSettings, default_shares, next_arri
 from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
-from raygp.data.quality import SampleCheck, unusable_labels
-from raygp.data.sources import Source
+from raygp.data.quality import SampleCheck, unusable_rows
+from raygp.data.sources import Source, passed_over_lines
 from raygp.data.sources.split import Splits, draw_splits
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError
@@ -117,11 +117,12 @@ class _Incoming:
         self._task = make_task(line.task)
         classes = self._task.labels_are_classes
         self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
+        self._tell_passed_over(passed_over_lines(source))
         if classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
             self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
         vocabulary = self._known | set(self._task.reserved) if self._known else set()
-        self._strange = unusable_labels(
+        self._strange = unusable_rows(
             self._rows, self._task.symbols, vocabulary, settings.new_classes, settings.max_bad_share
         )
         self._usable = [row for row in range(len(self._rows)) if row not in self._strange]
@@ -288,6 +289,13 @@ class _Incoming:
         problem = cache(self._problem)
         keep = self._settings.duplicates == "keep"
         chosen = choose(self._rows, self._usable, self._digests, keep, lambda row: problem(row) is None)
+        if self._settings.strict and chosen.counts != Duplicates():
+            counts = chosen.counts
+            rows = counts.skipped + counts.contradicted + counts.kept
+            raise InputError(
+                f"{self._source} holds {rows:,} rows whose bytes the line or the source has already, and --strict is "
+                "given"
+            )
         few = len(chosen.drawn) <= self._settings.max_bad_share * len(self._rows)
         if few and chosen.counts.skipped and all(problem(row) is not None for row in chosen.drawn):
             # Rows that could not be used the last time either: nothing is new.
@@ -295,7 +303,7 @@ class _Incoming:
         return chosen
 
     def _problem(self, row: int) -> str | None:
-        return SampleCheck(self._task).problem(self._rows[row].load())
+        return SampleCheck(self._task).read(self._rows[row])[1]
 
     def _commit(self, makings: Sequence[ArrivalMaking]) -> list[Manifest] | None:
         """Publish, as the only one who does. None: another ingest has published some of the rows meanwhile."""
@@ -337,6 +345,17 @@ class _Incoming:
     def _named(self, row: int, reason: str) -> str:
         sample = self._rows[row]
         return f"{sample.key} (row {row}, labelled '{sample.label}'), {reason}"
+
+    def _tell_passed_over(self, lines: Sequence[str]) -> None:
+        """Say what the source holds and gives no sample.
+
+        Raises:
+            InputError: nothing may be passed over.
+        """
+        if lines and self._settings.strict:
+            raise InputError(f"{self._source} holds what is no sample, and --strict is given: {'; '.join(lines)}")
+        for line in lines:
+            self._say(f"passed over: {line}")
 
     def _say(self, text: str) -> None:
         self._tell(Notice(text=text))

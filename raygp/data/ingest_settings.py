@@ -38,6 +38,8 @@ class IngestSettings:
     duplicates: DuplicatesSetting = "skip"
     """What becomes of a row whose bytes the line trains on already, or another training row of the source has: it is
     skipped, or kept as one more training row. What is held out anywhere is never kept."""
+    strict: bool = False
+    """Whether something in the source that gives no row, or a row that is a duplicate, is an error."""
 
     def filled_in(self, published: Collection[str]) -> IngestSettings:
         """The same with names and shares given.

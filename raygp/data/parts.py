@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from raygp.data.quality import BadRows, SampleCheck
 from raygp.data.sources import SourceSample, SplitName
+from raygp.errors import InputError
 from raygp.store import (
     Duplicates,
     Location,
@@ -43,11 +44,7 @@ class Job(Protocol[R_co]):
         ...
 
     def do(self, watch: Callable[[int], None]) -> R_co:
-        """Do it. ``watch`` is called with how many samples have been done since the last call.
-
-        Raises:
-            InputError: a sample's file cannot be read.
-        """
+        """Do it. ``watch`` is called with how many samples have been done since the last call."""
         ...
 
 
@@ -95,8 +92,7 @@ class PartJob:
         check, bad = SampleCheck(task), 0
         with PartWriter(self.location, self.arrival, symbols=task.symbols, number=self.number, indexed=True) as writer:
             for done, (row, sample) in enumerate(zip(self.rows, self.samples, strict=True), 1):
-                encoded = sample.load()
-                problem = check.problem(encoded)
+                encoded, problem = check.read(sample)
                 if problem is None:
                     writer.add(self.split, encoded, sample.label, sample.key)
                 else:
@@ -115,7 +111,7 @@ class PartJob:
 @dataclass(frozen=True)
 class DigestJob:
     """Rows whose bytes are to be compared with others. What comes of it are their digests, one after the other; zeros
-    for a sample without any bytes."""
+    for a sample without any bytes, or whose bytes cannot be read."""
 
     rows: tuple[int, ...]
     samples: tuple[SourceSample, ...]
@@ -124,7 +120,10 @@ class DigestJob:
         """Read the samples; nothing is decoded."""
         found = bytearray()
         for sample in self.samples:
-            encoded = sample.load()
+            try:
+                encoded = sample.load()
+            except InputError:
+                encoded = b""  # A bad row: it is named where samples are checked.
             found += sample_digest(encoded) if encoded else bytes(DIGEST_BYTES)
         watch(len(self.rows))
         return bytes(found)

@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from raygp.data.sources import SourceSample
-from raygp.errors import InputError
+from raygp.errors import InputError, RaygpError
 
 
 class Decoder(Protocol):
     """The members of a :class:`raygp.tasks.Task` that decide whether a sample can be used."""
 
-    def check(self, sample: bytes) -> None: ...
+    def check(self, sample: bytes, label: str) -> None: ...
 
     def decode(self, sample: bytes) -> np.ndarray: ...
 
@@ -26,18 +26,37 @@ class SampleCheck:
         self._task = task
         self._kind: str | None = None
 
-    def problem(self, sample: bytes) -> str | None:
-        """The reason, or None if it can be used: it decodes, has values, and all of them are finite."""
+    def read(self, sample: SourceSample) -> tuple[bytes, str | None]:
+        """The encoded sample of a source's row, and why it cannot be used; None if it can."""
+        if sample.problem:
+            return b"", sample.problem
+        try:
+            encoded = sample.load()
+        except InputError as error:
+            return b"", str(error)
+        return encoded, self.problem(encoded, sample.label)
+
+    def problem(self, sample: bytes, label: str) -> str | None:
+        """The reason, or None if it can be used: it suits its label, has values, and all of them are finite.
+
+        Raises:
+            RaygpError: nothing is wrong with the sample; a package is missing.
+        """
         if not sample:
             return "empty file"
         try:
-            self._task.check(sample)
+            self._task.check(sample, label)
             # check() has decoded the sample already. Whole numbers, such as pixels, are always finite.
             if self._kind is not None and self._kind != "f":
                 return None
             values = self._task.decode(sample)
         except ValueError as error:
             return str(error)
+        except RaygpError:
+            raise
+        except Exception as error:
+            # Decoders of damaged files raise whatever they please. One bad row must not end the ingest.
+            return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
         self._kind = values.dtype.kind
         if values.size == 0:
             return "no values in it"
@@ -73,14 +92,15 @@ class BadRows:
             )
 
 
-def unusable_labels(
+def unusable_rows(
     samples: Sequence[SourceSample],
     symbols: Callable[[str], set[str]],
     known: set[str],
     new_classes: bool,
     max_share: float,
 ) -> dict[int, str]:
-    """Samples without a label, or with one that the line does not know, by position, with the reason.
+    """Samples that their source found unusable, without a label, or with one that the line does not know: by position,
+    with the reason.
 
     Args:
         samples: of a source.
@@ -93,10 +113,12 @@ def unusable_labels(
         InputError: they are too many to be mistakes.
     """
     size = f"the line's vocabulary of {len(known)} classes"
-    bare = {i: "no label" for i, sample in enumerate(samples) if not sample.label}
+    broken = {i: sample.problem for i, sample in enumerate(samples) if sample.problem}
+    bare = {i: "no label" for i, sample in enumerate(samples) if not sample.label and i not in broken}
     strange: dict[int, str] = {}
     if known and not new_classes:
-        missing = {i: sorted(symbols(sample.label) - known) for i, sample in enumerate(samples)}
+        whole = ((i, sample) for i, sample in enumerate(samples) if i not in broken)
+        missing = {i: sorted(symbols(sample.label) - known) for i, sample in whole}
         strange = {i: unknown[0] for i, unknown in missing.items() if unknown}
     if len(strange) > max_share * len(samples):
         labels = sorted(set(strange.values()))
@@ -105,4 +127,10 @@ def unusable_labels(
     if len(bare) > max_share * len(samples):
         first = samples[next(iter(bare))].key
         raise InputError(f"{len(bare)} of {len(samples):,} rows have no label, the first of them is {first}")
-    return bare | {i: f"label '{label}' is outside {size}" for i, label in strange.items()}
+    if len(broken) > max_share * len(samples):
+        row, reason = next(iter(broken.items()))
+        raise InputError(
+            f"{len(broken)} of {len(samples):,} rows cannot be used, which is more than --max-bad-share "
+            f"{max_share:g}; the first of them is {samples[row].key}: {reason}"
+        )
+    return broken | bare | {i: f"label '{label}' is outside {size}" for i, label in strange.items()}

@@ -70,7 +70,7 @@ class ImageTask:
         """
         return decode(sample, self.spec.image_size, self.spec.channels).numpy()
 
-    def check(self, sample: bytes) -> None:
+    def check(self, sample: bytes, label: str) -> None:
         """Refuse a sample that cannot be decoded, or that is incomplete or smaller than 2 x 2 pixels.
 
         Raises:

@@ -90,8 +90,9 @@ class Task(Protocol):
         """
         ...
 
-    def check(self, sample: bytes) -> None:
-        """Refuse a sample that is not fit for training, before it is published. Raises as :meth:`decode` does."""
+    def check(self, sample: bytes, label: str) -> None:
+        """Refuse a sample that is not fit for training under its label, before it is published. Raises as
+        :meth:`decode` does."""
         ...
 
     def symbols(self, label: str) -> set[str]:

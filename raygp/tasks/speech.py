@@ -89,7 +89,7 @@ class SpeechTask:
         """
         return log_mel(sample, self.spec.mels)
 
-    def check(self, sample: bytes) -> None:
+    def check(self, sample: bytes, label: str) -> None:
         """Refuse a sample that cannot be decoded, or that is silent, too short or not finite.
 
         Raises:

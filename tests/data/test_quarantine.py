@@ -108,12 +108,12 @@ def test_a_class_that_lost_all_its_training_rows_refuses_the_arrival(location: L
 class _Waves:
     """A decoder of 32-bit floats, as that of audio is one."""
 
-    def check(self, sample: bytes) -> None:
+    def check(self, sample: bytes, label: str) -> None:
         if len(sample) % 4:
             raise ValueError("cut short")
 
     def decode(self, sample: bytes) -> np.ndarray:
-        self.check(sample)
+        self.check(sample, "a")
         return np.frombuffer(sample, dtype=np.float32)[1:]
 
 
@@ -129,9 +129,9 @@ class _Waves:
 )
 def test_values_must_be_there_and_finite(values: list[float], reason: str | None) -> None:
     check = SampleCheck(_Waves())
-    assert check.problem(np.array([0.0, 1.0], dtype=np.float32).tobytes()) is None
-    assert check.problem(np.array(values, dtype=np.float32).tobytes()) == reason
-    assert check.problem(b"abc") == "cut short"
+    assert check.problem(np.array([0.0, 1.0], dtype=np.float32).tobytes(), "a") is None
+    assert check.problem(np.array(values, dtype=np.float32).tobytes(), "a") == reason
+    assert check.problem(b"abc", "a") == "cut short"
 
 
 LARGE = """

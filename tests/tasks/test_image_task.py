@@ -145,7 +145,7 @@ def test_a_resized_crop_is_taken_from_the_place_drawn():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_kind_of_file_decodes_to_the_same_picture(sample, channels):
     task = rgb_task(image_size=40, channels=channels)
-    task.check(sample)
+    task.check(sample, "cat")
     pixels = task.decode(sample)
     assert pixels.dtype == np.uint8 and pixels.shape == (channels, 40, 40)
     expected = np.asarray(picture().convert("L" if channels == 1 else "RGB"), dtype=float)
@@ -189,7 +189,7 @@ def test_another_size_is_scaled_and_cut_to_the_centre():
 )
 def test_check_refuses_what_is_damaged_or_senseless(sample, reason):
     with pytest.raises(ValueError) as caught:
-        rgb_task().check(sample)
+        rgb_task().check(sample, "cat")
     assert str(caught.value).startswith(reason) and "\n" not in str(caught.value)
 
 

@@ -45,14 +45,14 @@ def test_features_have_a_hundred_frames_a_second_whatever_the_file() -> None:
 )
 def test_audio_that_is_no_use_is_refused_with_a_reason(sample: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        TASK.check(sample)
+        TASK.check(sample, "a")
 
 
 def test_a_sample_that_is_not_finite_is_refused() -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.array([0.1, np.nan] * 2000), 16_000, format="WAV", subtype="FLOAT")
     with pytest.raises(ValueError, match="not a finite number"):
-        TASK.check(buffer.getvalue())
+        TASK.check(buffer.getvalue(), "a")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, SOURCES, UNLIKELY, SourceKind, open_source, source_forms
-from raygp.data.sources.source import FileSlice, Source, SourceSample, SplitName
+from raygp.data.sources.source import FileSlice, PassedOver, Source, SourceSample, SplitName, passed_over_lines
 
 if TYPE_CHECKING:
     from raygp.data.sources.split import draw_splits
@@ -20,12 +20,14 @@ __all__ = [
     "SOURCES",
     "UNLIKELY",
     "FileSlice",
+    "PassedOver",
     "Source",
     "SourceKind",
     "SourceSample",
     "SplitName",
     "draw_splits",
     "open_source",
+    "passed_over_lines",
     "source_forms",
 ]
 

@@ -23,6 +23,34 @@ class SourceSample:
     """Unique in its source and the same each time: a relative path or a row's number."""
     load: Callable[[], bytes]
     """The encoded sample. Raises InputError, naming the file, where it cannot be read."""
+    problem: str = ""
+    """Why the row cannot be used, as the source itself found: a missing file, an empty transcript. Such a row is left
+    out and counted; it does not end the whole ingest. Empty where nothing speaks against it."""
+
+
+class PassedOver:
+    """What lies in a source and gives no sample, so that nothing is left out without a word."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(self, what: str, name: str) -> None:
+        """Count one.
+
+        Args:
+            what: kind of thing, in the plural: "hidden files".
+            name: where it is in the source.
+        """
+        count, first = self._found.get(what, (0, name))
+        self._found[what] = (count + 1, first)
+
+    @property
+    def lines(self) -> list[str]:
+        """For people, a line for each kind of thing: ``hidden files: 3, such as cat/.DS_Store``."""
+        return [
+            f"{what}: {count:,}, such as {name!a}" if not name.isprintable() else f"{what}: {count:,}, such as {name}"
+            for what, (count, name) in self._found.items()
+        ]
 
 
 class Source(Protocol):
@@ -30,6 +58,9 @@ class Source(Protocol):
 
     ``name`` says what the source is, for people. It stands in the manifest of each arrival, so it should tell sources
     apart without holding a path of this machine.
+
+    A source that passes things over counts them in an attribute ``passed_over`` (:class:`PassedOver`) while it lists
+    its samples.
     """
 
     @property
@@ -44,6 +75,12 @@ class Source(Protocol):
             InputError: the source cannot be read or is not laid out as it should be.
         """
         ...
+
+
+def passed_over_lines(source: Source) -> list[str]:
+    """What a source whose samples have been listed passed over; see :attr:`PassedOver.lines`."""
+    found = getattr(source, "passed_over", None)
+    return found.lines if isinstance(found, PassedOver) else []
 
 
 @dataclass(frozen=True, slots=True)
