@@ -12,7 +12,7 @@ from raygp.data.sources.layout import ClassFolder, Tree, class_folders
 from raygp.data.sources.naming import TARS, skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
 from raygp.data.sources.tarindex import TarIndex
-from raygp.data.sources.walk import UNREADABLE, Parts, is_pattern, is_sample, walk
+from raygp.data.sources.walk import UNREADABLE, Parts, is_pattern, is_sample, shown, walk
 from raygp.errors import InputError
 
 SUFFIXES = suffixes("image")
@@ -43,7 +43,7 @@ class ImageFolderSource:
             raise InputError(f"{path} does not exist")
         if not self._path.is_dir() and not self._path.name.lower().endswith(TARS):
             raise InputError(f"{path} is neither a folder nor a {', '.join(TARS)} file")
-        self.name = f"image folder {self._path.resolve().name}"
+        self.name = f"image folder {shown(self._path.resolve().name)}"
         self.passed_over = PassedOver()
 
     def samples(self) -> Iterator[SourceSample]:
