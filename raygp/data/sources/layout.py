@@ -148,8 +148,8 @@ class _Reading:
 
     def read(self, tree: Tree) -> tuple[Tree, list[ClassFolder]]:
         top = self._look_through(tree)
-        tops = self._labelled(top.full)
-        split = any(folder.is_split for folder in tops)
+        split = any(folder.is_split for folder in top.full)
+        tops = self._labelled(top.full, split)
         classes = self._in_splits(tops) if split else self._without_splits(top, tops)
         for found in classes:
             self._check_inside(found.folder)
@@ -176,9 +176,13 @@ class _Reading:
         for empty in folder.empty:
             self._passed_over.add(EMPTY, empty.path)
 
-    def _labelled(self, tops: Sequence[Tree]) -> list[Tree]:
-        """Without the folders of images that have no labels, as their names say."""
-        bare = [folder for folder in tops if folder.words and folder.words <= _UNLABELLED and not folder.inner.full]
+    def _labelled(self, tops: Sequence[Tree], split: bool) -> list[Tree]:
+        """Without the folders of images that have no labels, as their names say; beside splits, one word will do."""
+        bare = [
+            folder
+            for folder in tops
+            if folder.words & _UNLABELLED and (split or folder.words <= _UNLABELLED) and not folder.inner.full
+        ]
         for folder in bare:
             self._pass_over("images without labels", folder)
         return [folder for folder in tops if folder not in bare]

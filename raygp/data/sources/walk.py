@@ -76,25 +76,26 @@ def walk(root: str | Path, passed_over: PassedOver) -> Iterator[Folder]:
             files, folders = _entries(path, parts, passed_over)
         except OSError as error:
             raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
-        yield Folder(path, parts, tuple(sorted(files)))
+        yield Folder(path, parts, tuple(files))
         inside = above | {(state.st_dev, state.st_ino)}
-        waiting += [(f"{path}/{name}", (*parts, name), inside) for name in sorted(folders, reverse=True)]
+        waiting += [(f"{path}/{name}", (*parts, name), inside) for name in reversed(folders)]
 
 
 def _entries(path: str, parts: Parts, passed_over: PassedOver) -> tuple[list[str], list[str]]:
-    """Names of the files and of the folders in a folder."""
+    """Names of the files and of the folders in a folder, sorted."""
     files: list[str] = []
     folders: list[str] = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            what = skipped(entry.name)
-            if what is None:
-                kind = _kind(entry)
-                if isinstance(kind, bool):
-                    (folders if kind else files).append(entry.name)
-                    continue
-                what = kind
-            passed_over.add(what, "/".join((*parts, entry.name)))
+    with os.scandir(path) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        what = skipped(entry.name)
+        if what is None:
+            kind = _kind(entry)
+            if isinstance(kind, bool):
+                (folders if kind else files).append(entry.name)
+                continue
+            what = kind
+        passed_over.add(what, "/".join((*parts, entry.name)))
     return files, folders
 
 
