@@ -1,4 +1,4 @@
-"""Layouts of image folders as data sets have them: what is a class, what is a split, what is said and what is refused."""
+"""Layouts of image folders as data sets have them: what is a class or a split, what is said, what is refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def packed(folder: Path, name: str = ".") -> Path:
 READ = {
     # name: files, what comes of them, what is said
     "plain": ("cat*2 dog*3", "-/cat*2 -/dog*3", []),
-    "ImageNet: val is the test split": ("train/a*3 train/b*3 val/a*1 val/b*1", "test/a*1 test/b*1 train/a*3 train/b*3", []),
+    "ImageNet: val is the test split": (
+        "train/a*3 train/b*3 val/a*1 val/b*1",
+        "test/a*1 test/b*1 train/a*3 train/b*3", [],
+    ),
     "Val of another case": ("Train/a*3 Val/a*1", "test/a*1 train/a*3", []),
     "Keras": ("train/a*3 validation/a*2", "train/a*3 val/a*2", []),
     "Roboflow": (
@@ -121,6 +124,12 @@ READ = {
     "partitions": ("split=train/label=cat*2 split=test/label=cat*1", "test/cat*1 train/cat*2", []),
     "numbered splits": ("train2017/a*2 val2017/a*1 test2017/a*1", "test/a*1 train/a*2 val/a*1", []),
     "splits in a folder of images": ("images/train/a*2 images/val/a*1 labels/train/1.txt", "test/a*1 train/a*2", None),
+    "cats and dogs of Kaggle": (
+        "training_set/training_set/cats*2 training_set/training_set/_DS_Store test_set/test_set/cats*1",
+        "test/cats*1 train/cats*2",
+        ["files and folders whose names begin with _: 1, such as training_set/training_set/_DS_Store"],
+    ),
+    "splits joined to a word": ("traindata/a*2 TestSet/a*1 valimages/a*1", "test/a*1 train/a*2 val/a*1", []),
     "dev and eval": ("train/a*2 dev/a*1 eval/a*1", "test/a*1 train/a*2 val/a*1", []),
     "a held-out set": ("train/a*2 hold-out/a*1", "test/a*1 train/a*2", []),
     "train alone": ("train/a*2 train/b*2", "train/a*2 train/b*2", []),
@@ -133,7 +142,10 @@ READ = {
     "a class called train": ("train*2 bus*2 car*2", "-/bus*2 -/car*2 -/train*2", []),
     "valid and invalid tickets": ("valid*2 invalid*2", "-/invalid*2 -/valid*2", []),
     "kinds of trains": ("bullet_train*2 steam_train*2", "-/bullet_train*2 -/steam_train*2", []),
-    "a class with a split in its name": ("test_tube*2 flask*2 bullet_train*1", "-/bullet_train*1 -/flask*2 -/test_tube*2", []),
+    "a class with a split in its name": (
+        "test_tube*2 flask*2 bullet_train*1",
+        "-/bullet_train*1 -/flask*2 -/test_tube*2", [],
+    ),
     "a vehicle among others": ("vehicle/train*2 vehicle/bus*2 animal*2", "-/animal*2 -/vehicle*4", []),
     "views of the same names": ("cat/front*2 cat/side*2 dog/front*2 dog/side*2", "-/cat*4 -/dog*4", []),
     "an empty class folder": ("cat*2 dog*2 fox/", "-/cat*2 -/dog*2", [f"{EMPTY}: 1, such as fox"]),
@@ -143,8 +155,14 @@ READ = {
         [f"{EMPTY}: 2, such as val"],
     ),
     "images beside the class folders": ("cat*2 dog*2 a.png b.png", "-/cat*2 -/dog*2", [f"{LOOSE}: 2, such as a.png"]),
-    "images beside the folders of a split": ("train/cat*2 train/a.png", "train/cat*2", [f"{LOOSE}: 1, such as train/a.png"]),
-    "a picture of the data set": ("data/cat*2 data/dog*2 logo.png", "-/cat*2 -/dog*2", [f"{LOOSE}: 1, such as logo.png"]),
+    "images beside the folders of a split": (
+        "train/cat*2 train/a.png",
+        "train/cat*2", [f"{LOOSE}: 1, such as train/a.png"],
+    ),
+    "a picture of the data set": (
+        "data/cat*2 data/dog*2 logo.png",
+        "-/cat*2 -/dog*2", [f"{LOOSE}: 1, such as logo.png"],
+    ),
     "images without labels": (
         "cat*2 dog*2 unlabeled*9",
         "-/cat*2 -/dog*2",
@@ -172,8 +190,14 @@ def test_layouts_that_are_read(layout: str, as_tar: bool, tmp_path: Path) -> Non
 
 
 REFUSED = {
-    "an extra folder beside splits": ("train/a*2 test/a*1 extra/a*1", ["'test', 'train' beside 'extra'", "rename or move"]),
-    "loose extra images beside splits": ("train/a*2 test/a*1 extra*3", ["'extra'", "called after one (train, val or test)"]),
+    "an extra folder beside splits": (
+        "train/a*2 test/a*1 extra/a*1",
+        ["'test', 'train' beside 'extra'", "rename or move"],
+    ),
+    "loose extra images beside splits": (
+        "train/a*2 test/a*1 extra*3",
+        ["'extra'", "called after one (train, val or test)"],
+    ),
     "a split beside classes": ("Train/cat*2 Train/dog*2 cat*2", ["'Train' beside 'cat'"]),
     "test images beside classes": ("cat*2 dog*2 test*2", ["'test' beside 'cat', 'dog'"]),
     "train and test without classes beside others": ("train*2 test*2 bus*2", ["'test', 'train' beside 'bus'"]),
@@ -181,15 +205,27 @@ REFUSED = {
     "splits without classes": ("train*2 test*2", ["holds no class folders"]),
     "splits in the names of classes": ("cat_train*2 dog_train*2 cat_test*1 dog_test*1", ["'cat_test', 'cat_train'"]),
     "trainA and testA": ("trainA*2 trainB*2 testA*2 testB*2", ["'testA', 'trainA'"]),
-    "splits below classes": ("cat/train*2 cat/test*2 dog/train*1", ["cat would be of class 'cat'", "'cat/test', 'cat/train'"]),
+    "splits below classes": (
+        "cat/train*2 cat/test*2 dog/train*1",
+        ["cat would be of class 'cat'", "'cat/test', 'cat/train'"],
+    ),
     "splits in one of two folders": ("one/TRAIN/a*2 one/TEST/a*1 two*3", ["'one/TEST', 'one/TRAIN'"]),
     "a copy of all inside": ("daisy*2 rose*2 flowers/daisy*2 flowers/rose*2", ["flowers holds folders", "copy"]),
     "a copy of the splits inside": ("train/a*2 test/a*1 chest/train/a*2 chest/test/a*1", ["'chest'"]),
     "folds": ("fold1/cat*2 fold1/dog*2 fold2/cat*2 fold2/dog*2", ["fold1 holds folders", "source of its own"]),
+    "sets": ("set1/cat*2 set2/cat*1", ["set1 holds folders ('set1/cat')"]),
+    "pictures and their masks": ("images/cat*2 masks/cat*2", ["images holds folders ('images/cat')"]),
+    "splits that are joined to a word": (
+        "traindata/a*2 testimages/a*1 more/a*1",
+        ["'testimages', 'traindata' beside 'more'"],
+    ),
     "weeks": ("week1/cat*2 week2/cat*1", ["week1 holds folders ('week1/cat')"]),
     "validation images without classes": ("train/a*2 val*5", ["val holds 5 images in no class folder"]),
     "training images without classes": ("train*2 test/a*5", ["train holds 2 images in no class folder"]),
-    "more images beside the folders than in them": ("cat*1 a.png b.png", ["2 images in no class folder, such as a.png"]),
+    "more images beside the folders than in them": (
+        "cat*1 a.png b.png",
+        ["2 images in no class folder, such as a.png"],
+    ),
     "images in one folder that says nothing": ("images*3", ["holds no class folders"]),
     "images alone": ("a.png b.png", ["holds no class folders"]),
     "no image": ("cat/notes.txt dog/", ["holds folders without a single image", "such as cat/notes.txt"]),
@@ -338,7 +374,7 @@ def test_a_validation_folder_alone_is_published_as_the_guide_says(
 
 def test_strict_refuses_what_is_passed_over(tmp_path: Path, location: Location) -> None:
     folder = build(tmp_path / "photos", "cat*5 dog*5 labels.csv")
-    with pytest.raises(InputError, match="files that are no images: 1, such as labels.csv"):
+    with pytest.raises(InputError, match=r"files that are no images: 1, such as labels\.csv"):
         ingest(
             location,
             {"name": "resnet18", "image_size": 16},

@@ -6,20 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from raygp.data.sources.naming import SPLIT_WORDS, split_of, words_of
+from raygp.data.sources.naming import PLAIN_WORDS, says_split, split_of, words_of
 from raygp.data.sources.source import FileSlice, PassedOver, SplitName
 from raygp.data.sources.walk import Parts, shown
 from raygp.errors import InputError
 
 LAYOUT = "expected one folder of images for each class, or such folders in train, val and test"
 
-_PLAIN_WORDS = frozenset(
-    {
-        "set", "data", "dataset", "split", "folder", "dir", "files", "raw", "images", "image", "imgs", "img",
-        "pictures", "pics", "photos", "jpg", "jpeg", "jpegs", "jpegimages", "png", "pngs",
-    }
-)  # fmt: skip
-"""Words of a name that say nothing about what is in the folder."""
 _UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"})
 """Words of folders of images without labels, as contests have them beside the others."""
 _PORTIONS = frozenset({"extra", "fold", "part", "split", "subset", "batch", "chunk", "shard", "week", "day"})
@@ -77,12 +70,12 @@ class Tree:
     @property
     def words(self) -> frozenset[str]:
         """Those words of its name that are not like "images"."""
-        return frozenset(words_of(self.name)) - _PLAIN_WORDS
+        return frozenset(words_of(self.name)) - PLAIN_WORDS
 
     @property
     def split_words(self) -> frozenset[str]:
         """Those of its words that say its split."""
-        return self.words.intersection(SPLIT_WORDS[self.split]) if self.split else frozenset()
+        return frozenset(filter(says_split, self.words)) if self.split else frozenset()
 
     @property
     def says_nothing(self) -> bool:
@@ -217,7 +210,7 @@ class _Reading:
         """Refuse a folder that looks as if it were no class but held some."""
         if folder.images or not folder.full or len(tops) == 1:
             return
-        if folder.words and folder.words <= _PORTIONS:
+        if words_of(folder.name) and folder.words <= _PORTIONS:
             reason = "and its name says a part of the data rather than a class"
         elif len({other.name for other in tops}.intersection(inner.name for inner in folder.full)) > 1:
             reason = "of the same names as those beside it, so it may be a copy of all the data"

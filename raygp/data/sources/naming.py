@@ -13,16 +13,26 @@ TARS = (".tar", ".tar.gz", ".tgz")
 """How the names of tars end."""
 
 SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {
-    "train": ("train", "training", "trn", "trainset", "trainingset"),
-    "val": ("val", "valid", "validation", "dev", "valset", "validset", "validationset", "devset"),
-    "test": ("test", "testing", "tst", "testset", "testingset", "eval", "evaluation", "holdout", "heldout"),
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "tst", "eval", "evaluation", "holdout", "heldout"),
 }
 """Words that mean a split, in whatever case. ``eval`` means test, as it does to Hugging Face."""
+
+PLAIN_WORDS = frozenset(
+    {
+        "set", "data", "dataset", "folder", "dir", "files", "raw", "images", "image", "imgs", "img", "pictures", "pics",
+        "photos", "jpg", "jpeg", "jpegs", "jpegimages", "png", "pngs",
+    }
+)  # fmt: skip
+"""Words that say nothing about what is in a folder. One may be joined to a word of a split: ``trainset``."""
 
 PARTITIONS = ("split", "subset", "partition", "set", "fold")
 """In a folder called ``key=value``, as Spark and Hive write them, these keys say a split; ``label=test`` says none."""
 
-_SPLITS: dict[str, SplitName] = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+_SPLITS: dict[str, SplitName] = {
+    word + plain: split for split, words in SPLIT_WORDS.items() for word in words for plain in ("", *PLAIN_WORDS)
+}
 _LETTERS = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z\d_]+")
 _HOLD_OUT = re.compile(r"\b(hold|held)[-_ ]out", re.IGNORECASE)
@@ -64,6 +74,11 @@ def split_of_path(path: Path) -> SplitName | None:
         path: relative to what was given as the source, since what lies above says nothing about its parts.
     """
     return next((split for name in reversed(path.parts) if (split := split_of(name)) is not None), None)
+
+
+def says_split(word: str) -> bool:
+    """Whether a single word, in lower case, means a split."""
+    return word in _SPLITS
 
 
 def _splits_in(text: str) -> list[SplitName]:
