@@ -6,27 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from raygp.data.sources.naming import HIDDEN, PARTIAL, SYSTEM, UNDERSCORE, skipped, split_of, split_of_path, words_of
+from raygp.data.sources.naming import split_of, split_of_path, words_of
+from raygp.data.sources.skipping import HIDDEN, PARTIAL, SYSTEM, UNDERSCORE, skipped
 
 SPLITS = {
     "train": """train training trn Train TRAIN TrAiN TRAINING seg_train train_set Train-Images train2017 trainA trainset
         TrainImages imgTrain asl_alphabet_train train.tar train-00000-of-00004 mydata-train-00001-of-00004.parquet
-        partial-train train_01 split=train Split=Training subset=train été_train Training_Data train-clean-100
+        partial-train train_01
+        split=train Split=Training subset=train été_train Training_Data train-clean-100
         test-run-train-00000-of-00002 0001.train.parquet traindata""",
     "val": """val valid validation dev Val VALID Validation Dev valset seg_val val2017 VAL2017 ILSVRC2012_img_val
         validation-00000-of-00001.parquet dev-clean split=dev split=validation my-valid-set mydata_val_3.tar""",
     "test": """test testing tst eval evaluation holdout heldout hold-out held_out Hold_Out Test TESTING seg_test
-        Final_Test PublicTest PrivateTest test2017 en_test_2.tar fold=test test_set testset
+        Final_Test PublicTest PrivateTest
+        test2017 en_test_2.tar fold=test test_set testset
         Test-Images data-test-00000-of-00001.parquet""",
     None: """contest latest untrained trains attest testament validity invalid device development untested
         trainval
-        train_test_split train-val.parquet label=test label=train class=val lr=0.1-train images data 2017 fold1 train測試
+        train_test_split train-val.parquet label=test label=train class=val lr=0.1-train images data 2017 fold1
+        train測試
         pretraining
         retrain _ - cat Straining protest t10k part-00000 unvalidated evals""",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("split", "name"), [(split, name) for split, names in SPLITS.items() for name in names.split()])
+@pytest.mark.parametrize(("split", "name"), [(split, name) for split, names in SPLITS.items() for name in
+        names.split()])
 def test_a_name_says_a_split_as_one_of_its_words(split: str | None, name: str) -> None:
     assert split_of(name) == split
 

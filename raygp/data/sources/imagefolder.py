@@ -9,7 +9,8 @@ from pathlib import Path
 from raygp.data.sources.formats import suffixes
 from raygp.data.sources.kind import POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.layout import ClassFolder, Tree, class_folders
-from raygp.data.sources.naming import TARS, skipped
+from raygp.data.sources.naming import TARS
+from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
 from raygp.data.sources.tarindex import TarIndex
 from raygp.data.sources.walk import UNREADABLE, Parts, is_pattern, is_sample, shown, walk

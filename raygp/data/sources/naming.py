@@ -1,4 +1,8 @@
-"""What names tell, alike for every source: which split a thing belongs to, and which things are no data at all."""
+"""What names tell, alike for every source: which split a thing belongs to.
+
+What is passed over is told by :mod:`raygp.data.sources.skipping`, and what lies below a path is found by
+:mod:`raygp.data.sources.walk`; both can be had from here.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,14 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from raygp.data.sources.formats import suffixes
+from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import SplitName
+from raygp.data.sources.walk import files_of
+
+__all__ = [
+    "PARTITIONS", "PLAIN_WORDS", "SPLIT_WORDS", "TARS", "files_of", "says_split", "skipped", "split_of",
+    "split_of_path", "words_of",
+]  # fmt: skip
 
 TARS = (".tar", ".tar.gz", ".tgz")
 """How the names of tars end."""
@@ -89,39 +99,3 @@ def _splits_in(text: str) -> list[SplitName]:
             found.pop(split, None)
             found[split] = None
     return list(found)
-
-
-HIDDEN = "hidden files and folders"
-UNDERSCORE = "files and folders whose names begin with _"
-SYSTEM = "files of the operating system"
-PARTIAL = "partial downloads and temporary files"
-
-_SYSTEM = frozenset(
-    {
-        "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "$recycle.bin",
-        "system volume information", "lost+found", "@eadir", "#recycle", "@recycle",
-    }
-)  # fmt: skip
-_PARTIAL = (
-    ".crdownload", ".part", ".partial", ".filepart", ".download", ".opdownload", ".aria2", ".!ut", ".tmp", ".temp", "~",
-)  # fmt: skip
-_SAMPLES = suffixes("image") + suffixes("audio")
-
-
-def skipped(name: str) -> str | None:
-    """What kind of thing a name tells to be no data, in the plural, for :meth:`PassedOver.add`; None if it may be some.
-
-    Hidden files, what Spark, Jupyter and operating systems leave behind, downloads that are not done. The rule is for
-    one name: a source asks it of each folder on the way and of the file. Cameras call pictures ``_MG_1234.JPG``, so
-    what ends as samples do may begin with an underscore.
-    """
-    lower = name.lower()
-    if lower in _SYSTEM or lower.startswith("._"):
-        return SYSTEM
-    if name.startswith("."):
-        return HIDDEN
-    if lower.endswith(_PARTIAL) or name.startswith("~$"):
-        return PARTIAL
-    if name.startswith("_") and not lower.endswith(_SAMPLES):
-        return UNDERSCORE
-    return None

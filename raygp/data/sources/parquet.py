@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
-from raygp.data.sources.naming import split_of, split_of_path
+from raygp.data.sources.naming import files_of, split_of, split_of_path
 from raygp.data.sources.source import SourceSample
 from raygp.data.sources.spool import Spool
-from raygp.data.sources.walk import files_of
 from raygp.errors import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raygp.data.sources.formats import HEAD_BYTES, Medium, format_of, suffixes
-from raygp.data.sources.naming import skipped
+from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver
 from raygp.errors import InputError
 
@@ -51,7 +51,7 @@ class Folder:
 
 
 def walk(root: str | Path, passed_over: PassedOver) -> Iterator[Folder]:
-    """``root`` and each folder below it, in order, without what :func:`~raygp.data.sources.naming.skipped` names.
+    """``root`` and each folder below it, in order, without what :func:`~raygp.data.sources.skipping.skipped` names.
 
     Links to folders are followed, also where two of them lead to the same place. Only one that leads back to a folder
     it lies in is not: that would be a circle. No file is opened and none is looked up but links, so that a folder of a

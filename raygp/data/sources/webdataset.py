@@ -9,10 +9,9 @@ from pathlib import Path
 
 from raygp.data.sources.imagefolder import SUFFIXES
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
-from raygp.data.sources.naming import TARS, split_of_path
+from raygp.data.sources.naming import TARS, files_of, split_of_path
 from raygp.data.sources.source import FileSlice, SourceSample
 from raygp.data.sources.tarindex import TarIndex
-from raygp.data.sources.walk import files_of
 from raygp.errors import InputError
 
 _SAMPLES = (*(suffix[1:] for suffix in SUFFIXES), "wav", "flac")
