@@ -30,8 +30,9 @@ SPLITS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("split", "name"), [(split, name) for split, names in SPLITS.items() for name in
-        names.split()])
+@pytest.mark.parametrize(
+    ("split", "name"), [(split, name) for split, names in SPLITS.items() for name in names.split()]
+)
 def test_a_name_says_a_split_as_one_of_its_words(split: str | None, name: str) -> None:
     assert split_of(name) == split
 
