@@ -8,7 +8,7 @@ from pathlib import Path
 from raygp.data.sources.source import SplitName
 from raygp.errors import InputError
 
-TARS = (".tar", ".tar.gz", ".tgz")
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2")
 """How the names of tars end."""
 
 _SPLITS: dict[str, SplitName] = {
