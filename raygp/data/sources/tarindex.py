@@ -79,10 +79,10 @@ class TarIndex:
     def _add(self, archive: _Archive, member: tarfile.TarInfo) -> None:
         name = _plain(member.name)
         is_file = member.isreg() and not member.issparse()
-        if (is_file or member.islnk() or member.issym()) and (
-            archive.files.pop(name, None) or archive.links.pop(name, None)
-        ):
+        if (is_file or member.islnk() or member.issym()) and archive.has(name):
             self._replaced(name)
+            archive.files.pop(name, None)
+            archive.links.pop(name, None)
         if member.isdir():
             self.folders.append(name)
             archive.folders.add(name)
@@ -113,6 +113,9 @@ class _Archive:
         self.folders: set[str] = set()
         self.links: dict[str, str] = {}
         """By name, where they lead to: a path from the top of the tar."""
+
+    def has(self, name: str) -> bool:
+        return name in self.files or name in self.links
 
     def add_link(self, name: str, target: str, hard: bool) -> None:
         if not hard:
@@ -200,7 +203,7 @@ def _next_archive(file: BinaryIO, end: int) -> int | None:
     at = end
     while chunk := file.read(_AT_ONCE):
         zeros = len(chunk) - len(chunk.lstrip(b"\0"))
-        if at == end and (len(chunk) < _BLOCK or zeros < _BLOCK and len(chunk) > zeros):
+        if at == end and (len(chunk) < _BLOCK or (zeros < _BLOCK and len(chunk) > zeros)):
             # tarfile takes a damaged header for the end of the archive.
             raise ValueError(f"it is damaged or cut short at byte {end:,}")
         if zeros < len(chunk):
