@@ -79,6 +79,8 @@ class TarIndex:
     def _add(self, archive: _Archive, member: tarfile.TarInfo) -> None:
         name = _plain(member.name)
         is_file = member.isreg() and not member.issparse()
+        if member.islnk() and _plain(member.linkname) == name and archive.has(name):
+            return  # A file that was given to tar twice.
         if (is_file or member.islnk() or member.issym()) and archive.has(name):
             self._replaced(name)
             archive.files.pop(name, None)
