@@ -59,14 +59,19 @@ def _read(path: Path) -> dict[int, str]:
         raise InputError(f"{path} cannot be read: {error}") from error
     found = {}
     for number, line in enumerate(lines, 1):
-        words = line.split()
+        if not line.strip():
+            continue
         try:
-            label, code = (int(word) for word in words[:2]) if words else (-1, ord("-"))
-            character = chr(code)
-        except (ValueError, OverflowError):
-            character = ""
-        if not character.isprintable() or character.isspace() or not character:
-            raise InputError(f"{path} line {number}: expected a label and the code of a character, not '{line:.40}'")
-        if words:
-            found[label] = character
+            label, code = (int(word) for word in line.split()[:2])
+            found[label] = _visible(code)
+        except (ValueError, OverflowError) as error:
+            what = f"expected a label and the code of a character, not '{line:.40}'"
+            raise InputError(f"{path} line {number}: {what}") from error
     return found
+
+
+def _visible(code: int) -> str:
+    character = chr(code)
+    if not character.isprintable() or character.isspace():
+        raise ValueError
+    return character

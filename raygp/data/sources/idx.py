@@ -52,7 +52,7 @@ class IdxSource:
         self.passed_over = PassedOver()
         """Files that are no part of the set."""
         self._set = find_idx_set(path, self.passed_over)
-        folder = self._set.folder.resolve().name
+        folder = (path if path.is_dir() else path.parent).resolve().name
         self.name = f"idx files in {folder}" + (f"/{self._set.name}" if self._set.name else "")
 
     def samples(self) -> Iterator[SourceSample]:

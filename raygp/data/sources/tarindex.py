@@ -133,7 +133,7 @@ class _Archive:
         """Put under the name of each link what it leads to."""
         if not self.links:
             return
-        for name in self.files:
+        for name in (*self.files, *self.links):
             parts = name.split("/")
             self.folders.update("/".join(parts[:end]) for end in range(1, len(parts)))
         to_folders: dict[str, str] = {}
