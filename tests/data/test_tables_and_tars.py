@@ -146,7 +146,9 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     assert refusal(f"parquet:{tmp_path}") == f"{tmp_path} holds no .parquet file"
     assert refusal(f"webdataset:{tmp_path}") == f"{tmp_path} holds no {' or '.join(TARS)} file"
     tar = write_tar(tmp_path / "x.tar", {"readme.md": b"text"})
-    expected = "holds no samples: expected files such as 0001.jpg with 0001.cls beside them; found .md members: 1, such as"
+    expected = (
+        "holds no samples: expected files such as 0001.jpg with 0001.cls beside them; found .md members: 1, such as"
+    )
     assert f"{expected} readme.md" in refusal(f"webdataset:{tar}")
 
 

@@ -47,7 +47,9 @@ def read(tmp_path: Path, members: dict[str, Any]) -> tuple[dict[str, str], list[
     source = open_source(f"webdataset:{tmp_path}/x.tar")
     samples = list(source.samples())
     assert len(list(source.samples())) == len(samples) == len({sample.key for sample in samples})
-    found = {sample.key.removeprefix("x.tar/"): f"({s})" if (s := sample.problem) else sample.label for sample in samples}
+    found = {
+        sample.key.removeprefix("x.tar/"): f"({s})" if (s := sample.problem) else sample.label for sample in samples
+    }
     return found, passed_over_lines(source)
 
 
@@ -84,8 +86,8 @@ def read(tmp_path: Path, members: dict[str, Any]) -> tuple[dict[str, str], list[
         ({"7.image.png": "", "7.cls": "a"}, {"7": "a"}, []),
         ({"7.image.png": "", "7.label.cls": "a"}, {"7": "a"}, []),
         ({"7.jpg": "", "7.caption.txt": "a"}, {"7": "a"}, []),
-        ({"7.jpg": "", "7.a.txt": "a", "7.b.txt": "b"}, {"7": "(which of 7.a.txt and 7.b.txt is the label cannot be told)"},
-         []),
+        ({"7.jpg": "", "7.a.txt": "a", "7.b.txt": "b"},
+         {"7": "(which of 7.a.txt and 7.b.txt is the label cannot be told)"}, []),
         ({"7.left.jpg": "", "7.right.jpg": "", "7.cls": "a"},
          {f"7.{side}": "(7.cls may be the label of 7.left.jpg and 7.right.jpg)" for side in ("left", "right")},
          [".cls members: 1, such as 7.cls"]),
@@ -235,7 +237,9 @@ def test_joined_tars_that_count_from_the_same_number_give_all_their_samples(tmp_
 
 
 def test_names_that_are_not_utf8_are_keys_all_the_same(location: Location, tmp_path: Path) -> None:
-    members = {f"caf\udce9{n}.{kind}": png(n) if kind == "png" else "ab"[n % 2] for n in range(12) for kind in ("png", "cls")}
+    members = {
+        f"caf\udce9{n}.{kind}": png(n) if kind == "png" else "ab"[n % 2] for n in range(12) for kind in ("png", "cls")
+    }
     (tmp_path / "x.tar").write_bytes(tar(members | {"\udce9.md": ""}))
     source = open_source(f"webdataset:{tmp_path}/x.tar")
     ingest(location, TASK, source, IngestSettings(["a"], [1.0], 0.2, 0.2))

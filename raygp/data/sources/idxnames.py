@@ -83,12 +83,13 @@ def find_idx_set(path: Path, passed_over: PassedOver) -> IdxSet:
     chosen = _only_set(path, [file for file in known if file.home == path] or known)
     found = _paired(chosen, files)
     used = {found.mapping, *(name for part in found.parts for name in (part.images, part.labels))}
-    twice = {file.path for file in chosen}
+    twice, other_sets = ({file.path for file in some} for some in (chosen, known))
     for name in hidden:
         passed_over.add("hidden files", name.relative_to(path).as_posix())
     for name in files:
         if name not in used:
-            what = "idx files of which there is another" if name in twice else "other files"
+            rest = "idx files of other sets" if name in other_sets else "other files"
+            what = "idx files of which there is another" if name in twice else rest
             passed_over.add(what, name.relative_to(path).as_posix())
     return found
 
