@@ -53,6 +53,9 @@ def decode_text(content: bytes) -> str:
         if b"\0" in content and not mark:
             raise ValueError(_without_mark(content, line)) from error
         name = encoding.removesuffix("-le").removesuffix("-be").upper()
+        if error.end == len(content) and error.reason in ("unexpected end of data", "truncated data"):
+            cut = f"line {line} ends in the middle of a character"
+            raise ValueError(f"{cut}: the file is incomplete, or it is not {name}") from error
         raise ValueError(f"line {line} is not {name}: save the file as UTF-8{_looks(content, mark)}") from error
     if "\0" in text:
         raise ValueError(_without_mark(content, _line_at(text[: text.index("\0")])))

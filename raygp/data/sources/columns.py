@@ -10,8 +10,8 @@ from raygp.errors import InputError
 SAMPLES = ("sample", "image", "audio", "img", "file")
 """Names of a column of samples, the first comes first."""
 FILES = (
-    "file", "path", "file_name", "filename", "audio", "file_path", "filepath", "audio_file", "audio_path",
-    "audio_filepath", "wav_filename",
+    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_path", "audio_filepath",
+    "wav_filename", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
 LABELS = ("label", "fine_label", "class")
