@@ -30,7 +30,7 @@ def test_both_orders_of_bytes_are_read(mark: str, encoding: str) -> None:
     [
         ("a\nb\nGrüße\n".encode("latin-1"), f"line 3 is not UTF-8: {LATIN}"),
         ("a\r\n“b”\r\n".encode("cp1252"), f"line 2 is not UTF-8: {LATIN}"),
-        ("a\rb\r\xe9".encode("latin-1"), f"line 3 is not UTF-8: {LATIN}"),
+        ("a\rb\r\xe9 c".encode("latin-1"), f"line 3 is not UTF-8: {LATIN}"),
         ("a\nпривет\n".encode("cp1251"), "line 2 is not UTF-8: save the file as UTF-8"),
         ("a\n日本語の文字\n".encode("shift-jis"), "line 2 is not UTF-8: save the file as UTF-8"),
         ("a\nü".encode()[:-1], "line 2 ends in the middle of a character: the file is incomplete, or it is not UTF-8"),
@@ -120,7 +120,11 @@ def test_a_table_is_read(name: str, content: str, expected: list[tuple[int, str,
         ("x.csv", "file,text,Text \n1,a,b\n", "x.csv: column 'text' is there 2 times"),
         ("x.csv", "1.wav|yes\n", "x.csv: the heading holds '|': put commas, semicolons or tabs between the fields"),
         ("x.tsv", "file,text\n1,a\n", "x.tsv: the heading holds ',' and no tab: call the file .csv, or put tabs in it"),
-        ("x.tsv", '"file"\t"text"\n', "x.tsv: the heading is quoted, but a .tsv is read without quoting: call the file"),
+        (
+            "x.tsv",
+            '"file"\t"text"\n',
+            "x.tsv: the heading is quoted, but a .tsv is read without quoting: call the file",
+        ),
         ("x.tsv", "\ufeff\n \n", "x.tsv is empty: expected a heading with the names of columns"),
         ("x.csv", "", "x.csv is empty: expected a heading with the names of columns"),
         ("x.jsonl", '{"text": "a", "text": "b"}', "x.jsonl line 1: column 'text' is there 2 times"),
@@ -167,9 +171,7 @@ def test_a_column_is_chosen_by_its_name(columns: tuple[str, ...], names: tuple[s
         (("audio", "label"), None, "label"),
     ],
 )
-def test_the_lines_task_decides_what_a_label_is(
-    columns: tuple[str, ...], classes: bool | None, column: str
-) -> None:
+def test_the_lines_task_decides_what_a_label_is(columns: tuple[str, ...], classes: bool | None, column: str) -> None:
     assert choose_label(columns, classes, "x") == column
 
 
@@ -181,7 +183,11 @@ def test_the_lines_task_decides_what_a_label_is(
         (("text", "label"), None, "x has the columns 'label' and 'text': whether a label is a class or a text depends"),
         (("label", "Label"), True, "x has the columns 'label' and 'Label': give one of them another name"),
         (("picture",), True, "x has no column of labels: expected one of label, fine_label, class, text, transcript, "),
-        (("sound",), False, "x has no column of transcripts: expected one of text, transcript, transcription, sentence"),
+        (
+            ("sound",),
+            False,
+            "x has no column of transcripts: expected one of text, transcript, transcription, sentence",
+        ),
     ],
 )
 def test_columns_that_may_mean_two_things_are_refused(
