@@ -41,6 +41,31 @@ def test_the_lines_own_spelling_holds() -> None:
     assert spelt([NFC, NFD], (NFC, NFD)) == [NFC, NFD]
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "spelling"),
+    [
+        # As many letters as possible are known: composed, as they are, decomposed.
+        (NFD, "Caf\u00e9", NFC),
+        (NFC, "Cafe\u0301", NFD),
+        (f"{NFD} x", "Cafe\u0301 ", f"{NFD} x"),
+        (f"{NFD} x", "Xyz", f"{NFC} x"),
+        # A letter that no composition has: what is left of its accents in a line does not mean that all are apart.
+        ("e\u0323\u0301 e\u0301", "\u1eb9\u0301 \u00e9", "\u1eb9\u0301 \u00e9"),
+        ("a\tb\n c", "abc ", "a b c"),
+    ],
+)
+def test_texts_are_spelt_in_the_lines_letters(text: str, known: str, spelling: str) -> None:
+    assert spelt([text], tuple(known), classes=False) == [spelling]
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_half_a_character_is_a_bad_row(classes: bool) -> None:
+    samples = [SourceSample(None, label, label, lambda: b"x") for label in ("cat", "d\ud83dg")]
+    (cat, dog), respelt = with_one_spelling(samples, (), classes)
+    assert (cat.label, cat.problem, respelt) == ("cat", "", {})
+    assert dog.label == "d\\ud83dg" and dog.problem == "the label cannot be stored: U+D83D is half a character"
+
+
 def test_texts_are_composed_unless_the_line_is_not() -> None:
     assert spelt([f"{NFD} \n"], ("C", "a", "f"), classes=False) == [NFC]
     assert spelt([f"{NFD} \n"], ("C", "a", "f", "e", "\u0301"), classes=False) == [NFD]

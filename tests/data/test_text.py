@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raygp.data.sources.columns import FILES, SAMPLES, choose_column, choose_label
-from raygp.data.text import decode_text, parse_table, tidy
+from raygp.data.text import decode_text, parse_table, quoted, tidy
 from raygp.errors import InputError
 
 TEXT = "file\ttext\nüber\t日本\n"
@@ -31,7 +31,7 @@ def test_both_orders_of_bytes_are_read(mark: str, encoding: str) -> None:
         ("a\nb\nGrüße\n".encode("latin-1"), f"line 3 is not UTF-8: {LATIN}"),
         ("a\r\n“b”\r\n".encode("cp1252"), f"line 2 is not UTF-8: {LATIN}"),
         ("a\rb\r\xe9 c".encode("latin-1"), f"line 3 is not UTF-8: {LATIN}"),
-        ("a\nпривет\n".encode("cp1251"), "line 2 is not UTF-8: save the file as UTF-8"),
+        ("a\nждяфц\n".encode("cp1251"), "line 2 is not UTF-8: save the file as UTF-8"),
         ("a\n日本語の文字\n".encode("shift-jis"), "line 2 is not UTF-8: save the file as UTF-8"),
         ("a\nü".encode()[:-1], "line 2 ends in the middle of a character: the file is incomplete, or it is not UTF-8"),
         (b"\xff\xfea\0\n\0b", "line 2 ends in the middle of a character: the file is incomplete, or it is not UTF-16"),
@@ -196,3 +196,21 @@ def test_columns_that_may_mean_two_things_are_refused(
     with pytest.raises(InputError) as caught:
         choose_label(columns, classes, "x")
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "shown"),
+    [
+        ("cat", (), "'cat'"),
+        ("e", (), "'e'"),
+        ("Caf\u00e9", (), "'Caf\u00e9'"),
+        ("\u00e9", (), "'\u00e9' (U+00E9)"),
+        ("Cafe\u0301", (), "'Cafe\u0301' (U+0301)"),
+        ("c\u200bat", (), "'c\\u200bat' (U+200B)"),
+        ("\uff23at", ("dog", "Cat"), "'\uff23at' (U+FF23)"),
+        ("\uff23at", ("dog",), "'\uff23at'"),
+        ("a\x01b", (), "'a\\x01b' (U+0001)"),
+    ],
+)
+def test_what_looks_alike_is_told_apart(label: str, known: tuple[str, ...], shown: str) -> None:
+    assert quoted(label, known) == shown

@@ -72,8 +72,8 @@ class AudioFolderSource:
                 transcripts.
         """
         self.passed_over = PassedOver()
-        for table in self._unread:
-            self.passed_over.add("tables that are not read", table)
+        for name in self._unread:
+            self.passed_over.add("tables that are not read", name)
         reading = _Reading(self._folder, self._classes, self.passed_over)
         for table in self._tables:
             reading.read(table)
@@ -112,6 +112,7 @@ class _Reading:
         file, label, told = columns
         # Letters are composed later, if the line's are.
         given, text = row.values[file].strip(), tidy(row.values[label], compose=False)
+        given = given.encode("utf-8", "backslashreplace").decode()  # JSON may hold half a character.
         path = self._find(base, given) if given else None
         key = self.name_of(path) if path else given
         if told is not None:
