@@ -137,7 +137,8 @@ def unusable_rows(
             f"{max_share:g}; the first of them is {samples[row].key}: {reason}"
         )
     outside = {
-        i: f"label{'s' * (len(labels) > 1)} {_listed(labels, known)} {'are' if len(labels) > 1 else 'is'} outside {size}"
+        i: f"{'labels' if len(labels) > 1 else 'label'} {_listed(labels, known)} "
+        f"{'are' if len(labels) > 1 else 'is'} outside {size}"
         for i, labels in strange.items()
     }
     return broken | bare | outside

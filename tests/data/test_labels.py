@@ -12,6 +12,7 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.labels import with_one_spelling
+from raygp.data.quality import unusable_rows
 from raygp.data.sources import SourceSample, open_source
 from raygp.errors import InputError
 from raygp.events import Event, Notice
@@ -56,6 +57,30 @@ def test_the_lines_own_spelling_holds() -> None:
 )
 def test_texts_are_spelt_in_the_lines_letters(text: str, known: str, spelling: str) -> None:
     assert spelt([text], tuple(known), classes=False) == [spelling]
+
+
+def unusable(labels: list[str], known: str | set[str], max_share: float = 0.9) -> dict[int, str]:
+    samples = [SourceSample(None, label, str(number), lambda: b"x") for number, label in enumerate(labels)]
+    symbols = set if isinstance(known, str) else lambda label: {label}
+    return unusable_rows(samples, symbols, set(known), False, max_share)
+
+
+def test_every_new_letter_is_named() -> None:
+    size = "the line's vocabulary of 4 classes"
+    assert unusable(["HI", "hello, \u00e9", "HI J"], "HI J") == {
+        1: f"labels ',', 'e', 'h', 'l', 'o', '\u00e9' (U+00E9) are outside {size}"
+    }
+    with pytest.raises(InputError) as caught:
+        unusable(["HI", "hi", "Hello"], "HI J", 0.01)
+    assert str(caught.value) == f"labels outside {size}: 'e', 'h', 'i', 'l', 'o'; give --new-classes to add them"
+
+
+def test_every_new_class_is_named_unless_they_are_very_many() -> None:
+    with pytest.raises(InputError) as caught:
+        unusable([f"{number:03d}" for number in range(102)], {"cat"}, 0.01)
+    assert "'000', '001', " in str(caught.value) and "'099', and 2 more; give --new-classes" in str(caught.value)
+    with pytest.raises(InputError, match=r"vocabulary of 2 classes: '\uff23at' \(U\+FF23\); give"):
+        unusable(["\uff23at"], {"Cat", "dog"}, 0.01)
 
 
 @pytest.mark.parametrize("classes", [True, False])
