@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -14,12 +14,12 @@ _FLOAT, _INT = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
 class _Loader(yaml.SafeLoader):
     """Numbers as everybody writes them. For YAML 1.1, 1e-3 is a text, 010 is eight and 1:30 is ninety."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT, _INT)]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
-
+# Its own table: PyYAML's is shared by all loaders.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_FLOAT, _INT)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(
     _FLOAT,
     re.compile(
