@@ -95,7 +95,11 @@ def test_a_folder_of_audio_has_its_transcripts_in_a_table(tmp_path: Path) -> Non
     "table, message",
     [
         ("file\tspoken\na.wav\tx\n", "transcripts.tsv has no column of transcripts: expected one of text, transcript"),
-        ("sound\ttext\na.wav\tx\n", "transcripts.tsv has no column of files: expected one of file, file_name, "),
+        ("noise\ttext\na.wav\tx\n", "transcripts.tsv has no column of files: expected one of file, file_name, "),
+        (
+            "a.wav\tyes\nb.wav\tno\n",
+            "transcripts.tsv: the first line must name the columns, such as file and text; it ",
+        ),
         ("file\ttext\tsentence\na.wav\tx\ty\n", "transcripts.tsv has the columns 'text' and 'sentence', and each"),
         ("file\ttext\na.wav\tx\ty\n", "transcripts.tsv line 2 has 3 fields, but the heading has 2"),
         (
@@ -198,6 +202,13 @@ def test_tables_as_people_have_them(tmp_path: Path, name: str, content: str | by
 def test_a_split_is_any_word_for_it(tmp_path: Path, word: str, split: str) -> None:
     folder = make_folder(tmp_path, f"file\ttext\tSplit\na.wav\tx\t{word}\nb.wav\ty\t\n")
     assert [sample.split for sample in listed(folder)] == [split, None]
+
+
+def test_a_column_of_another_name_says_the_split_where_all_its_values_are_words_for_one(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "file\ttext\tSet\na.wav\tx\tTrain\nb.wav\ty\tdev\n")
+    assert [sample.split for sample in listed(folder)] == ["train", "val"]
+    make_folder(tmp_path, "file\ttext\tset\na.wav\tx\ttrain\nb.wav\ty\tkitchen\n")
+    assert [sample.split for sample in listed(folder)] == [None, None]
 
 
 def test_common_voice_is_read_as_it_is(tmp_path: Path) -> None:

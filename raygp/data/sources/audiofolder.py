@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from raygp.data.sources.columns import FILES, SPLITS, choose_column, choose_label, named
+from raygp.data.sources.columns import (
+    FILES,
+    LABELS,
+    MAYBE_SPLITS,
+    SPLITS,
+    TRANSCRIPTS,
+    choose_column,
+    choose_label,
+    named,
+)
 from raygp.data.sources.formats import suffixes
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
-from raygp.data.text import TABLES, Row, parse_table, tidy
+from raygp.data.text import TABLES, Row, Table, parse_table, tidy
 from raygp.errors import InputError
 
 _STEMS = ("transcripts", "metadata")
@@ -99,11 +108,14 @@ class _Reading:
         except OSError as error:
             raise InputError(f"{name} cannot be read: {error.strerror}") from error
         table = parse_table(content, name)
+        if not named(table.columns, (*FILES, *TRANSCRIPTS, *LABELS)):
+            found = ", ".join(table.columns)
+            raise InputError(f"{name}: the first line must name the columns, such as file and text; it is: {found}")
         file = choose_column(table.columns, FILES, "files", name)
         label = choose_label(table.columns, self._classes, name)
-        split = next(iter(named(table.columns, SPLITS)), None)
+        split, rows = _split_column(table)
         base = os.path.dirname(str(listed.path))
-        for row in table.rows:
+        for row in rows:
             self._add(row, f"{name} line {row.line}", base, (file, label, split), listed.split)
 
     def _add(
@@ -117,7 +129,7 @@ class _Reading:
         key = self.name_of(path) if path else given
         if told is not None:
             split = _split(row.values[told], where)
-        elif split is None:
+        elif split is None and "/" in key:
             split = split_of_path(Path(key).parent / "file")
         if not given:
             problem, key = f"{where}: the name of the file is empty", where
@@ -177,6 +189,16 @@ def _files(folder: Path) -> Iterator[str]:
         folders.sort()
         for file in files:
             yield os.path.relpath(os.path.join(at, file), folder).replace(os.sep, "/")
+
+
+def _split_column(table: Table) -> tuple[str | None, Iterable[Row]]:
+    """The column that says which split a row belongs to, and the rows."""
+    if found := named(table.columns, SPLITS):
+        return found[0], table.rows
+    if not (maybe := named(table.columns, MAYBE_SPLITS)):
+        return None, table.rows
+    rows = list(table.rows)
+    return next((column for column in maybe if all(split_of(tidy(row.values[column])) for row in rows)), None), rows
 
 
 def _split(text: str, where: str) -> SplitName | None:

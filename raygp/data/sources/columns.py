@@ -20,6 +20,8 @@ TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
 """Names of a column of what is said. A table has one of them."""
 SPLITS = ("split",)
 """Names of a column that says which split a row belongs to."""
+MAYBE_SPLITS = ("set", "subset", "partition")
+"""Names of a column that says so where every value is a word for a split, and else says something of its own."""
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
