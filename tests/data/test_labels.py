@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,6 +106,27 @@ def test_an_arrival_in_the_other_spelling_is_taken_in_and_it_is_said(location: L
     (manifest,) = ingest(location, None, week2, settings, tell=said.append)
     assert set(manifest.labels) == {NFC, "Tee"}
     assert said == [Notice(text="labels in another spelling: 'Tee ' as 'Tee', 'Cafe\\u0301' as 'Caf\\xe9'")]
+
+
+class Asking(Pictures):
+    """Has to know what labels are before it lists its samples."""
+
+    classes: bool | None = None
+
+    def expect_labels(self, classes: bool) -> None:
+        self.classes = classes
+
+    def samples(self) -> Iterator[SourceSample]:
+        assert self.classes is not None
+        return super().samples()
+
+
+@pytest.mark.parametrize(("task", "classes"), [(TASK, True), ({"name": "deepspeech2-small"}, False)])
+def test_a_source_is_told_what_the_lines_labels_are(location: Location, task: dict[str, Any], classes: bool) -> None:
+    source = Asking(*(("cat", n, None) for n in range(40)))
+    with contextlib.suppress(InputError):  # Pictures are no speech.
+        ingest(location, task, source, IngestSettings())
+    assert source.classes is classes
 
 
 def test_a_label_of_blanks_is_no_label(location: Location) -> None:
