@@ -221,6 +221,8 @@ def test_common_voice_is_read_as_it_is(tmp_path: Path) -> None:
             "dev.tsv": f"{heading}x\t2.mp3\tThree\t2\n",
             "test.tsv": f"{heading}x\t3.mp3\tFour\t2\n",
             "validated.tsv": f"{heading}x\t4.mp3\tFive\t2\n",
+            "train_durations.tsv": "clip\tduration\n",
+            ".DS_Store": "",
             "README.txt": "words",
         },
     )
@@ -231,7 +233,8 @@ def test_common_voice_is_read_as_it_is(tmp_path: Path) -> None:
         ("clips/3.mp3", "Four", "test", b"sound"),
     ]
     assert told(tmp_path) == [
-        "tables that are not read: 1, such as validated.tsv",
+        "tables that are not read: 2, such as train_durations.tsv",
+        "hidden files and folders: 1, such as .DS_Store",
         "other files that are in no table: 1, such as README.txt",
         "recordings that are in no table: 1, such as clips/4.mp3",
     ]

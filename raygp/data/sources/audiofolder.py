@@ -20,8 +20,10 @@ from raygp.data.sources.columns import (
 )
 from raygp.data.sources.formats import suffixes
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
-from raygp.data.sources.naming import split_of, split_of_path
+from raygp.data.sources.naming import split_of, split_of_path, words_of
+from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
+from raygp.data.sources.walk import walk
 from raygp.data.text import TABLES, Row, Table, parse_table, tidy
 from raygp.errors import InputError
 
@@ -95,7 +97,7 @@ class _Reading:
 
     def __init__(self, folder: Path, classes: bool | None, passed_over: PassedOver) -> None:
         self._folder, self._classes, self._passed_over = str(folder), classes, passed_over
-        self._there = set(_files(folder))
+        self._there = {"/".join((*at.parts, name)) for at in walk(folder, passed_over) for name in at.files}
         self._composed: dict[str, str] | None = None
         self._lines: dict[str, str] = {}
         self.rows: dict[str, SourceSample] = {}
@@ -130,7 +132,7 @@ class _Reading:
         if told is not None:
             split = _split(row.values[told], where)
         elif split is None and "/" in key:
-            split = split_of_path(Path(key).parent / "file")
+            split = split_of_path(Path(key).parent)
         if not given:
             problem, key = f"{where}: the name of the file is empty", where
         elif path is None:
@@ -183,14 +185,6 @@ class _Reading:
             self._passed_over.add(f"{'recordings' if is_audio else 'other files'} that are in no table", name)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Names of all files below a folder."""
-    for at, folders, files in os.walk(folder):
-        folders.sort()
-        for file in files:
-            yield os.path.relpath(os.path.join(at, file), folder).replace(os.sep, "/")
-
-
 def _split_column(table: Table) -> tuple[str | None, Iterable[Row]]:
     """The column that says which split a row belongs to, and the rows."""
     if found := named(table.columns, SPLITS):
@@ -212,7 +206,7 @@ def _split(text: str, where: str) -> SplitName | None:
 def _tables(folder: Path) -> tuple[list[_Listed], list[str]]:
     """The tables that are read, and the names of those in the folder that are not."""
     kinds = [name for suffix in TABLES for name in sorted(os.listdir(folder)) if name.lower().endswith(suffix)]
-    there = [Path(name) for name in kinds if not name.startswith((".", "_"))]
+    there = [Path(name) for name in kinds if skipped(name) is None]
     chosen = _general(folder, there) or _of_splits(folder, there)
     read = {table.path for table in chosen}
     return chosen, [name.name for name in there if folder / name not in read]
@@ -224,19 +218,21 @@ def _general(folder: Path, there: list[Path]) -> list[_Listed]:
         listed = [_Listed(folder / name) for name in there if name.stem.lower() == stem][:1]
         for below in ("*", "*/*"):
             paths = [path for suffix in TABLES for path in sorted(folder.glob(f"{below}/{stem}{suffix}"))]
-            listed += [_Listed(path, split_of_path(path.relative_to(folder).parent / "file")) for path in paths]
+            listed += [_Listed(path, split_of_path(path.relative_to(folder).parent)) for path in paths]
         if listed:
             return listed
     return []
 
 
 def _of_splits(folder: Path, there: list[Path]) -> list[_Listed]:
-    """A table for each name that is a split."""
+    """A table for each name that is a split. Where some are called ``train`` and so on, one called ``train_durations``
+    is something else."""
     listed: dict[str, _Listed] = {}
     for name in there:
         if split := split_of(name.stem):
             listed.setdefault(name.stem.lower(), _Listed(folder / name, split))
-    return list(listed.values())
+    plain = [table for stem, table in listed.items() if stem.isalpha() and len(words_of(stem)) == 1]
+    return plain or list(listed.values())
 
 
 def _looks_like(path: Path) -> int:

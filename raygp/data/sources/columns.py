@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raygp.data.sources.naming import PARTITIONS
 from raygp.data.text import tidy
 from raygp.errors import InputError
 
@@ -20,7 +21,7 @@ TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
 """Names of a column of what is said. A table has one of them."""
 SPLITS = ("split",)
 """Names of a column that says which split a row belongs to."""
-MAYBE_SPLITS = ("set", "subset", "partition")
+MAYBE_SPLITS = tuple(name for name in PARTITIONS if name not in SPLITS)
 """Names of a column that says so where every value is a word for a split, and else says something of its own."""
 
 
