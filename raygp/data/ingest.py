@@ -20,7 +20,7 @@ from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import Source, passed_over_lines
+from raygp.data.sources import Source, passed_over_lines, tell_labels
 from raygp.data.sources.split import Splits, draw_splits
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError
@@ -116,6 +116,7 @@ class _Incoming:
         self._trained = {label for manifest in self._others for label, rows in manifest.labels.items() if rows}
         self._task = make_task(line.task)
         classes = self._task.labels_are_classes
+        tell_labels(source, classes)
         self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
         self._tell_passed_over(passed_over_lines(source))
         if classes and spelt:

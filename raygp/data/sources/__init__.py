@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, SOURCES, UNLIKELY, SourceKind, open_source, source_forms
-from raygp.data.sources.source import FileSlice, PassedOver, Source, SourceSample, SplitName, passed_over_lines
+from raygp.data.sources.source import (
+    FileSlice,
+    PassedOver,
+    Source,
+    SourceSample,
+    SplitName,
+    passed_over_lines,
+    tell_labels,
+)
 
 if TYPE_CHECKING:
     from raygp.data.sources.split import draw_splits
@@ -29,6 +37,7 @@ __all__ = [
     "open_source",
     "passed_over_lines",
     "source_forms",
+    "tell_labels",
 ]
 
 

@@ -60,7 +60,8 @@ class Source(Protocol):
     apart without holding a path of this machine.
 
     A source that passes things over counts them in an attribute ``passed_over`` (:class:`PassedOver`) while it lists
-    its samples.
+    its samples. One that has to know whether the line's labels are classes or texts has a method
+    ``expect_labels(classes)``, which is called before its samples are listed.
     """
 
     @property
@@ -75,6 +76,13 @@ class Source(Protocol):
             InputError: the source cannot be read or is not laid out as it should be.
         """
         ...
+
+
+def tell_labels(source: Source, classes: bool) -> None:
+    """Tell a source that asks for it whether the line's labels are classes (True) or texts; see :class:`Source`."""
+    expect = getattr(source, "expect_labels", None)
+    if callable(expect):
+        expect(classes)
 
 
 def passed_over_lines(source: Source) -> list[str]:
