@@ -134,8 +134,6 @@ class ParquetSource:
         columns = table.columns.of_samples if not set(table.splits) <= unlabelled else []
         contents = _rows(table.path, columns, _SAMPLES_AT_ONCE, table.columns.samples)
         for row, (content, path) in enumerate(contents):
-            if row == len(table.labels):
-                break
             split, label, key = table.splits[row], table.labels[row], f"{table.key}#{row:06d}"
             if split in unlabelled:
                 self.passed_over.add(f"rows of the {split} split, of which none has a label", key)
@@ -201,8 +199,12 @@ def _rows(
     import pyarrow.parquet as pq
 
     with _reading(path), pq.ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True) as file:
+        found = 0
         for batch in file.iter_batches(at_once, columns=list(columns)):
+            found += batch.num_rows
             yield from list(convert(batch))
+        if found != file.metadata.num_rows:
+            raise InputError(f"{path} is damaged: it holds {found:,} rows and says {file.metadata.num_rows:,}")
 
 
 @contextlib.contextmanager

@@ -51,7 +51,8 @@ class Columns:
     def __init__(self, path: Path, schema: pa.Schema, folders: Mapping[str, str], classes: bool | None = None) -> None:
         self._path, self._schema, self._folders, self._classes = path, schema, folders, classes
         self._features = _features(schema)
-        self._names = [*schema.names, *(name for name in folders if name not in schema.names)]
+        self._own: list[str] = list(schema.names)
+        self._names = [*self._own, *(name for name in folders if name not in self._own)]
         self._split = choose_column(self._names, SPLITS, "splits", str(path)) if named(self._names, SPLITS) else ""
         self._sample = self._find_sample()
         self._sample_columns = self._parts_of_sample()
@@ -67,7 +68,7 @@ class Columns:
     @property
     def kind(self) -> LabelKind:
         """How the file writes its labels."""
-        if self.label not in self._schema.names:
+        if self.label not in self._own:
             return "strings"
         kind = _KINDS[shape_of(self._schema.field(self.label).type)]
         return "class names" if self.class_names is not None and kind == "numbers" else kind
@@ -80,7 +81,7 @@ class Columns:
     @property
     def of_table(self) -> list[str]:
         """Columns of the file that hold labels and splits."""
-        return [name for name in (self.label, self._split) if name in self._schema.names]
+        return [name for name in (self.label, self._split) if name in self._own]
 
     @property
     def described_samples(self) -> tuple[str, str]:
@@ -95,7 +96,7 @@ class Columns:
     def _labels(self, batch: pa.RecordBatch) -> Iterator[Label]:
         said = self._folders.get(self.label)
         folder = Label() if said is None else label_of(said.encode(), self.class_names)
-        if self.label not in self._schema.names:
+        if self.label not in self._own:
             yield from [folder] * batch.num_rows
             return
         for value in values_of(batch.column(self.label)):
@@ -106,7 +107,7 @@ class Columns:
 
     def _splits(self, batch: pa.RecordBatch) -> Iterator[str]:
         said = self._folders.get(self._split, "")
-        if self._split not in self._schema.names:
+        if self._split not in self._own:
             yield from [said] * batch.num_rows
             return
         names = self._class_names(self._split)
@@ -143,37 +144,43 @@ class Columns:
 
     def _class_labels(self) -> list[str]:
         """Columns that are Hugging Face's ClassLabels."""
-        return [name for name in self._schema.names if self._type_of(name) == "ClassLabel" and name != self._split]
+        return [name for name in self._own if self._type_of(name) == "ClassLabel" and name != self._split]
 
     def _find_sample(self) -> str:
-        media = [name for name in self._schema.names if self._type_of(name) in _MEDIA]
+        media = [name for name in self._own if self._type_of(name) in _MEDIA]
         if len(media) > 1 and self._classes is not None:
             wanted = "Image" if self._classes else "Audio"
             media = [name for name in media if self._type_of(name) == wanted] or media
         if len(media) == 1:
             return media[0]
-        own: list[str] = self._schema.names
-        flat = [name[: -len(part) - 1] for name in own for part in _PARTS if name.endswith(f".{part}")]
-        names = media or [*own, *(name for name in dict.fromkeys(flat) if name not in own)]
-        if media and not named(media, SAMPLES):
-            raise InputError(f"{self._path} has the columns of samples {_listed(media)}: call one of them 'sample'")
         order = SAMPLES if self._classes is not False else (SAMPLES[0], "audio", *SAMPLES[1:])
-        found = named(names, (*order, *FILES))
-        if not found and len(structs := [name for name in self._schema.names if self._has_bytes(name)]) == 1:
+        if media and not named(media, order):
+            raise InputError(f"{self._path} has the columns of samples {_listed(media)}: call one of them 'sample'")
+        flat = [name[: -len(part) - 1] for name in self._own for part in _PARTS if name.endswith(f".{part}")]
+        flat = [name for name in dict.fromkeys(flat) if name not in self._own]
+        # A column of strings called "sample" is no sample where there is an image beside it.
+        holding = media or [*(name for name in self._own if self._holds_bytes(name)), *flat]
+        if named(holding, order):
+            return choose_column(holding, order, "samples", str(self._path))
+        structs = [name for name in holding if self._holds_bytes(name, *_PARTS)]
+        if len(structs) == 1 and not named(self._own, order):
             return structs[0]
-        if found and not named(names, order):
-            return choose_column(names, FILES, "samples", str(self._path))
-        return choose_column(names, order, "samples", str(self._path))
+        names = order if named(self._own, order) or not named(self._own, FILES) else FILES
+        return choose_column(self._own, names, "samples", str(self._path))
 
-    def _has_bytes(self, name: str) -> bool:
-        """Whether a column holds structs of bytes and path, as Hugging Face's samples are."""
-        types = [field.type for field in self._schema if field.name == name and shape_of(field.type) == Shape.STRUCT]
-        return any({field.name for field in plain(type_)} >= set(_PARTS) for type_ in types)
+    def _holds_bytes(self, name: str, *parts: str) -> bool:
+        """Whether a column may be one of samples: bytes, or structs that have them (and the other parts)."""
+        for type_ in (field.type for field in self._schema if field.name == name):
+            shape = shape_of(type_)
+            has = {field.name for field in plain(type_)} if shape == Shape.STRUCT else set()
+            if (shape == Shape.BYTES and not parts) or has >= {"bytes", *parts}:
+                return True
+        return False
 
     def _parts_of_sample(self) -> list[str]:
-        if self._sample in self._schema.names:
+        if self._sample in self._own:
             return [self._sample]
-        return [name for name in self._schema.names if name in [f"{self._sample}.{part}" for part in _PARTS]]
+        return [name for name in self._own if name in [f"{self._sample}.{part}" for part in _PARTS]]
 
     @staticmethod
     def _parts(name: str, column: pa.Array) -> Iterator[tuple[str, list[Any]]]:
@@ -204,7 +211,7 @@ class Columns:
                 raise InputError(f"{self._path}: column {name} must hold bytes (or bytes and path), not {type_}")
 
     def _check_labels(self) -> None:
-        if self.label in self._schema.names:
+        if self.label in self._own:
             type_ = self._schema.field(self.label).type
             if shape_of(type_) == Shape.LIST:
                 one = "one label" if self._classes is not False else "one transcript"
@@ -213,7 +220,7 @@ class Columns:
                 raise InputError(
                     f"{self._path}: column {self.label} must hold strings or whole numbers, not {type_}: cast it"
                 )
-        if self._split in self._schema.names:
+        if self._split in self._own:
             type_ = self._schema.field(self._split).type
             if shape_of(type_) not in _SPLIT_SHAPES and self._class_names(self._split) is None:
                 raise InputError(

@@ -91,8 +91,8 @@ def check_alike(tables: Sequence[Table]) -> None:
         first = having[0]
         if table.columns.label.strip().lower() != first.columns.label.strip().lower():
             raise InputError(
-                f"the labels are in column {first.columns.label} of {first.path} and in column {table.columns.label} of "
-                f"{table.path}: give the columns that are meant the same name"
+                f"the labels are in column {first.columns.label} of {first.path}, and in column {table.columns.label} "
+                f"of {table.path}: give the columns that are meant the same name"
             )
     usable = [(table, found) for table in having if (found := table.usable)]
     for table, found in usable:
