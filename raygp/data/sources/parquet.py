@@ -6,6 +6,7 @@ pyarrow is imported when a file is read: to list the kinds of sources must cost 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +39,8 @@ _LABELS_AT_ONCE = 4096
 _BUFFER = 1 << 20
 """So many bytes of a column are read at once. Without it, all that a row group has of the column is."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_SHOWN = 60
+"""Characters of a path in a message."""
 _POINTER = b"version https://git-lfs"
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
 """How paths begin that are no relative ones: /data, C:/data, s3://data."""
@@ -67,9 +70,8 @@ class ParquetSource:
 
     def __init__(self, path: str) -> None:
         self._files = files_of(path, (".parquet",))
-        self._root = Path(path).absolute()
         self._classes: bool | None = None
-        self.name = f"Parquet files in {self._root.name}"
+        self.name = f"Parquet files in {Path(path).absolute().name}"
         self.passed_over = PassedOver()
 
     def expect_labels(self, classes: bool) -> None:
@@ -124,11 +126,9 @@ class ParquetSource:
         if not rows:
             self.passed_over.add("files without rows", name.as_posix())
             return None
-        top = self._root.parent if self._root.is_file() else self._root
-        folders = _folders(top, name)
-        plain = Path(*(part for part in name.parts[:-1] if "=" not in part), name.name)
-        split = split_of(folders.get("split", "")) or split_of_path(plain)
-        return Table(path, name.as_posix(), split, Columns(path, schema, folders, self._classes), rows)
+        columns = Columns(path, schema, _folders(path, name), self._classes)
+        split = split_of(columns.split_folder) or split_of_path(name)
+        return Table(path, name.as_posix(), split, columns, rows)
 
     def _read(self, table: Table, unlabelled: set[SplitName]) -> Iterator[SourceSample]:
         columns = table.columns.of_samples if not set(table.splits) <= unlabelled else []
@@ -151,7 +151,7 @@ class ParquetSource:
         if not path:
             # What is there and empty is told by the check of samples, as for files.
             return self._spool.add(b""), "" if content is not None else f"there is nothing in column {column}"
-        file, reason = self._beside(table.path, path)
+        file, reason = _beside(table, path)
         if file is not None:
             return FileSlice(str(file)), ""
         self._lost = self._lost or (
@@ -160,19 +160,20 @@ class ParquetSource:
         )
         return self._spool.add(b""), f"column {column} holds a path in place of bytes, and {reason}"
 
-    def _beside(self, table: Path, path: str) -> tuple[Path | None, str]:
-        """The file that a path in a table means, and why it is not taken."""
-        shown = f"'{path[:80]}...'" if len(path) > 80 else f"'{path}'"
-        if "\\" in path and not os.path.exists(table.parent / path):
-            path = path.replace("\\", "/")  # Written on Windows.
-        if _ELSEWHERE.match(path):
-            return None, f"{shown} is no relative path"
-        file = Path(os.path.normpath(table.parent / path))
-        if not file.is_relative_to(table.parent if self._root.is_file() else self._root):
-            return None, f"{shown} leads out of the folder"
-        if not os.path.isfile(file):
-            return None, f"there is no file {shown} beside the table"
-        return file, ""
+
+def _beside(table: Table, path: str) -> tuple[Path | None, str]:
+    """The file that a path in a table means, and why it is not taken."""
+    short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    shown = f"'{short}'" if short.isprintable() else f"{short!a}"
+    if "\\" in path and not os.path.exists(table.path.parent / path):
+        path = path.replace("\\", "/")  # Written on Windows.
+    if _ELSEWHERE.match(path):
+        return None, f"{shown} is no relative path"
+    inside = Path(os.path.normpath(Path(table.key).parent / path))
+    if inside.parts[:1] == ("..",):
+        return None, f"{shown} leads out of the folder"
+    file = table.path.parents[table.key.count("/")] / inside
+    return (file, "") if os.path.isfile(file) else (None, f"there is no file {shown} beside the table")
 
 
 def _read_labels(table: Table) -> None:
@@ -220,15 +221,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 
-def _folders(top: Path, name: Path) -> dict[str, str]:
-    """What folders such as ``label=cat`` say, by name: below the source's, or those that lead to it."""
-    above = []
-    for part in reversed(top.parts):
-        if "=" not in part:
-            break
-        above.append(part)
-    pairs = [part.partition("=") for part in (*reversed(above), *name.parts[:-1]) if "=" in part]
-    return {key: "" if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
+def _folders(path: Path, name: Path) -> dict[str, str]:
+    """What folders such as ``label=cat`` say, by name: those in the source, and those that lead straight to it."""
+    above = reversed(path.parts[: -len(name.parts)])
+    parts = [*itertools.takewhile(lambda part: "=" in part, above)][::-1] + [*name.parts[:-1]]
+    pairs = [part.partition("=") for part in parts]
+    return {key: "" if value == _NO_VALUE else unquote(value) for key, equals, value in pairs if key and equals}
 
 
 def _looks_like(path: Path) -> int:

@@ -89,6 +89,11 @@ class Columns:
         name = self._sample_columns[0]
         return name, str(self._schema.field(name).type)
 
+    @property
+    def split_folder(self) -> str:
+        """The word of a folder such as ``split=train``; empty where there is none."""
+        return self._folders.get(self._split, "")
+
     def labels_and_splits(self, batch: pa.RecordBatch) -> Iterator[tuple[Label, str]]:
         """The label of each row, and the word that says its split; empty where none does."""
         return zip(self._labels(batch), self._splits(batch), strict=True)
@@ -106,7 +111,7 @@ class Columns:
             yield label if label.text or label.problem else folder
 
     def _splits(self, batch: pa.RecordBatch) -> Iterator[str]:
-        said = self._folders.get(self._split, "")
+        said = self.split_folder
         if self._split not in self._own:
             yield from [said] * batch.num_rows
             return
@@ -237,7 +242,7 @@ class Columns:
     def _class_names(self, name: str) -> list[str] | None:
         names = self._features.get(name, {}).get("names")
         if isinstance(names, dict):
-            names = list(names.values())
+            names = [names[number] for number in sorted(names, key=lambda number: (len(number), number))]
         return [str(each) for each in names] if isinstance(names, list) and names else None
 
 
