@@ -44,11 +44,12 @@ _SHOWN = 60
 _POINTER = b"version https://git-lfs"
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
 """How paths begin that are no relative ones: /data, C:/data, s3://data."""
-_EMBED = (
-    "put the files' bytes into the column (with Hugging Face's datasets: "
-    "dataset.with_format('arrow').map(datasets.table.embed_table_storage, batched=True), then to_parquet), or put the "
-    "files beside the table, under these paths"
-)
+_HOW = {
+    "struct": "with Hugging Face's datasets: dataset.with_format('arrow').map(datasets.table.embed_table_storage, "
+    "batched=True)",
+    "string": "with pandas: table['{column}'] = [open(path, 'rb').read() for path in table['{column}']]",
+}
+"""How the bytes of files come into a column of this type."""
 
 
 class ParquetSource:
@@ -154,9 +155,10 @@ class ParquetSource:
         file, reason = _beside(table, path)
         if file is not None:
             return FileSlice(str(file)), ""
+        how = _HOW["struct" if "struct" in type_ else "string"].format(column=column)
         self._lost = self._lost or (
-            f"{table.path}: column {column} must hold bytes (or bytes and path), not {type_} with paths alone: "
-            f"{reason}; {_EMBED}"
+            f"{table.path}: column {column} must hold bytes (or bytes and path), not {type_} with paths alone, and "
+            f"{reason}: put the bytes of the files into the column ({how}), or the files beside the table"
         )
         return self._spool.add(b""), f"column {column} holds a path in place of bytes, and {reason}"
 
@@ -223,9 +225,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 def _folders(path: Path, name: Path) -> dict[str, str]:
     """What folders such as ``label=cat`` say, by name: those in the source, and those that lead straight to it."""
-    above = reversed(path.parts[: -len(name.parts)])
-    parts = [*itertools.takewhile(lambda part: "=" in part, above)][::-1] + [*name.parts[:-1]]
-    pairs = [part.partition("=") for part in parts]
+    above = list(itertools.takewhile(lambda part: "=" in part, reversed(path.parts[: -len(name.parts)])))
+    pairs = [part.partition("=") for part in (*reversed(above), *name.parts[:-1])]
     return {key: "" if value == _NO_VALUE else unquote(value) for key, equals, value in pairs if key and equals}
 
 

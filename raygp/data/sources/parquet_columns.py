@@ -158,7 +158,7 @@ class Columns:
             media = [name for name in media if self._type_of(name) == wanted] or media
         if len(media) == 1:
             return media[0]
-        order = SAMPLES if self._classes is not False else (SAMPLES[0], "audio", *SAMPLES[1:])
+        order = SAMPLES if self._classes is not False else tuple(dict.fromkeys((SAMPLES[0], "audio", *SAMPLES)))
         if media and not named(media, order):
             raise InputError(f"{self._path} has the columns of samples {_listed(media)}: call one of them 'sample'")
         flat = [name[: -len(part) - 1] for name in self._own for part in _PARTS if name.endswith(f".{part}")]
