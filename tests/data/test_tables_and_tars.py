@@ -116,7 +116,7 @@ def test_audio_with_transcripts(tmp_path: Path) -> None:
         ({"image": ["a.png"], "label": ["a"]}, "column image must hold bytes (or bytes and path), not string"),
         (
             {"image": [b"x"], "label": pa.array([1]).cast(pa.timestamp("s"))},
-            "column label must hold strings or whole numbers, not timestamp[s]",
+            "column label must hold strings or whole numbers, not timestamp[",
         ),
     ],
 )

@@ -37,7 +37,7 @@ R = TypeVar("R")
 _SAMPLES_AT_ONCE = 64
 _LABELS_AT_ONCE = 4096
 _BUFFER = 1 << 20
-"""So many bytes of a column are read at once. Without it, all that a row group has of the column is."""
+"""So many bytes of a column are read at once."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 60
 """Characters of a path in a message."""
@@ -122,6 +122,8 @@ class ParquetSource:
         """A file; None if it has no rows: then not even its columns need be there."""
         import pyarrow.parquet as pq
 
+        if not name.as_posix().isprintable():
+            raise InputError(f"the name {name.as_posix()!a} has characters that cannot be printed: rename the file")
         with _reading(path), pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         if not rows:
@@ -201,11 +203,15 @@ def _rows(
     """
     import pyarrow.parquet as pq
 
-    with _reading(path), pq.ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True) as file:
+    # Without these settings, all that a row group has of a column is read at once.
+    little = {"pre_buffer": False, "buffer_size": _BUFFER}
+    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True, **little) as file:
         found = 0
-        for batch in file.iter_batches(at_once, columns=list(columns)):
-            found += batch.num_rows
-            yield from list(convert(batch))
+        # Structs of categories cannot be read across row groups.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(at_once, row_groups=[group], columns=list(columns)):
+                found += batch.num_rows
+                yield from list(convert(batch))
         if found != file.metadata.num_rows:
             raise InputError(f"{path} is damaged: it holds {found:,} rows and says {file.metadata.num_rows:,}")
 
