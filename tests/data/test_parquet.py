@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -224,9 +225,9 @@ def test_fixed_size_bytes_are_samples(tmp_path: Path) -> None:
     [
         ([None, png(1)], "there is nothing in column image"),
         (pa.array([None, {"bytes": png(1), "path": "1.png"}]), "there is nothing in column image"),
-        (pa.array([{"bytes": None, "path": None}, {"bytes": png(1), "path": "1.png"}]), "there is nothing in column image"),
+        (pa.array([{"bytes": None, "path": None}, {"bytes": png(1)}]), "there is nothing in column image"),
         (
-            pa.array([{"bytes": None, "path": "none.png"}, {"bytes": png(1), "path": "1.png"}]),
+            pa.array([{"bytes": None, "path": "none.png"}, {"bytes": png(1)}]),
             "column image holds a path in place of bytes, and there is no file 'none.png' beside the table",
         ),
     ],
@@ -240,7 +241,7 @@ def test_a_sample_that_is_not_there_is_one_bad_row(tmp_path: Path, column: Any, 
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        (pa.array([[1, 2], [3]], pa.list_(pa.uint8())), "column image holds lists (list<element: uint8>), such as pixels"),
+        (pa.array([[1], [3]], pa.list_(pa.uint8())), "column image holds lists (list<element: uint8>), such as pixels"),
         (pa.array([[{"bytes": b"x"}]] * 2), "column image holds lists (list<element: struct<bytes: binary>>)"),
         ([1, 2], "column image must hold bytes (or bytes and path), not int64"),
         (pa.array([{"url": "x"}] * 2), "column image must hold bytes (or bytes and path), not struct<url: string>"),
@@ -258,16 +259,18 @@ def test_files_beside_the_table_are_read_where_it_holds_paths(tmp_path: Path) ->
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_bytes(content)
     (tmp_path / "secret.png").write_bytes(png(9))
-    paths = ["1.png", "more\\2.png", "./more/../1.png", "../secret.png", f"{tmp_path}/secret.png", "C:\\1.png",
+    paths = ["1.png", "more\\2.png", "./more/../1.png", "../secret.png", "/somewhere/secret.png", "C:\\1.png",
              "s3://bucket/1.png", "", "1.png\0", "4.png", "more"]  # fmt: skip
     columns = {"file_name": paths, "label": list("abcdefghijk")}
+    columns |= {"split": [None] * 10 + ["val"]}
     write_parquet(tmp_path / "set" / "metadata.parquet", columns)
     write_parquet(tmp_path / "set/train/metadata.parquet", {"file_name": ["3.png", "../1.png"], "label": ["a", "b"]})
     found = listed(tmp_path / "set")
     assert [sample.load() for sample in found if not sample.problem] == [png(1), png(2), png(1), png(3), png(1)]
-    assert [sample.problem.removeprefix("column file_name holds a path in place of bytes, and ") for sample in found[3:-2]] == [
+    start = "column file_name holds a path in place of bytes, and "
+    assert [sample.problem.removeprefix(start) for sample in found[3:-2]] == [
         "'../secret.png' leads out of the folder",
-        f"'{tmp_path}/secret.png'"[:62] + "...' is no relative path" if len(f"{tmp_path}") > 48 else f"'{tmp_path}/secret.png' is no relative path",
+        "'/somewhere/secret.png' is no relative path",
         "'C:\\1.png' is no relative path",
         "'s3://bucket/1.png' is no relative path",
         "there is nothing in column file_name",
@@ -321,17 +324,10 @@ def test_paths_alone_are_refused_and_the_message_says_what_to_do(tmp_path: Path)
 def test_which_column_is_the_label(
     tmp_path: Path, columns: dict[str, Any], features: dict[str, Any], classes: bool, expected: str
 ) -> None:
-    file = write_parquet(
-        tmp_path / "x.parquet", {name: [value] for name, value in columns.items()}, of_feature(**features)
-    )
-    assert labels(file, classes) == [expected]
-    # Hugging Face's own guide to pyarrow writes the features so.
-    other = write_parquet(
-        tmp_path / "y.parquet",
-        {name: [value] for name, value in columns.items()},
-        {"dataset_info": {"features": features}},
-    )
-    assert labels(other, classes) == [expected]
+    row = {name: [value] for name, value in columns.items()}
+    # Hugging Face's own guide to pyarrow writes the features as the second.
+    for metadata in (of_feature(**features), {"dataset_info": {"features": features}}):
+        assert labels(write_parquet(tmp_path / "x.parquet", row, metadata), classes) == [expected]
 
 
 def test_the_medium_of_the_line_decides_between_an_image_and_a_recording(tmp_path: Path) -> None:
@@ -346,16 +342,16 @@ def test_the_medium_of_the_line_decides_between_an_image_and_a_recording(tmp_pat
 @pytest.mark.parametrize(
     ("columns", "features", "classes", "expected"),
     [
-        ({"audio": b"x", "text": "a", "label": "b"}, {}, None, "X has the columns 'label' and 'text': whether a label is"),
-        ({"audio": b"x", "text": "a", "sentence": "b"}, {}, False, "X has the columns 'text' and 'sentence', and each may"),
-        ({"image": b"x", "label": "a", "Label": "b"}, {}, True, "X has the columns 'label' and 'Label': give one of them"),
+        ({"audio": b"x", "text": "a", "label": "b"}, {}, None, "X has the columns 'label' and 'text': whether"),
+        ({"audio": b"x", "text": "a", "sentence": "b"}, {}, False, "X has the columns 'text' and 'sentence', and"),
+        ({"image": b"x", "label": "a", "Label": "b"}, {}, True, "X has the columns 'label' and 'Label': give"),
         ({"image": b"x", "kind": 0, "sex": 0}, {"kind": {"names": ["a"]}, "sex": {"names": ["b"]}}, True,
          "X has the columns of classes kind and sex: call the one that is meant 'label'"),
         ({"left": b"x", "right": b"x", "label": 0}, {"left": {"_type": "Image"}, "right": {"_type": "Image"}}, True,
          "X has the columns of samples left and right: call one of them 'sample'"),
-        ({"image": b"x", "Image": b"y", "label": "a"}, {}, True, "X has the columns 'image' and 'Image': give one of them"),
-        ({"image": b"x", "label": "a", "split": 3}, {}, True, "X: column split must hold words such as train and test, not"),
-        ({"label": "a"}, {}, True, "X has no column of samples: expected one of sample, image, audio, img, file, found label"),
+        ({"image": b"x", "Image": b"y", "label": "a"}, {}, True, "X has the columns 'image' and 'Image': give"),
+        ({"image": b"x", "label": "a", "split": 3}, {}, True, "X: column split must hold words such as train"),
+        ({"label": "a"}, {}, True, "X has no column of samples: expected one of sample, image, audio, img, file"),
         ({"image": b"x"}, {}, True, "X has no column of labels: expected one of label"),
         ({"audio": b"x"}, {}, False, "X has no column of transcripts: expected one of text"),
     ],
@@ -364,9 +360,8 @@ def test_the_medium_of_the_line_decides_between_an_image_and_a_recording(tmp_pat
 def test_what_is_not_clear_is_refused_by_name(
     tmp_path: Path, columns: dict[str, Any], features: dict[str, Any], classes: bool | None, expected: str
 ) -> None:
-    file = write_parquet(
-        tmp_path / "x.parquet", {name: [value] for name, value in columns.items()}, of_feature(**features)
-    )
+    row = {name: [value] for name, value in columns.items()}
+    file = write_parquet(tmp_path / "x.parquet", row, of_feature(**features))
     assert refused(file, classes).startswith(expected)
 
 
@@ -383,7 +378,7 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         (["Train", " VAL ", None], {}, ["train", "val", None]),
         (pa.array(["train", "test", "dev"]).dictionary_encode(), {}, ["train", "test", "val"]),
         (pa.array([b"train", b"test", b"dev"]), {}, ["train", "test", "val"]),
-        (pa.array([2, 0, 1]), {"split": {"names": ["test", "valid", "train"], "_type": "ClassLabel"}}, ["train", "test", "val"]),
+        (pa.array([2, 0, 1]), {"split": {"names": ["test", "valid", "train"]}}, ["train", "test", "val"]),
     ],
     ids=str,
 )  # fmt: skip
@@ -455,8 +450,8 @@ def test_training_rows_without_any_label_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        ([0, 1], ["cat", "dog"], "labels are numbers in X/a.parquet (such as '0') and strings in X/b.parquet (such as 'cat')"),
-        ([0, 1], ["00", "01"], "labels are numbers in X/a.parquet (such as '0') and strings in X/b.parquet (such as '00')"),
+        ([0, 1], ["cat", "dog"], "labels are numbers in X/a.parquet (such as '0') and strings in X/b.parquet (such as"),
+        ([0, 1], ["00", "01"], "labels are numbers in X/a.parquet (such as '0') and strings in X/b.parquet (such as"),
         ([True, False], ["yes", "no"], "labels are true and false in X/a.parquet (such as 'false') and strings in"),
         ([True, False], [1, 0], "labels are true and false in X/a.parquet (such as 'false') and numbers in"),
         ([0, 1], ["0", "1"], ""),
@@ -567,3 +562,32 @@ def test_a_large_row_group_is_read_in_little_memory(tmp_path: Path) -> None:
 def test_a_split_of_the_table_that_is_none_is_refused(tmp_path: Path) -> None:
     write_parquet(tmp_path / "split=extra/0.parquet", {"image": [png(1)], "label": ["a"]})
     assert refusal(f"parquet:{tmp_path}").endswith("0.parquet: row 0: split 'extra' is none of train, validation, test")
+
+
+def test_a_file_beside_splits_that_says_none_is_refused(tmp_path: Path) -> None:
+    for name in ("train", "test", "extra"):
+        write_parquet(tmp_path / f"{name}-00000-of-00001.parquet", {"image": [png(1)], "label": ["a"]})
+    assert refused(tmp_path).startswith("X/extra-00000-of-00001.parquet: its name says no split, as that of X/train-0")
+    write_parquet(tmp_path / "extra-00000-of-00001.parquet", {"image": [png(1)], "label": ["a"], "split": ["val"]})
+    assert [sample.split for sample in listed(tmp_path)] == ["val", "test", "train"]
+
+
+@pytest.mark.parametrize("where", ["column", "folder"])
+def test_numbers_from_1_beside_names_from_0_are_refused(tmp_path: Path, where: str) -> None:
+    names = of_feature(label={"names": ["ant", "bee", "cat"]})
+    if where == "column":
+        write_parquet(tmp_path / "x.parquet", {"image": [png(1)] * 4, "label": [1, 2, 3, 2]}, names)
+    else:
+        for number in (1, 2, 3):
+            write_parquet(tmp_path / f"label={number}/x.parquet", {"image": [png(1)]}, names)
+    assert refused(tmp_path).endswith(
+        "x.parquet: the labels are 1 to 3, but the first of the 3 class names ('ant') belongs to 0: subtract 1"
+    )
+    write_parquet(tmp_path / "y.parquet", {"image": [png(1)] * 3, "label": [0, 3, 2]}, names)
+    assert problems(tmp_path / "y.parquet") == {1: "label 3 is none of its 3 classes"}
+
+
+def test_base64_is_told_from_paths(tmp_path: Path) -> None:
+    image = base64.b64encode(png(1)).decode()
+    file = write_parquet(tmp_path / "x.parquet", {"image": [image], "label": ["a"]})
+    assert f"no file '{image[:60]}...' beside the table (it looks like base64: decode it)" in refused(file)

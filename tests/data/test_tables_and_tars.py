@@ -112,7 +112,7 @@ def test_audio_with_transcripts(tmp_path: Path) -> None:
             {"picture": [b"x"], "label": ["a"]},
             "has no column of samples: expected one of sample, image, audio, img, file",
         ),
-        ({"image": [b"x"], "caption": ["a"]}, "has no column of labels or transcripts: expected one of text, transcript"),
+        ({"image": [b"x"], "caption": ["a"]}, "has no column of labels or transcripts: expected one of text, "),
         ({"image": ["a.png"], "label": ["a"]}, "column image must hold bytes (or bytes and path), not string"),
         (
             {"image": [b"x"], "label": pa.array([1]).cast(pa.timestamp("s"))},

@@ -21,6 +21,8 @@ from raygp.data.sources.parquet_columns import Columns
 from raygp.data.sources.parquet_table import (
     Table,
     check_alike,
+    check_numbers,
+    check_splits,
     clear_unlabelled,
     share_class_names,
     splits_without_labels,
@@ -38,6 +40,8 @@ _SAMPLES_AT_ONCE = 64
 _LABELS_AT_ONCE = 4096
 _BUFFER = 1 << 20
 """So many bytes of a column are read at once."""
+_BASE64 = ("data:", "iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD", "SUkq", "T2dnUw", "ZkxhQw", "SUQz")
+"""How images and recordings begin in base64."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 60
 """Characters of a path in a message."""
@@ -93,8 +97,10 @@ class ParquetSource:
         tables = self._tables()
         for table in tables:
             _read_labels(table)
+        check_splits(tables)
         if self._classes is not False:
             clear_unlabelled(tables)
+            check_numbers(tables)
             check_alike(tables)
         unlabelled = splits_without_labels(tables)
         # The spool lives as long as the source.
@@ -157,6 +163,8 @@ class ParquetSource:
         file, reason = _beside(table, path)
         if file is not None:
             return FileSlice(str(file)), ""
+        if path.startswith(_BASE64):
+            reason = f"{reason} (it looks like base64: decode it)"
         how = _HOW["struct" if "struct" in type_ else "string"].format(column=column)
         self._lost = self._lost or (
             f"{table.path}: column {column} must hold bytes (or bytes and path), not {type_} with paths alone, and "

@@ -80,6 +80,38 @@ def splits_without_labels(tables: Sequence[Table]) -> set[SplitName]:
     return {split for split in held_out if split in there - labelled} if labelled else set()
 
 
+def check_splits(tables: Sequence[Table]) -> None:
+    """Refuse a file that belongs to no split, beside others whose names or folders say that they are for training.
+
+    Raises:
+        InputError: it names such a file: ``extra-00000-of-00001.parquet`` would be trained on without a word.
+    """
+    trained = next((table for table in tables if table.split == "train"), None)
+    left = next((table for table in tables if table.split is None and not any(table.splits)), None)
+    if trained is not None and left is not None:
+        raise InputError(
+            f"{left.path}: its name says no split, as that of {trained.path} does: put train, validation or test into "
+            "it, or take the file out of the folder"
+        )
+
+
+def check_numbers(tables: Sequence[Table]) -> None:
+    """Refuse numbers of classes that count from 1 beside names that count from 0: each would get the next one's name.
+
+    Raises:
+        InputError: it names the file and the number.
+    """
+    for names in {tuple(table.columns.class_names or ()) for table in tables} - {()}:
+        named = [table for table in tables if tuple(table.columns.class_names or ()) == names]
+        outside = f"label {len(names)} is none of "
+        beyond = [table for table in named if any(label.problem.startswith(outside) for label in table.labels)]
+        if beyond and not any(names[0] in table.usable for table in named):
+            raise InputError(
+                f"{beyond[0].path}: the labels are 1 to {len(names)}, but the first of the {len(names)} class names "
+                f"('{names[0]}') belongs to 0: subtract 1"
+            )
+
+
 def check_alike(tables: Sequence[Table]) -> None:
     """Refuse files that write classes in different ways: the same class would come in two spellings.
 
