@@ -113,21 +113,18 @@ def test_audio_with_transcripts(tmp_path: Path) -> None:
             {"picture": [b"x"], "label": ["a"]},
             "has no column of samples: expected one of sample, image, audio, img, file",
         ),
-        ({"image": [b"x"], "caption": ["a"]}, "has no column of labels or transcripts: expected one of label, text"),
+        ({"image": [b"x"], "caption": ["a"]}, "has no column of labels or transcripts: expected one of text, "),
         ({"image": ["a.png"], "label": ["a"]}, "column image must hold bytes (or bytes and path), not string"),
-        ({"image": [b"x"], "label": [0.5]}, "column label must hold strings or whole numbers, not double"),
+        (
+            {"image": [b"x"], "label": pa.array([1]).cast(pa.timestamp("s"))},
+            "column label must hold strings or whole numbers, not timestamp[",
+        ),
     ],
 )
 def test_a_parquet_file_of_another_kind_is_refused(tmp_path: Path, columns: dict[str, Any], expected: str) -> None:
     file = write_parquet(tmp_path / "x.parquet", columns)
     message = refusal(f"parquet:{file}")
     assert str(file) in message and expected in message
-
-
-def test_a_label_outside_the_files_own_classes_is_refused(tmp_path: Path) -> None:
-    features = {"info": {"features": {"label": {"names": ["cat", "dog"]}}}}
-    file = write_parquet(tmp_path / "x.parquet", {"image": [b"x", b"y"], "label": [1, 2]}, features)
-    assert refusal(f"parquet:{file}") == f"{file}: row 1: label 2 is none of its 2 classes"
 
 
 def test_a_split_of_another_name_is_refused(tmp_path: Path) -> None:

@@ -6,34 +6,66 @@ pyarrow is imported when a file is read: to list the kinds of sources must cost 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Sequence
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.naming import files_of, split_of, split_of_path
-from raygp.data.sources.source import SourceSample
+from raygp.data.sources.parquet_columns import Columns
+from raygp.data.sources.parquet_table import (
+    Table,
+    check_alike,
+    check_numbers,
+    check_splits,
+    clear_unlabelled,
+    share_class_names,
+    splits_without_labels,
+)
+from raygp.data.sources.parquet_values import Label
+from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
 from raygp.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SAMPLES = ("sample", "image", "audio", "img", "file")
-_LABELS = ("label", "text", "transcript", "transcription", "sentence", "fine_label")
-_ROWS_AT_ONCE = 64
+R = TypeVar("R")
+_SAMPLES_AT_ONCE = 64
+_LABELS_AT_ONCE = 4096
+_BUFFER = 1 << 20
+"""So many bytes of a column are read at once."""
+_BASE64 = ("data:", "iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD", "SUkq", "T2dnUw", "ZkxhQw", "SUQz")
+"""How images and recordings begin in base64."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_SHOWN = 60
+"""Characters of a path in a message."""
+_POINTER = b"version https://git-lfs"
+_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
+"""How paths begin that are no relative ones: /data, C:/data, s3://data."""
+_HOW = {
+    "struct": "with Hugging Face's datasets: dataset.with_format('arrow').map(datasets.table.embed_table_storage, "
+    "batched=True)",
+    "string": "with pandas: table['{column}'] = [open(path, 'rb').read() for path in table['{column}']]",
+}
+"""How the bytes of files come into a column of this type."""
 
 
 class ParquetSource:
     """A file, or a folder of files, of rows with a sample and a label or a transcript.
 
-    The sample is a column ``sample``, ``image`` or ``audio`` (or ``img``, ``file``) of bytes, or of structs with a
-    field ``bytes``. The label is a column ``label``, ``text`` or ``transcript`` (or ``transcription``, ``sentence``,
-    ``fine_label``) of strings or whole numbers; Hugging Face's class names are used where the file has them, or where
-    it has none and others have, all the same. A column ``split``, else a folder or the start of a file's name, may say
-    train, validation or test.
+    A sample is bytes, or a struct with a field ``bytes``, or the path of a file, relative to the table. Labels are
+    strings or whole numbers, however they are stored. Hugging Face's class names are used where the file has them, or
+    where it has none and others have, all the same. A column ``split``, else a folder or the file's name, may say
+    train, validation or test. Folders such as ``label=cat`` and ``split=train`` are columns.
+    :class:`raygp.data.sources.parquet_columns.Columns` says which column is what.
+
+    A row without a label is a bad row. If no row of a held-out split has one, the split is passed over.
 
     A row group cannot be read in any order, so samples are copied once into the folder for temporary files.
 
@@ -43,121 +75,173 @@ class ParquetSource:
 
     def __init__(self, path: str) -> None:
         self._files = files_of(path, (".parquet",))
+        self._classes: bool | None = None
         self.name = f"Parquet files in {Path(path).absolute().name}"
+        self.passed_over = PassedOver()
+
+    def expect_labels(self, classes: bool) -> None:
+        """Take classes (True), or texts (False), from files that have both."""
+        self._classes = classes
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``part/0.parquet#000012``.
 
         Raises:
-            InputError: a file is damaged, lacks a column, or a column is of another type.
+            InputError: a file is damaged, lacks a column, or has one that cannot be used; the files write the same
+                classes in different ways; there are paths in place of bytes, and no such files.
         """
         return iter(self._samples)
 
     @cached_property
     def _samples(self) -> list[SourceSample]:
+        tables = self._tables()
+        for table in tables:
+            _read_labels(table)
+        check_splits(tables)
+        if self._classes is not False:
+            clear_unlabelled(tables)
+            check_numbers(tables)
+            check_alike(tables)
+        unlabelled = splits_without_labels(tables)
         # The spool lives as long as the source.
         self._spool = Spool()
-        names = self._common_names()
-        found = [sample for file, name in self._files for sample in self._read(file, name, names)]
+        self._lost = ""
+        found = [sample for table in tables for sample in self._read(table, unlabelled)]
         self._spool.close()
+        if self._lost and all(sample.problem for sample in found):
+            raise InputError(self._lost)
         return found
 
-    def _common_names(self) -> list[str] | None:
-        """Class names for the files that have none beside others that have: theirs, if all of those have the same."""
-        import pyarrow as pa
+    def _tables(self) -> list[Table]:
+        tables = [table for path, name in self._files if (table := self._open(path, name)) is not None]
+        if not tables:
+            raise InputError(f"{self.name}: there are no rows in them")
+        labelled = any(table.columns.has_label for table in tables)
+        for table in tables:
+            # A contest's test set has no column of labels.
+            if not table.columns.has_label and not (labelled and table.split in ("val", "test")):
+                table.columns.find_label()
+        share_class_names(tables)
+        return tables
+
+    def _open(self, path: Path, name: Path) -> Table | None:
+        """A file; None if it has no rows: then not even its columns need be there."""
         import pyarrow.parquet as pq
 
-        found: list[list[str]] = []
-        for path, _ in self._files:
-            # A file that cannot be read is told of when its rows are.
-            with contextlib.suppress(pa.ArrowException, OSError, InputError):
-                names = _Columns(path, pq.read_schema(path)).class_names
-                if names is not None and names not in found:
-                    found.append(names)
-        return found[0] if len(found) == 1 else None
+        if not name.as_posix().isprintable():
+            raise InputError(f"the name {name.as_posix()!a} has characters that cannot be printed: rename the file")
+        with _reading(path), pq.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+        if not rows:
+            self.passed_over.add("files without rows", name.as_posix())
+            return None
+        columns = Columns(path, schema, _folders(path, name), self._classes)
+        split = split_of(columns.split_folder) or split_of_path(name)
+        return Table(path, name.as_posix(), split, columns, rows)
 
-    def _read(self, path: Path, name: Path, names: list[str] | None) -> Iterator[SourceSample]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def _read(self, table: Table, unlabelled: set[SplitName]) -> Iterator[SourceSample]:
+        columns = table.columns.of_samples if not set(table.splits) <= unlabelled else []
+        contents = _rows(table.path, columns, _SAMPLES_AT_ONCE, table.columns.samples)
+        for row, (content, path) in enumerate(contents):
+            split, label, key = table.splits[row], table.labels[row], f"{table.key}#{row:06d}"
+            if split in unlabelled:
+                self.passed_over.add(f"rows of the {split} split, of which none has a label", key)
+            elif label.problem:
+                yield SourceSample(split, label.text, key, self._spool.add(b""), label.problem)
+            else:
+                load, problem = self._content(table, content, path)
+                yield SourceSample(split, label.text, key, load, problem)
 
-        try:
-            with pq.ParquetFile(path) as file:
-                columns = _Columns(path, file.schema_arrow, names)
-                row = 0
-                for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns.names):
-                    for sample, label, split in columns.rows(batch, row):
-                        part = split_of(split) if split is not None else split_of_path(name)
-                        if split is not None and part is None:
-                            raise InputError(f"{path}: row {row}: split '{split}' is none of train, validation, test")
-                        yield SourceSample(part, label, f"{name.as_posix()}#{row:06d}", self._spool.add(sample))
-                        row += 1
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
-
-
-class _Columns:
-    """Which columns of a file are what."""
-
-    def __init__(self, path: Path, schema: pa.Schema, names: list[str] | None = None) -> None:
-        self._path = path
-        self._sample = self._one_of(schema, _SAMPLES, "samples")
-        self._label = self._one_of(schema, _LABELS, "labels or transcripts")
-        self._split = "split" if "split" in schema.names else None
-        self._check_types(schema)
-        self.class_names = _class_names(schema, self._label) or names
-
-    @property
-    def names(self) -> list[str]:
-        """The columns to read."""
-        return [name for name in (self._sample, self._label, self._split) if name is not None]
-
-    def rows(self, batch: pa.RecordBatch, first: int) -> Iterator[tuple[bytes, str, str | None]]:
-        """Sample, label and split of each row; ``first`` is the number of the first one."""
-        samples, labels = (batch.column(name).to_pylist() for name in (self._sample, self._label))
-        splits: Sequence[str | None] = batch.column(self._split).to_pylist() if self._split else [None] * len(labels)
-        for row, (sample, label, split) in enumerate(zip(samples, labels, splits, strict=True), first):
-            content = sample.get("bytes") if isinstance(sample, dict) else sample
-            # An empty sample is a bad row, which the check of samples counts.
-            yield content or b"", self._text(label, row), split
-
-    def _text(self, label: Any, row: int) -> str:
-        if label is None:
-            return ""
-        if isinstance(label, int) and self.class_names is not None:
-            if not 0 <= label < len(self.class_names):
-                classes = len(self.class_names)
-                raise InputError(f"{self._path}: row {row}: label {label} is none of its {classes} classes")
-            return self.class_names[label]
-        return str(label)
-
-    def _one_of(self, schema: pa.Schema, names: Sequence[str], what: str) -> str:
-        for name in names:
-            if name in schema.names:
-                return name
-        has = ", ".join(schema.names)
-        raise InputError(f"{self._path} has no column of {what}: expected one of {', '.join(names)}, found {has}")
-
-    def _check_types(self, schema: pa.Schema) -> None:
-        import pyarrow as pa
-
-        sample, label = schema.field(self._sample).type, schema.field(self._label).type
-        inner = sample
-        if pa.types.is_struct(sample) and sample.get_field_index("bytes") >= 0:
-            inner = sample.field("bytes").type
-        if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner)):
-            raise InputError(f"{self._path}: column {self._sample} must hold bytes (or bytes and path), not {sample}")
-        if not (pa.types.is_integer(label) or pa.types.is_string(label) or pa.types.is_large_string(label)):
-            raise InputError(f"{self._path}: column {self._label} must hold strings or whole numbers, not {label}")
+    def _content(self, table: Table, content: bytes | None, path: str) -> tuple[FileSlice, str]:
+        """Where the sample is, and why it is nowhere."""
+        column, type_ = table.columns.described_samples
+        if content:
+            return self._spool.add(content), ""
+        if not path:
+            # What is there and empty is told by the check of samples, as for files.
+            return self._spool.add(b""), "" if content is not None else f"there is nothing in column {column}"
+        file, reason = _beside(table, path)
+        if file is not None:
+            return FileSlice(str(file)), ""
+        if path.startswith(_BASE64):
+            reason = f"{reason} (it looks like base64: decode it)"
+        how = _HOW["struct" if "struct" in type_ else "string"].format(column=column)
+        self._lost = self._lost or (
+            f"{table.path}: column {column} must hold bytes (or bytes and path), not {type_} with paths alone, and "
+            f"{reason}: put the bytes of the files into the column ({how}), or the files beside the table"
+        )
+        return self._spool.add(b""), f"column {column} holds a path in place of bytes, and {reason}"
 
 
-def _class_names(schema: pa.Schema, label: str) -> list[str] | None:
-    """The names that Hugging Face's metadata give to whole numbers."""
+def _beside(table: Table, path: str) -> tuple[Path | None, str]:
+    """The file that a path in a table means, and why it is not taken."""
+    short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
+    shown = f"'{short}'" if short.isprintable() else f"{short!a}"
+    if "\\" in path and not os.path.exists(table.path.parent / path):
+        path = path.replace("\\", "/")  # Written on Windows.
+    if _ELSEWHERE.match(path):
+        return None, f"{shown} is no relative path"
+    inside = Path(os.path.normpath(Path(table.key).parent / path))
+    if inside.parts[:1] == ("..",):
+        return None, f"{shown} leads out of the folder"
+    file = table.path.parents[table.key.count("/")] / inside
+    return (file, "") if os.path.isfile(file) else (None, f"there is no file {shown} beside the table")
+
+
+def _read_labels(table: Table) -> None:
+    columns, words = table.columns, dict[str, SplitName | None]({"": table.split})
+    kept: dict[Label, Label] = {}
+    for label, word in _rows(table.path, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
+        if word not in words:
+            words[word] = split_of(word)
+            if words[word] is None:
+                where = f"{table.path}: row {len(table.splits)}"
+                raise InputError(f"{where}: split '{word}' is none of train, validation, test")
+        table.labels.append(kept.setdefault(label, label))
+        table.splits.append(words[word])
+
+
+def _rows(
+    path: Path, columns: Sequence[str], at_once: int, convert: Callable[[pa.RecordBatch], Iterable[R]]
+) -> Iterator[R]:
+    """Rows of some columns of a file, of which few are in memory at a time.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    # Without these settings, all that a row group has of a column is read at once.
+    little = {"pre_buffer": False, "buffer_size": _BUFFER}
+    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True, **little) as file:
+        found = 0
+        # Structs of categories cannot be read across row groups.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(at_once, row_groups=[group], columns=list(columns)):
+                found += batch.num_rows
+                yield from list(convert(batch))
+        if found != file.metadata.num_rows:
+            raise InputError(f"{path} is damaged: it holds {found:,} rows and says {file.metadata.num_rows:,}")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[label]["names"]
-    except (KeyError, ValueError, TypeError):
-        return None
-    return [str(name) for name in names]
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if file.read(len(_POINTER)) == _POINTER:
+                raise InputError(f"{path} is a pointer of Git LFS without the data: run 'git lfs pull'") from error
+        raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+
+
+def _folders(path: Path, name: Path) -> dict[str, str]:
+    """What folders such as ``label=cat`` say, by name: those in the source, and those that lead straight to it."""
+    above = list(itertools.takewhile(lambda part: "=" in part, reversed(path.parts[: -len(name.parts)])))
+    pairs = [part.partition("=") for part in (*reversed(above), *name.parts[:-1])]
+    return {key: "" if value == _NO_VALUE else unquote(value) for key, equals, value in pairs if key and equals}
 
 
 def _looks_like(path: Path) -> int:
