@@ -200,5 +200,5 @@ class Judge:
 
 
 def _first_metric(measured: Measured) -> tuple[np.ndarray, np.ndarray | None]:
-    """What the gate judges of each row, points and weights, rows x 2: with all classes in play, and among known ones."""
+    """What the gate judges of each row, points and weights, rows x 2: with all classes in play and among known ones."""
     return measured.scores[:, 0], None if measured.among_known is None else measured.among_known[:, 0]

@@ -70,7 +70,7 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
     assert "on 115 rows of known classes" in message and "on 114 rows of new classes, guessing" in message
     assert "new rows gave 16 steps" in message and "v0000 stays the head. Try more plan.epochs" in message
     lines = [row.rstrip() for row in out.getvalue().splitlines()]
-    assert any(row.startswith(" class 3") and row.count(".") == 3 for row in lines)
+    assert any(row.startswith(" class 3") and row.count(".") == 4 for row in lines)
     assert any(row.startswith(" class 5") and row.endswith("new") for row in lines)
     table = lines[[row.startswith(" validation rows of") for row in lines].index(True) :]
     assert len(table) >= 14 and max(map(len, table)) <= 80
