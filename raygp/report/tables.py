@@ -21,7 +21,7 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
     parent = Column[Card]("parent %", lambda card: percent(shared_rows(card)[1]))
     # Where the parent knows all classes these are the rows of "val %".
     on_shared = Column[Card]("known %", lambda card: percent(shared_rows(card)[0]))
-    among = Column[Card]("among %", lambda card: percent(card.known and card.known.among_known), 3)
+    among = Column[Card]("among %", lambda card: percent(card.known.among_known if card.known else None), 3)
     of_known = [*([on_shared] if any(card.known for card in cards) else []), *([among] if _restricted(cards) else [])]
     beside = [*of_known, parent] if compares else []
     return Grid(

@@ -14,9 +14,9 @@ def verdict_line(card: UpdateRecord) -> str:
     parts = [f"validation {card.val_accuracy:.2%}{_rows(card.val_rows)}"]
     parent = card.parent_val_accuracy
     if card.known is not None:
-        parts.append(f"of known classes {_with_rows(card.known)}")
-        if card.known.among_known is not None:
-            parts.append(f"{card.known.among_known:.2%} among these classes alone")
+        among = card.known.among_known
+        alone = "" if among is None else f" ({among:.2%} among these alone)"
+        parts.append(f"of known classes {_with_rows(card.known)}{alone}")
         parent = card.known.parent_accuracy
     if parent is not None:
         noise = f" (noise {card.val_noise:.2%})" if card.val_noise else ""

@@ -108,7 +108,11 @@ def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(
     assert places == sorted(places)
     versions = shown("versions")
     assert "known %" in versions and "those of classes that the parent knows" in versions and "229" in versions
-    assert f"of known classes {card.known.accuracy:.2%} on 115 rows, parent" in shown("status")
+    among = card.known.among_known
+    assert among is not None and among >= card.known.accuracy and card.by_class["3"].among_known is not None
+    assert card.by_class["7"].among_known is None and card.new.among_known is None
+    known = f"of known classes {card.known.accuracy:.2%} on 115 rows ({among:.2%} among these alone), parent"
+    assert known in shown("status")
     assert "worst: class " in shown("status")
     assert "on 229 rows, known classes" in shown("versions", "--graph")
     for command in ("status", "show"):
