@@ -3,10 +3,11 @@
 Rows of classes that the parent knows are compared row by row. What is new has a floor of its own: guessing.
 
 **New classes in play.** A candidate of ten classes takes a 3 for an 8 now and then, which a parent of five never does.
-That is no forgetting. So where the update brings classes, all rows together and each arrival are compared *among known
-classes*: the candidate too answers with those that the parent knows alone. Beside that stands the candidate as it will
-be served, with the new classes in play: over all rows, each arrival and each class, with the tolerance of classes. No
-row that is wrong among known classes is right then, so a class that was forgotten is seen there as well.
+That is no forgetting. So where the update brings classes, all this is compared *among known classes*: the candidate too
+answers with those that the parent knows alone. Beside that stands the candidate as it will be served, *with the new
+classes in play*, so that none of these swallows a known one: over all rows, each arrival and each class, with the
+tolerance of classes. Some rows are lost to new classes by right, so chance is that of losing as many although the
+tolerance is kept, and not that of losing them although nothing is lost.
 
 **Many comparisons.** With ten classes and three arrivals, one of thirteen differences is large by chance in every other
 update. All rows together are compared at the level of the gate, ``1 - confidence``. All else shares half as much again,
@@ -63,8 +64,8 @@ class _Comparison:
     rows: np.ndarray
     """Their positions."""
     tolerance: float
-    in_play: bool = True
-    """Whether the candidate answers with any class; if not, with known ones alone."""
+    in_play: bool = False
+    """Whether the candidate answers with new classes too. Then the tolerance is what it is expected to lose."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class _Answers:
 
     @property
     def kept(self) -> np.ndarray:
-        """The candidate's by which it is seen whether something was forgotten."""
+        """The candidate's that say whether something was forgotten."""
         return self.candidate if self.among_known is None else self.among_known
 
     def of(self, one: _Comparison) -> np.ndarray:
@@ -165,20 +166,17 @@ def _comparisons(rows: ValRows, answers: _Answers, gate: GateSettings) -> list[_
     is_new = rows.new
     known = np.flatnonzero(~is_new)
 
-    def parts(what: str, found: Mapping[str, np.ndarray], tolerance: float, in_play: bool = True) -> list[_Comparison]:
+    def parts(what: str, found: Mapping[str, np.ndarray], tolerance: float, in_play: bool = False) -> list[_Comparison]:
         of_known = [(f"{what} {name}", part[~is_new[part]]) for name, part in found.items()]
         # Those that have all of the rows, or none, are no comparisons of their own.
         return [_Comparison(w, part, tolerance, in_play) for w, part in of_known if 0 < len(part) < len(known)]
 
     of_class = gate.tolerance_of_class
-    if answers.among_known is None:
-        return parts("arrival", rows.by_arrival(), gate.tolerance) + parts("class", rows.by_class(), of_class)
-    return [
-        *([_Comparison(_ALL, known, of_class)] if len(known) else []),
-        *parts("arrival", rows.by_arrival(), gate.tolerance, in_play=False),
-        *parts("arrival", rows.by_arrival(), of_class),
-        *parts("class", rows.by_class(), of_class),
-    ]
+    found = parts("arrival", rows.by_arrival(), gate.tolerance) + parts("class", rows.by_class(), of_class)
+    if answers.among_known is None or not len(known):
+        return found
+    served = parts("arrival", rows.by_arrival(), of_class, True) + parts("class", rows.by_class(), of_class, True)
+    return [*found, _Comparison(_ALL, known, of_class, True), *served]
 
 
 def _known_objections(
@@ -190,7 +188,7 @@ def _known_objections(
         ours, theirs = answers.of(one)[one.rows], answers.parent[one.rows]
         if accuracy(theirs) - accuracy(ours) <= one.tolerance + 1e-12:
             continue
-        chance, counts = _chance(ours, theirs)
+        chance, counts = _chance(ours, theirs, one.tolerance if one.in_play else 0.0)
         if gate.allows_for_chance and chance >= level:
             continue
         if one.what not in found or chance < found[one.what].chance:
@@ -212,13 +210,19 @@ def _objection(one: _Comparison, answers: _Answers, chance: float, counts: list[
     return _Objection(one.what, len(one.rows), text, chance, swallowed)
 
 
-def _chance(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, list[str]]:
-    """Probability of such a loss in a candidate that is as good as its parent, and the counts that it comes from."""
-    differ = int((ours[:, 0] != theirs[:, 0]).sum())
+def _chance(ours: np.ndarray, theirs: np.ndarray, allowed: float) -> tuple[float, list[str]]:
+    """Probability of such a loss in a candidate that is worse than its parent by so much and no more, and the counts
+    that it comes from."""
+    rows, differ = len(ours), int((ours[:, 0] != theirs[:, 0]).sum())
     if _right_or_wrong(ours) and _right_or_wrong(theirs):
         lost = int((theirs[:, 0] > ours[:, 0]).sum())
-        return sign_test(lost, differ - lost), [f"{lost:,} lost", f"{differ - lost:,} gained"]
-    error, loss = standard_error(ours, theirs), accuracy(theirs) - accuracy(ours)
+        gained = differ - lost
+        chance = sign_test(lost - int(allowed * rows), gained)
+        if allowed:
+            # That takes for certain how many may be lost, and this how many were gained: chance is more than either.
+            chance = max(chance, at_least(lost, rows, min(1.0, allowed + gained / rows)))
+        return chance, [f"{lost:,} lost", f"{gained:,} gained"]
+    error, loss = standard_error(ours, theirs), accuracy(theirs) - accuracy(ours) - allowed
     normal = NormalDist().cdf(-loss / error) if error > 0.0 else 0.0
     return max(normal, _HALF**differ), []
 
