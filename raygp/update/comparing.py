@@ -52,7 +52,7 @@ class _Objection:
     chance: float = 0.0
     """Of seeing it in a candidate that is as good as its parent."""
     swallowed: float = 0.0
-    """Accuracy that is lost, where new classes have it, and no more is forgotten than may be."""
+    """Accuracy that is lost with new classes in play; 0 for what was lost among known ones, or not learnt."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _other_bases(answers: _Answers, rows: ValRows, gate: GateSettings) -> str:
 
 
 def _swallowed(objections: Sequence[_Objection]) -> str:
-    """What to try where rows of known classes are taken by new ones, and nothing else is held against a candidate."""
+    """What to try where new classes take rows of known ones, and nothing else is held against a candidate."""
     if not objections or any(objection.swallowed <= 0.0 for objection in objections):
         return ""
     most = math.ceil(100 * max(objection.swallowed for objection in objections)) / 100
@@ -191,8 +191,8 @@ def _known_objections(
         chance, counts = _chance(ours, theirs, one.tolerance if one.in_play else 0.0)
         if gate.allows_for_chance and chance >= level:
             continue
-        if one.what not in found or chance < found[one.what].chance:
-            found[one.what] = _objection(one, answers, chance, counts)
+        # What was forgotten comes first in the list, and says more than what is lost with new classes in play.
+        found.setdefault(one.what, _objection(one, answers, chance, counts))
     return sorted(found.values(), key=lambda objection: objection.chance)
 
 
@@ -205,9 +205,8 @@ def _objection(one: _Comparison, answers: _Answers, chance: float, counts: list[
         f"{'the classes known before' if one.what == _ALL else one.what} fell from {accuracy(theirs):.2%} to "
         f"{accuracy(ours):.2%} on {len(one.rows):,} rows{f' ({told})' if told else ''}, tolerance {one.tolerance:.2%}"
     )
-    forgot = accuracy(theirs) - accuracy(kept) > one.tolerance
-    swallowed = 0.0 if forgot or not one.in_play else accuracy(theirs) - accuracy(ours)
-    return _Objection(one.what, len(one.rows), text, chance, swallowed)
+    loss = accuracy(theirs) - accuracy(ours)
+    return _Objection(one.what, len(one.rows), text, chance, loss if one.in_play else 0.0)
 
 
 def _chance(ours: np.ndarray, theirs: np.ndarray, allowed: float) -> tuple[float, list[str]]:
