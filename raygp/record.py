@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 @dataclass
@@ -60,6 +60,8 @@ class EpochRecord(_Record):
     """Mean training loss over the epoch on rank 0; None if nothing was trained."""
     val_accuracy: float
     """On validation, 0 to 1."""
+    known_accuracy: float | None = None
+    """Where the update brings classes: over the rows of those that the parent knows, answered with these alone."""
     densities: dict[str, float]
     """By layer: the part of its connections that is active."""
     grown: int
@@ -144,6 +146,15 @@ class Compared(_Record):
     """The parent's on these rows; None for a first version, and for what an earlier raygp wrote."""
     new_rows: int = 0
     """How many of the rows are of classes that the parent does not know. It has none of these right."""
+    among_known: float | None = None
+    """Where the update brings classes and none of the rows are of these: the version's accuracy if it answers with the
+    classes that the parent knows alone, as the parent does."""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most updates bring no class; then nothing is said of it."""
+        content: dict[str, Any] = serialize(self)
+        return {key: value for key, value in content.items() if key != "among_known" or value is not None}
 
 
 class UpdateRecord(RunningRecord):
@@ -164,7 +175,7 @@ class UpdateRecord(RunningRecord):
     where there are any, ``known`` is what says how the two compare."""
     val_noise: float | None = None
     """How much of the difference between the two may be chance (:func:`raygp.update.gate.val_noise`), over rows of
-    classes that both know."""
+    classes that both know, answered with these alone."""
     known: Compared | None = None
     """Over the validation rows of classes that the parent knows; None if there is no parent, or all rows are."""
     new: Compared | None = None

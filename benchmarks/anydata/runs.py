@@ -21,7 +21,7 @@ from raygp.update.candidate import add_output_rows, make_learner, sizes_of
 from raygp.update.checkpoints import load, save_outcome
 from raygp.update.engine import Update
 from raygp.update.ladder import Ladder
-from raygp.update.learner import metric_values
+from raygp.update.measuring import metric_values
 from raygp.update.observer import Silent
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan

@@ -71,6 +71,8 @@ def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
     has_parent = record.parent_val_accuracy is not None
     new_rows = Column[Part]("of new classes", lambda part: count(part.compared.new_rows), 1)
     mixed = any(part.compared.new_rows and not part.is_new for part in found)
+    among = Column[Part]("among known %", lambda part: percent(part.compared.among_known), 2)
+    restricted = any(part.compared.among_known is not None for part in found)
     beside = [
         Column[Part]("parent %", lambda part: "new" if part.is_new else percent(part.compared.parent_accuracy)),
         Column[Part]("change", _change),
@@ -81,6 +83,7 @@ def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
             Column("rows", lambda part: count(part.compared.rows)),
             *([new_rows] if mixed else []),
             Column("val %", lambda part: percent(part.compared.accuracy)),
+            *([among] if restricted else []),
             *(beside if has_parent else []),
         ],
         found,

@@ -21,7 +21,9 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
     parent = Column[Card]("parent %", lambda card: percent(shared_rows(card)[1]))
     # Where the parent knows all classes these are the rows of "val %".
     on_shared = Column[Card]("known %", lambda card: percent(shared_rows(card)[0]))
-    beside = [*([on_shared] if any(card.known for card in cards) else []), parent] if compares else []
+    among = Column[Card]("among %", lambda card: percent(card.known.among_known if card.known else None), 3)
+    of_known = [*([on_shared] if any(card.known for card in cards) else []), *([among] if _restricted(cards) else [])]
+    beside = [*of_known, parent] if compares else []
     return Grid(
         [
             Column("version", lambda card: card.version + (" *" if card.version == head else ""), text=True),
@@ -52,9 +54,16 @@ def _versions_note(cards: Sequence[Card]) -> str:
     note = f"{pair}: a version and its parent on the same rows"
     if any(card.known for card in cards):
         note += ", those of classes that the parent knows"
+    if _restricted(cards):
+        note += ". among %: the version too answers with these classes alone"
     if len({card.val_rows for card in cards}) > 1:
         note += ". Versions have different val and test rows"
     return note + "."
+
+
+def _restricted(cards: Sequence[Card]) -> bool:
+    """Whether any version is known to have been measured among the classes of its parent."""
+    return any(card.known is not None and card.known.among_known is not None for card in cards)
 
 
 def shared_rows(card: Card) -> tuple[float, float | None]:

@@ -8,12 +8,15 @@ from raygp.record import Compared, UpdateRecord
 def verdict_line(card: UpdateRecord) -> str:
     """Accuracy on validation, the parent's beside it with the noise of the comparison, accuracy on test.
 
-    Where there are rows of classes that the parent does not know, both are compared on the others.
+    Where there are rows of classes that the parent does not know, both are compared on the others, and the version
+    answers as the parent does, without its new classes.
     """
     parts = [f"validation {card.val_accuracy:.2%}{_rows(card.val_rows)}"]
     parent = card.parent_val_accuracy
     if card.known is not None:
-        parts.append(f"of known classes {_with_rows(card.known)}")
+        among = card.known.among_known
+        alone = "" if among is None else f" ({among:.2%} among these alone)"
+        parts.append(f"of known classes {_with_rows(card.known)}{alone}")
         parent = card.known.parent_accuracy
     if parent is not None:
         noise = f" (noise {card.val_noise:.2%})" if card.val_noise else ""

@@ -41,8 +41,9 @@ class Card(UpdateRecord, Document):
     """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
     files it consists of."""
 
-    FORMAT: ClassVar[int] = 3
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons}
+    FORMAT: ClassVar[int] = 4
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict}
+    """Format 4 says how good a version is among the classes that its parent knows."""
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None

@@ -26,7 +26,7 @@ def advice(verdict: Verdict, effort: Effort) -> str:
     """What is likely to help against a refusal, most likely first: settings, as they are given to an update.
 
     Args:
-        verdict: the refusal.
+        verdict: the refusal, perhaps with an advice of the gate's own.
         effort: what the refused candidate was made with.
     """
     plan, found = effort.plan, []
@@ -41,4 +41,6 @@ def advice(verdict: Verdict, effort: Effort) -> str:
         found.append("plan.distillation.weight=0.5")
     if not about_new and plan.arrival.by_loss and plan.arrival.hard > 0.0:
         found.append("plan.arrival.hard=0")
+    if verdict.advice:
+        found.append(verdict.advice)
     return ", or ".join(found) or "more plan.epochs, or a lower plan.lr"

@@ -22,9 +22,10 @@ from raygp.update.gate import Verdict
 from raygp.update.outcome import Outcome
 from raygp.update.state import Checkpoint, UpdateState
 
-FORMAT = 3
+FORMAT = 4
 """Of state.json and outcome.json. Format 1, of raygp 0.1.0, had no number, and the figures of the record stood beside
-the rest. Up to format 2 an outcome had the accuracy by arrival without the parent's, and none by class."""
+the rest. Up to format 2 an outcome had the accuracy by arrival without the parent's, and none by class. Up to format 3
+nothing was said of answers among known classes."""
 PREFIX = "checkpoint_"
 """What the name of a checkpoint's folder begins with."""
 _TENSORS, _STATE, _OUTCOME = "tensors.safetensors", "state.json", "outcome.json"

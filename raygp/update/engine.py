@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,14 +39,15 @@ from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
 from raygp.update.gate import GateSettings, Verdict
 from raygp.update.judging import Judge
-from raygp.update.learner import EpochSteps, Learner, metric_values
+from raygp.update.learner import EpochSteps, Learner
+from raygp.update.measuring import known_of, metric_values
 from raygp.update.observer import Observer, Silent
 from raygp.update.outcome import Outcome
 from raygp.update.phases import Next, Phase
 from raygp.update.plan import Plan
 from raygp.update.running import RunningUpdate
 from raygp.update.shared import SharedWork
-from raygp.update.state import Checkpoint, Cursor, Tensors, UpdateState
+from raygp.update.state import Checkpoint, Cursor, Tensors, UpdateState, with_prefix
 
 
 class Update:
@@ -97,6 +98,7 @@ class Update:
         self.plan, self.learner, self.has_parent = plan, learner, has_parent
         self.observer: Observer = observer or Silent()
         self.masks = learner.masks
+        learner.known_classes = known_of(learner.task, learner.model, parent_classes if has_parent else None)
         self._shared = shared
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
@@ -120,8 +122,8 @@ class Update:
         self._running.unpack({key: value for key, value in tensors.items() if not key.startswith(beside)})
         if self.masks.digest() != self.state.record.mask_digest:
             raise TrainingError("the checkpoint's masks do not match their digest: delete its folder, run again")
-        self._running.snapshot = _with_prefix(tensors, "snapshot/") or None
-        self.learner.load_rank_buffers(_with_prefix(tensors, "buffers/"))
+        self._running.snapshot = with_prefix(tensors, "snapshot/") or None
+        self.learner.load_rank_buffers(with_prefix(tensors, "buffers/"))
         if "chosen" in tensors:
             self._examples.chosen = tensors["chosen"].numpy()
         if "parent-scores" in tensors:
@@ -227,7 +229,7 @@ class Update:
     def _measure_parent(self) -> None:
         """Its scores on validation, unless they are known."""
         if self._judge.parent_scores is None:
-            scores = self._shared.parent_scores if self._shared else self.learner.scores("val")
+            scores = self._shared.parent_scores if self._shared else self._judge.scores_of_parent()
             self._judge.parent_scores = scores
             self.state.record.val_accuracy = metric_values(scores)[0]
 
@@ -307,6 +309,7 @@ class Update:
             round=self.cursor.round,
             loss=loss,
             val_accuracy=self.state.record.val_accuracy,
+            known_accuracy=self._running.known_accuracy,
             densities=self.masks.densities(),
             grown=record.grown - sum(earlier.grown for earlier in record.history),
             # What was restored had been pruned, and is in the history of the round that was taken back.
@@ -394,7 +397,3 @@ class Update:
 
     def _tell_steps(self, phase: Phase, steps: EpochSteps) -> None:
         self._tell(StepsDone, phase, **vars(steps))
-
-
-def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> Tensors:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -60,7 +60,7 @@ class ExampleChoice:
         if self._unlearnt is None:
             old = self._parts()["replay"]
             sample = np.sort(numpy_generator(self._seed, "unlearnt").permutation(old)[:_UNLEARNT_SAMPLE])
-            losses = self._losses_of("replay", old)(sample) if len(sample) else np.zeros(1)
+            losses = self._parents_losses(old, sample) if len(sample) else np.zeros(1)
             self._unlearnt = float((losses > math.log(2.0)).mean())
         return self._unlearnt
 
@@ -91,6 +91,11 @@ class ExampleChoice:
         """The data by whether earlier arrivals or this one brought them."""
         old = np.arange(self._data.old_rows)
         return {"replay": old, "arrival": self._data.old_rows + np.arange(self._data.new_rows)}
+
+    def _parents_losses(self, old: np.ndarray, sample: np.ndarray) -> np.ndarray:
+        """Losses of some of the earlier examples where the parent answers with the classes that it knows."""
+        known = self._learner.known_classes
+        return self._losses_of("replay", old)(sample) if known is None else self._learner.losses(sample, known)
 
     def _losses_of(self, part: str, ids: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """Gives the losses of some of a part's examples."""

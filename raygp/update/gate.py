@@ -13,6 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+AMONG_KNOWN = " among known classes"
+"""Said behind an accuracy: the model answered with the classes alone that its parent knows."""
 _ABOVE_GUESSING = 0.1
 """Accuracy above guessing, as a fraction, from which on its loss is a collapse and not noise."""
 _LEFT = 0.1
@@ -30,7 +32,7 @@ class GateSettings:
     """With which a candidate must be worse to be refused, one-sided, from 0.5 (no allowance for chance) to below 1."""
     class_tolerance: float = 0.05
     """How far below its parent a candidate may be over the rows of one class; it counts where it is more than
-    ``tolerance``."""
+    ``tolerance``. Where classes are new, all comparisons with these in play have it."""
     new_margin: float = 0.0
     """By how much more than guessing the rows of new classes must be right."""
 
@@ -67,7 +69,12 @@ class Verdict:
 
 
 def judge(
-    candidate: float, parent: float | None, tolerance: float, guessing: float = 0.0, noise: float = 0.0
+    candidate: float,
+    parent: float | None,
+    tolerance: float,
+    guessing: float = 0.0,
+    noise: float = 0.0,
+    how: str = "",
 ) -> Verdict:
     """Compare a candidate with its parent on the same validation rows.
 
@@ -79,6 +86,7 @@ def judge(
             nothing about a model: not looked at.
         noise: how far below its parent it may be by chance (:func:`val_noise`), as a fraction; counts where it is more
             than the tolerance.
+        how: said behind the candidate's accuracy, such as :data:`AMONG_KNOWN`.
     """
     if parent is None:
         if 0.0 < guessing <= 0.5 and candidate <= guessing + 1e-12:
@@ -88,7 +96,7 @@ def judge(
                 f"({guessing:.2%}): try another synthesis.lr, or more synthesis.epochs",
             )
         return Verdict(True, f"first version, validation {candidate:.2%}")
-    change = f"validation {candidate:.2%}, parent {parent:.2%}, tolerance {tolerance:.2%}"
+    change = f"validation {candidate:.2%}{how}, parent {parent:.2%}, tolerance {tolerance:.2%}"
     if noise:
         change += f", noise {noise:.2%}"
     if candidate < parent - max(tolerance, noise) - 1e-12:

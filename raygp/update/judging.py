@@ -13,8 +13,9 @@ from raygp.sparse import pack_model
 from raygp.update.advice import Effort, advice
 from raygp.update.comparing import decide
 from raygp.update.fitting import surprises
-from raygp.update.gate import GateSettings, Verdict, collapsed, judge, val_noise
-from raygp.update.learner import Learner, metric_values
+from raygp.update.gate import AMONG_KNOWN, GateSettings, Verdict, collapsed, judge, val_noise
+from raygp.update.learner import Learner
+from raygp.update.measuring import Measured, metric_values
 from raygp.update.outcome import Outcome
 from raygp.update.phases import Phase
 from raygp.update.plan import Plan
@@ -38,12 +39,17 @@ class Judge:
     arrival: str | None = None
     """Name of the arrival; None: the last that brought validation rows."""
     parent_scores: np.ndarray | None = None
-    """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`Learner.scores`)."""
+    """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`scores_of_parent`)."""
 
     @property
     def parent_val_accuracy(self) -> float | None:
         """The parent's accuracy on validation; None if there is none, or it is not measured yet."""
         return None if self.parent_scores is None else metric_values(self.parent_scores)[0]
+
+    def scores_of_parent(self) -> np.ndarray:
+        """The parent's on validation, measured while the learner has its model: it answers with what it knows."""
+        measured = self.learner.measure("val")
+        return measured.scores if measured.among_known is None else measured.among_known
 
     def look(self) -> tuple[Look, str]:
         """What the parent makes of the validation rows of classes that it knows; and in words, how the arrival
@@ -100,22 +106,28 @@ class Judge:
             cursor: between two of its epochs.
             record: of the phase.
         """
-        parent = self.parent_val_accuracy
-        if parent is None or phase.on_arrival_alone:
+        if self.parent_scores is None or phase.on_arrival_alone:
             return None
-        accuracies = [epoch.val_accuracy for epoch in record.history if epoch.round == cursor.round]
+        history = [epoch for epoch in record.history if epoch.round == cursor.round]
+        known = [epoch.known_accuracy for epoch in history if epoch.known_accuracy is not None]
+        # An epoch of an earlier raygp has only the accuracy with all classes in play.
+        among = len(known) == len(history)
+        accuracies = known if among else [epoch.val_accuracy for epoch in history]
         epochs = plan.epochs_of(phase)
-        # Guessing takes a pass over validation: it is asked for only where it could matter.
-        if not falls_away(accuracies, epochs, parent, 0.0) or not falls_away(
-            accuracies, epochs, parent, self.learner.guessing("val")
-        ):
+        # What the rows are takes a pass over validation after a kill: it is asked for only where it could matter.
+        if not falls_away(accuracies, epochs, 1.0, 1.0):
+            return None
+        rows = self._rows()
+        kept = np.flatnonzero(~rows.new) if among else np.arange(rows.count)
+        parent = accuracy(self.parent_scores[kept, 0])
+        if not falls_away(accuracies, epochs, parent, rows.guessing(kept)):
             return None
         return Verdict(
             False,
             f"rejected: given up after epoch {len(accuracies)} of {epochs} ({phase.kind}), validation "
-            f"{accuracies[-1]:.2%}, parent {parent:.2%}",
+            f"{accuracies[-1]:.2%}{AMONG_KNOWN if among else ''}, parent {parent:.2%}",
             decided_by="validation",
-            rows=len(self._rows().new),
+            rows=len(kept),
         )
 
     def outcome(self, running: RunningRecord, plan: Plan, steps: int, refusal: Verdict | None = None) -> Outcome:
@@ -128,8 +140,8 @@ class Judge:
             refusal: the verdict, if it has been given already.
         """
         learner, masks = self.learner, self.learner.masks
-        scores = learner.scores("val")
-        verdict = refusal or self._judge(scores[:, 0], Effort(plan, learner.data.new_rows, steps))
+        measured = learner.measure("val")
+        verdict = refusal or self._judge(measured, Effort(plan, learner.data.new_rows, steps))
         has_test = any(rows.stop > rows.start for rows in learner.data.groups("test").values())
         test = learner.metrics("test") if verdict.promoted and has_test else {}
         record = UpdateRecord(
@@ -137,7 +149,7 @@ class Judge:
             rungs=running.rungs,
             look=running.look,
             ledger=learner.ledger,
-            val_accuracy=metric_values(scores)[0],
+            val_accuracy=measured.accuracy,
             mask_digest=masks.digest(),
             density=masks.density,
             active_connections=masks.active,
@@ -146,29 +158,32 @@ class Judge:
             test_accuracy=test.get(learner.task.metrics[0]),
             test_metrics=test,
             parent_val_accuracy=self.parent_val_accuracy,
-            **self._comparisons(scores[:, 0]),
+            **self._comparisons(measured),
         )
         return Outcome(verdict, record, pack_model(learner.model, masks))
 
-    def _judge(self, candidate: np.ndarray, effort: Effort) -> Verdict:
-        """The verdict on a candidate's answers, rows x 2."""
+    def _judge(self, measured: Measured, effort: Effort) -> Verdict:
+        """The verdict on a candidate's answers."""
+        candidate, among = _first_metric(measured)
         if self.parent_scores is not None:
-            verdict = decide(candidate, self.parent_scores[:, 0], self._rows(), self.gate)
+            verdict = decide(candidate, self.parent_scores[:, 0], self._rows(), self.gate, among)
             return verdict if verdict.promoted else replace(verdict, advice=advice(verdict, effort))
         guessing = 0.0 if self.has_parent else self.learner.guessing("val")
         verdict = judge(accuracy(candidate), None, self.gate.tolerance, guessing)
         return replace(verdict, rows=len(candidate))
 
-    def _comparisons(self, candidate: np.ndarray) -> dict[str, Any]:
+    def _comparisons(self, measured: Measured) -> dict[str, Any]:
         """What the record says of candidate and parent over parts of the rows, by field of :class:`UpdateRecord`."""
         rows, noise = self._rows(), None
+        candidate, among = _first_metric(measured)
         parent = None if self.parent_scores is None else self.parent_scores[:, 0]
         new, known = np.flatnonzero(rows.new), np.flatnonzero(~rows.new)
         if parent is not None:
-            noise = val_noise(candidate[known], parent[known], self.gate.confidence)
+            ours = candidate if among is None else among
+            noise = val_noise(ours[known], parent[known], self.gate.confidence)
 
         def compared(part: np.ndarray) -> Compared:
-            return rows.compared(part, candidate, parent)
+            return rows.compared(part, candidate, parent, among)
 
         return {
             "val_noise": noise,
@@ -182,3 +197,8 @@ class Judge:
         """What the validation rows are."""
         learner, known = self.learner, self.known_classes if self.has_parent else None
         return ValRows(learner.data.groups("val"), learner.class_ids("val"), known, self.classes)
+
+
+def _first_metric(measured: Measured) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the gate judges of each row, points and weights, rows x 2: with all classes in play and among known ones."""
+    return measured.scores[:, 0], None if measured.among_known is None else measured.among_known[:, 0]

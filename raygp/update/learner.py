@@ -33,6 +33,7 @@ from raygp.sparse import (
 )
 from raygp.tasks.padded import Padded, take
 from raygp.tasks.protocol import Task
+from raygp.update.measuring import Measured, Measuring, among_first, metric_values
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.teacher import Teacher
 
@@ -84,6 +85,8 @@ class Learner:
         self._teacher_forward: float | None = None
         self._charged_bytes = 0
         self._class_ids: dict[Split, np.ndarray] = {}
+        self.known_classes: int | None = None
+        """Where the parent knows some of the classes alone, how many: see :func:`raygp.update.measuring.known_of`."""
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
@@ -192,7 +195,8 @@ class Learner:
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
-                torch.autograd.backward(self._losses(network, self.task.prepare(inputs, None), targets).sum())
+                outputs = self._outputs(network, self.task.prepare(inputs, None))
+                torch.autograd.backward(self.task.losses(outputs, targets).sum())
                 examples += len(batch.ids)
         sums = {}
         for name in self.masks.bits:
@@ -208,37 +212,38 @@ class Learner:
         return reduced
 
     @torch.no_grad()
-    def losses(self, ids: np.ndarray) -> np.ndarray:
-        """The loss of each of ``ids`` under the model as it is, the same on every rank; float32, shape (len(ids),)."""
+    def losses(self, ids: np.ndarray, among: int | None = None) -> np.ndarray:
+        """The loss of each of ``ids`` under the model as it is, the same on every rank; float32, shape (len(ids),).
+        ``among``: of the first so many classes alone, which the examples must be of; None: of all."""
         self.model.eval()
         found = torch.zeros(len(ids))
         place = {int(sample): i for i, sample in enumerate(ids)}
         for batch in self.data.scan(ids, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
-            losses = self._losses(self.model, self.task.prepare(inputs, None), targets)
+            outputs = self._outputs(self.model, self.task.prepare(inputs, None))
+            losses = self.task.losses(among_first(outputs, among), targets)
             found[[place[int(sample)] for sample in batch.ids]] = losses.float().cpu()
         self._charge_forward(len(ids), self._sparse())
         return self._sum(found).numpy()
 
     @torch.no_grad()
-    def scores(self, split: Split) -> np.ndarray:
-        """Points and weights of each row of a held-out split by metric (:meth:`raygp.tasks.protocol.Task.score`), the
-        same on every rank; every row exactly once. float64, rows x metrics x 2."""
+    def measure(self, split: Split) -> Measured:
+        """What the model makes of each row of a held-out split, in one pass over it; the same on every rank."""
         self.model.eval()
         rows = max((part.stop for part in self.data.groups(split).values()), default=0)
-        found = torch.zeros(rows, len(self.task.metrics), 2, dtype=torch.float64)
-        ids = torch.zeros(rows, dtype=torch.int64)
-        wants_ids = self.task.labels_are_classes and split not in self._class_ids
+        measuring = Measuring(self.task, rows, self.known_classes, self._class_ids.get(split))
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
-            outputs = self._outputs(self.model, self.task.prepare(inputs, None))
-            place = torch.from_numpy(batch.ids)
-            found[place] = self.task.score(outputs, targets).cpu()
-            if wants_ids and isinstance(batch.targets, Tensor):
-                ids[place] = batch.targets.cpu()
-        if wants_ids:
-            self._class_ids[split] = self._sum(ids).numpy()
-        return self._sum(found).numpy()
+            measuring.add(batch.ids, self._outputs(self.model, self.task.prepare(inputs, None)), targets)
+        measured = measuring.result(self._sum)
+        if measured.class_ids is not None:
+            self._class_ids[split] = measured.class_ids
+        return measured
+
+    def scores(self, split: Split) -> np.ndarray:
+        """Points and weights of each row of a held-out split by metric, with all classes in play: see
+        :attr:`raygp.update.measuring.Measured.scores`."""
+        return self.measure(split).scores
 
     def class_ids(self, split: Split) -> np.ndarray | None:
         """Class of each row of a held-out split, int64, the same on every rank; None where labels are no classes.
@@ -246,7 +251,7 @@ class Learner:
         They are noted while a model is measured on the split, so that no pass over the data is made for them alone.
         """
         if self.task.labels_are_classes and split not in self._class_ids:
-            self.scores(split)
+            self.measure(split)
         return self._class_ids.get(split)
 
     def metrics(self, split: Split) -> dict[str, float]:
@@ -255,7 +260,7 @@ class Learner:
 
     def accuracy(self, split: Split) -> float:
         """The task's first metric over a split; 0 for an empty one."""
-        return metric_values(self.scores(split))[0]
+        return self.measure(split).accuracy
 
     def charge_traffic(self) -> None:
         """Put the gradient bytes sent since the last call into the ledger."""
@@ -323,13 +328,10 @@ class Learner:
             outputs = network(inputs)
         return outputs.float()
 
-    def _losses(self, network: nn.Module, inputs: Tensor | Padded, targets: Tensor | Padded) -> Tensor:
-        return self.task.losses(self._outputs(network, inputs), targets)
-
     def _training_losses(
         self, network: nn.Module, inputs: Tensor | Padded, targets: Tensor | Padded, ids: np.ndarray
     ) -> Tensor:
-        """As :meth:`_losses`, with the teacher's part if there is one."""
+        """The loss of each example, with the teacher's part if there is one."""
         outputs = self._outputs(network, inputs)
         losses = self.task.losses(outputs, targets)
         if self.teacher is None:
@@ -391,9 +393,3 @@ class Learner:
         """Put forward passes without backward ones into the ledger: each is a third of an example."""
         dense = self._count().dense_forward()
         self.ledger.charge(examples / 3.0, training_flops(sparse_forward), training_flops(dense))
-
-
-def metric_values(scores: np.ndarray) -> list[float]:
-    """Points over weights of each metric: rows x metrics x 2 to a list of metrics; 0 where there are no rows."""
-    points, weights = scores.sum(axis=0).T
-    return [float(p / w) if w else 0.0 for p, w in zip(points, weights, strict=True)]

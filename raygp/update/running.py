@@ -48,6 +48,8 @@ class RunningUpdate:
         self.state = UpdateState()
         self.snapshot: Tensors | None = None
         """Model and optimizer before the round, while a round may be taken back."""
+        self.known_accuracy: float | None = None
+        """At the last evaluation of this process (:attr:`raygp.update.measuring.Measured.known_accuracy`)."""
         self._examples, self._seed, self._shared = examples, seed, shared
         self._bounds = learner.task.density_bounds
 
@@ -141,7 +143,8 @@ class RunningUpdate:
 
     def evaluate(self) -> None:
         """Measure accuracy on validation."""
-        self.state.record.val_accuracy = self.learner.accuracy("val")
+        measured = self.learner.measure("val")
+        self.state.record.val_accuracy, self.known_accuracy = measured.accuracy, measured.known_accuracy
 
     def verify(self) -> None:
         """Compare the masks of all ranks.

@@ -82,3 +82,8 @@ class Checkpoint:
     tensors: Tensors
     """Model and optimizer in compact form; ``parent-scores`` on validation; ``snapshot/...`` in a recoverable round;
     ``chosen``, ids of the training examples, once they are; ``buffers/...`` inside an epoch, those of every rank."""
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """Those of the tensors whose names begin so, under the rest of their names."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

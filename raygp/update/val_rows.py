@@ -48,22 +48,35 @@ class ValRows:
         ids, starts = np.unique(self.classes[order], return_index=True)
         return {self._name(int(id)): part for id, part in zip(ids, np.split(order, starts[1:]), strict=True)}
 
+    def guessing(self, rows: np.ndarray) -> float:
+        """Accuracy over some of the rows, by their positions, of always answering with the class that most of them
+        have; 0 where labels are no classes or there is no row."""
+        if self.classes is None or not len(rows):
+            return 0.0
+        return float(np.bincount(self.classes[rows]).max() / len(rows))
+
     def _name(self, id: int) -> str:
         return self.names[id] if id < len(self.names) else str(id)
 
-    def compared(self, rows: np.ndarray, candidate: np.ndarray, parent: np.ndarray | None) -> Compared:
+    def compared(
+        self, rows: np.ndarray, candidate: np.ndarray, parent: np.ndarray | None, among_known: np.ndarray | None = None
+    ) -> Compared:
         """The accuracy of both over some of the rows.
 
         Args:
             rows: their positions.
             candidate: points and weights of every row, rows x 2.
             parent: the parent's; None if there is none.
+            among_known: the candidate's where it answers with the classes alone that the parent knows; None where no
+                class is new.
         """
+        new_rows = int(self.new[rows].sum())
         return Compared(
             rows=len(rows),
             accuracy=accuracy(candidate[rows]),
             parent_accuracy=None if parent is None else accuracy(parent[rows]),
-            new_rows=int(self.new[rows].sum()),
+            new_rows=new_rows,
+            among_known=None if among_known is None or new_rows else accuracy(among_known[rows]),
         )
 
 

@@ -70,7 +70,7 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
     assert "on 115 rows of known classes" in message and "on 114 rows of new classes, guessing" in message
     assert "new rows gave 16 steps" in message and "v0000 stays the head. Try more plan.epochs" in message
     lines = [row.rstrip() for row in out.getvalue().splitlines()]
-    assert any(row.startswith(" class 3") and row.count(".") == 3 for row in lines)
+    assert any(row.startswith(" class 3") and row.count(".") == 4 for row in lines)
     assert any(row.startswith(" class 5") and row.endswith("new") for row in lines)
     table = lines[[row.startswith(" validation rows of") for row in lines].index(True) :]
     assert len(table) >= 14 and max(map(len, table)) <= 80
@@ -108,7 +108,11 @@ def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(
     assert places == sorted(places)
     versions = shown("versions")
     assert "known %" in versions and "those of classes that the parent knows" in versions and "229" in versions
-    assert f"of known classes {card.known.accuracy:.2%} on 115 rows, parent" in shown("status")
+    among = card.known.among_known
+    assert among is not None and among >= card.known.accuracy and card.by_class["3"].among_known is not None
+    assert card.by_class["7"].among_known is None and card.new.among_known is None
+    known = f"of known classes {card.known.accuracy:.2%} on 115 rows ({among:.2%} among these alone), parent"
+    assert known in shown("status")
     assert "worst: class " in shown("status")
     assert "on 229 rows, known classes" in shown("versions", "--graph")
     for command in ("status", "show"):

@@ -43,7 +43,7 @@ def test_the_state_of_raygp_0_1_0_is_read(tmp_path: Path) -> None:
     again.mkdir()
     save_checkpoint(again, found)
     written = json.loads((again / "state.json").read_text())
-    assert written["format"] == 3
+    assert written["format"] == 4
     read = load(again)
     assert isinstance(read, Checkpoint) and read.state == found.state
 
@@ -64,9 +64,9 @@ def test_the_outcome_of_raygp_0_1_0_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["state.json", "outcome.json"])
 def test_what_a_newer_raygp_wrote_is_refused_and_not_passed_over(tmp_path: Path, name: str) -> None:
-    text = json.dumps({"format": 4, **UpdateState().to_dict(), "verdict": {}, "more": 1})
+    text = json.dumps({"format": 5, **UpdateState().to_dict(), "verdict": {}, "more": 1})
     folder = folder_with(tmp_path, name, text)
-    message = r"checkpoint checkpoint_1 has format 4, this raygp reads formats up to 3: upgrade raygp"
+    message = r"checkpoint checkpoint_1 has format 5, this raygp reads formats up to 4: upgrade raygp"
     with pytest.raises(InputError, match=message):
         load(folder)
     with pytest.raises(InputError, match=message):
