@@ -39,7 +39,7 @@ from raygp.tasks.headers import (
     bare_png,
     jpeg_orientation,
     orientation,
-    png_chunks,
+    png_notes,
 )
 from raygp.tasks.pictures import flat, open_picture, plain_picture, unknown_format, with_alpha
 from raygp.tasks.spec import WHITE
@@ -48,7 +48,7 @@ _MIN_SIDE = 2
 _MAX_PIXELS = 1 << 27
 _DEPTH, _KIND = 24, 25
 """Where a PNG says how many bits a value has, and what a pixel is made of."""
-_WITH_ALPHA = (4, 6)
+_WITH_ALPHA = (b"\x04", b"\x06")
 
 
 def decode(sample: bytes, size: int, channels: int, background: str = WHITE) -> Tensor:
@@ -106,7 +106,7 @@ def _check(sample: bytes) -> None:
     if sample.startswith(JPEG):
         bare = bare_jpeg(sample)
     elif sample.startswith(PNG):
-        bare = bare_png(sample, png_chunks(sample))
+        bare = bare_png(sample)
     else:
         lenient = False
     with _quiet(), open_picture(bare) as image:
@@ -130,22 +130,21 @@ def _read(sample: bytes, channels: int, background: str) -> Tensor:
         with _quiet(), open_picture(sample) as image:
             picture = flat(plain_picture(image, sample), channels, background)
             return _upright(_tensor(picture), orientation(image.info.get("exif", b"")))
-    chunks = png_chunks(sample)
-    content = {kind: sample[start:end] for kind, start, end in chunks if kind in (b"tRNS", b"eXIf")}
-    turned = orientation(content.get(b"eXIf", b""))
-    if len(sample) > _KIND and sample[_DEPTH] > 8:
-        return _upright(_tensor(flat(_deep_png(sample, content.get(b"tRNS")), channels, background)), turned)
-    if b"tRNS" in content or (len(sample) > _KIND and sample[_KIND] in _WITH_ALPHA):
-        with open_picture(bare_png(sample, chunks)) as image:
+    notes = png_notes(sample)
+    turned = orientation(notes[b"eXIf"]) if b"eXIf" in notes else 1
+    if sample[_DEPTH:_KIND] > b"\x08":
+        return _upright(_tensor(flat(_deep_png(sample, notes.get(b"tRNS")), channels, background)), turned)
+    if b"tRNS" in notes or sample[_KIND : _KIND + 1] in _WITH_ALPHA:
+        with open_picture(bare_png(sample)) as image:
             return _upright(_tensor(flat(image, channels, background)), turned)
     return _upright(_decoded(sample, channels), turned)
 
 
 def _decoded(sample: bytes, channels: int) -> Tensor:
     """A JPEG, or a PNG without transparency of at most 8 bits a channel."""
-    encoded = torch.frombuffer(bytearray(sample), dtype=torch.uint8)
-    modes = _torchvision_io().ImageReadMode
-    pixels: Tensor = _torchvision_io().decode_image(encoded, mode=modes.GRAY if channels == 1 else modes.RGB)
+    io = _torchvision_io()
+    mode = io.ImageReadMode.GRAY if channels == 1 else io.ImageReadMode.RGB
+    pixels: Tensor = io.decode_image(torch.frombuffer(bytearray(sample), dtype=torch.uint8), mode=mode)
     return pixels
 
 
@@ -156,8 +155,7 @@ def _deep_png(sample: bytes, transparent: bytes | None) -> Image.Image:
         sample: the file.
         transparent: the content of its tRNS chunk: the one colour that is transparent.
     """
-    encoded = torch.frombuffer(bytearray(sample), dtype=torch.uint8)
-    decoded = _torchvision_io().decode_image(encoded, mode=_torchvision_io().ImageReadMode.UNCHANGED)
+    decoded = _torchvision_io().decode_image(torch.frombuffer(bytearray(sample), dtype=torch.uint8))
     values = decoded.numpy().transpose(1, 2, 0)
     if values.shape[-1] in (2, 4):
         return with_alpha(eight_bits(values[..., :-1]), (values[..., -1] >> 8).astype(np.uint8))

@@ -13,23 +13,30 @@ JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 """How files begin."""
 
 _EXIF = b"Exif\0\0"
-_APP1, _SCAN, _END = 0xE1, 0xDA, 0xD9
-_BARE_JPEG = {*range(0xE1, 0xEE), 0xEF, 0xFE}
-"""Markers of what a JPEG is shown without: all of APP0 to APP15 but JFIF's and Adobe's, and comments."""
+_APPLICATION, _APP1, _COMMENT, _SCAN, _END = range(0xE0, 0xF0), 0xE1, 0xFE, 0xDA, 0xD9
+_BARE_JPEG = {*_APPLICATION, _COMMENT} - {0xE0, 0xEE}
+"""Markers of what a JPEG is shown without: all that applications add but JFIF's and Adobe's, and comments."""
 _PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_NOTES = {b"tRNS", b"eXIf"}
+_AFTER_HEADER = len(PNG) + 25
 _ORIENTATION = 0x0112
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 """Exif's types of whole numbers."""
 
-Chunk = tuple[bytes, int, int]
-"""Kind of a PNG's chunk, and where its content begins and ends."""
+_CHUNK = struct.Struct(">I4s")
 
 
 def jpeg_orientation(sample: bytes) -> int:
-    """The orientation that a JPEG's Exif says, from 1 (as it is stored) to 8."""
-    for marker, start, end in _segments(sample):
-        if marker == _APP1 and sample.startswith(_EXIF, start + 4):
-            return orientation(sample[start + 4 : end])
+    """The orientation that a JPEG's Exif says, from 1 (as it is stored) to 8.
+
+    Exif stands before all tables. So two looks into the file are enough for most.
+    """
+    at, size = 2, len(sample) - 4
+    while at < size and sample[at] == 0xFF and (sample[at + 1] in _APPLICATION or sample[at + 1] == _COMMENT):
+        end = at + 2 + (sample[at + 2] << 8 | sample[at + 3])
+        if sample[at + 1] == _APP1 and sample.startswith(_EXIF, at + 4):
+            return orientation(sample[at + 4 : end])
+        at = end
     return 1
 
 
@@ -39,22 +46,31 @@ def bare_jpeg(sample: bytes) -> bytes:
     return _without(sample, dropped)
 
 
-def png_chunks(sample: bytes) -> list[Chunk]:
-    """A PNG's chunks in their order, as far as they are whole."""
-    found: list[Chunk] = []
-    at, size = len(PNG), len(sample)
-    while at + 12 <= size:
-        end = at + 8 + int.from_bytes(sample[at : at + 4])
-        if end + 4 > size:
-            break
-        found.append((sample[at + 4 : at + 8], at + 8, end))
-        at = end + 4
+def png_notes(sample: bytes) -> dict[bytes, bytes]:
+    """The contents of a PNG's chunks about transparency (tRNS) and orientation (eXIf), by kind."""
+    found: dict[bytes, bytes] = {}
+    at, size = _AFTER_HEADER, len(sample)
+    while at + 8 < size:
+        length, kind = _CHUNK.unpack_from(sample, at)
+        if kind in _NOTES:
+            found[kind] = sample[at + 8 : at + 8 + length]
+        at += 12 + length
     return found
 
 
-def bare_png(sample: bytes, chunks: list[Chunk]) -> bytes:
+def bare_png(sample: bytes) -> bytes:
     """A PNG without the chunks that do not change its pixels: texts, colour profiles, animation."""
-    return _without(sample, [(start - 8, end + 4) for kind, start, end in chunks if kind not in _PIXEL_CHUNKS])
+    dropped: list[tuple[int, int]] = []
+    at, size = len(PNG), len(sample)
+    while at + 12 <= size:
+        length, kind = _CHUNK.unpack_from(sample, at)
+        end = at + 12 + length
+        if end > size:
+            break
+        if kind not in _PIXEL_CHUNKS:
+            dropped.append((at, end))
+        at = end
+    return _without(sample, dropped)
 
 
 def orientation(exif: bytes) -> int:

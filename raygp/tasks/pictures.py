@@ -16,8 +16,8 @@ _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 _TIFF = (b"ii*\0", b"mm\0*", b"ii+\0", b"mm\0+")
 _OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 """Ends of the names by which Pillow calls 16 bits in little, big and native byte order."""
-_PLANES, _BITS, _INK, _KIND = 284, 258, 262, 339
-"""TIFF's tags: planar configuration, bits per sample, photometric interpretation, sample format."""
+_PLANES, _BITS, _INK, _KIND, _SUBFILE = 284, 258, 262, 339, 254
+"""TIFF's tags: planar configuration, bits per sample, photometric interpretation, sample format, new subfile type."""
 
 
 def open_picture(sample: bytes) -> ImageFile.ImageFile:
@@ -58,6 +58,8 @@ def plain_picture(image: ImageFile.ImageFile, sample: bytes) -> Image.Image:
         Exception: whatever Pillow raises where a file is damaged.
     """
     tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    if tags.get(_SUBFILE, 0) & 1:
+        raise UnfitImage("the small picture of a raw photo, which itself cannot be decoded: convert it to JPEG or PNG")
     deep = max(tags.get(_BITS, (8,))) > 8
     if image.mode in ("RGB", "RGBA") and deep:
         return _deep_colours(image, sample, tags)
@@ -66,7 +68,7 @@ def plain_picture(image: ImageFile.ImageFile, sample: bytes) -> Image.Image:
         return image
     bits = 16 if _has_known_depth(image) else None
     values = np.asarray(image)
-    if tags.get(_KIND, (1,))[0] == 1 and values.dtype == np.int32:
+    if tags and tags.get(_KIND, (1,))[0] == 1 and values.dtype == np.int32:
         values = values.view(np.uint32)
     pixels = eight_bits(values, bits)
     # Pillow heeds this only where a pixel has 8 bits or fewer.
@@ -109,7 +111,10 @@ def _deep_colours(image: ImageFile.ImageFile, sample: bytes, tags: dict[int, Any
     """A TIFF of colours of 16 bits."""
     if tags.get(_PLANES) == 2:
         raise UnfitImage("a TIFF of 16 bits a colour in separate planes cannot be decoded: save it in one plane")
+    kinds = {_kind(tile) for tile in image.tile}
     high = np.asarray(image)
+    if any(kind.startswith("RGBa") for kind in kinds):
+        return image  # Its colours are multiplied with their opacity, which the two halves would lose.
     # Pillow keeps the high byte of each value. Read as if the bytes stood the other way round, it keeps the low one.
     again = open_picture(sample)
     again.tile = [_in_other_order(tile) for tile in again.tile]
@@ -120,7 +125,12 @@ def _deep_colours(image: ImageFile.ImageFile, sample: bytes, tags: dict[int, Any
 
 def _in_other_order(tile: ImageFile._Tile) -> ImageFile._Tile:
     """A piece of a TIFF whose bytes are to be read in the other order."""
-    if not isinstance(tile.args, tuple) or not re.fullmatch("RGB[AX]?;16[BLN]", tile.args[0]):
-        raise UnfitImage(f"a TIFF of a kind that cannot be decoded ({tile.args}): save it as PNG")
-    name: str = tile.args[0]
-    return tile._replace(args=(name[:-1] + _OTHER_ORDER[name[-1]], *tile.args[1:]))
+    kind = _kind(tile)
+    if not re.fullmatch("RGB[AX]?;16[BLN]", kind) or not isinstance(tile.args, tuple):
+        raise UnfitImage(f"a TIFF of a kind that cannot be decoded ({kind}): save it as PNG")
+    return tile._replace(args=(kind[:-1] + _OTHER_ORDER[kind[-1]], *tile.args[1:]))
+
+
+def _kind(tile: ImageFile._Tile) -> str:
+    """How Pillow calls what a piece of a TIFF holds: ``RGB;16L``."""
+    return str(tile.args[0]) if isinstance(tile.args, tuple) else ""
