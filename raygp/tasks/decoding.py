@@ -7,7 +7,7 @@ This is how pixels come out, in ingest and in training alike. They are those tha
 - An image that Exif says is turned or mirrored is put upright (all eight orientations).
 - Transparent pixels show the task's ``background``, white unless it says otherwise. This holds for alpha channels, for
   palettes and for single transparent colours.
-- More than 8 bits a pixel are reduced to 8. Whole numbers have the smallest depth of 8, 10, 12, 14 and 16 bits that
+- Values of more than 8 bits are reduced to 8. Whole numbers have the smallest depth of 8, 10, 12, 14 and 16 bits that
   holds the largest value of the image, and their 8 highest bits count; so 12 bits that are stored in 16 come out right.
   Floats from 0 to 1 are multiplied by 255. Of all else (values that are negative or above 65535, other floats) the
   smallest becomes black and the largest white. Floats that are whole numbers count as such. A PNM file says which
