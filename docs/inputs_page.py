@@ -23,8 +23,8 @@ def inputs_page(made: str) -> str:
         made,
         "# What raygp accepts",
         "",
-        "The tables below are those that the code itself goes by. What a source holds besides is passed over with a line",
-        "that counts it (`--strict` makes that an error). A row that cannot be used is left out, listed in",
+        "The tables below are those that the code itself goes by. What a source holds besides is passed over with a",
+        "line that counts it (`--strict` makes that an error). A row that cannot be used is left out, listed in",
         "`quarantine.jsonl` of its arrival with the reason, and counts against `--max-bad-share`.",
         "",
         *_sources(),
@@ -44,8 +44,8 @@ def _sources() -> Iterator[str]:
 
 def _formats() -> Iterator[str]:
     yield from ("## Formats", "")
-    yield "A file with one of these suffixes is listed as a sample; one with another suffix, or none, if its first bytes"
-    yield "are those of one of these formats. It is decoded by its content alone, so a wrong suffix does no harm."
+    yield "A file with one of these suffixes is listed as a sample; one with another suffix, or none, if its first"
+    yield "bytes are those of one of these formats. It is decoded by its content alone, so a wrong suffix does no harm."
     yield from ("", "| format | medium | suffixes | what counts |", "|---|---|---|---|")
     for form in FORMATS:
         suffixes = ", ".join(f"`{suffix}`" for suffix in form.suffixes)
