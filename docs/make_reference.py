@@ -1,6 +1,6 @@
 """Writes the generated pages of docs/reference from the code: ``python docs/make_reference.py``.
 
-A test compares both pages with what this makes, so a new option or setting cannot be forgotten here.
+A test compares them with what this makes, so a new option, setting or format cannot be forgotten here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from docs.inputs_page import inputs_page  # noqa: E402
 from raygp.cli import make_parser  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
 from raygp.search.space import Draw  # noqa: E402
@@ -222,12 +223,16 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-PAGES = {"command-line.md": command_line_page, "settings.md": settings_page}
+PAGES = {
+    "command-line.md": command_line_page,
+    "inputs.md": lambda: inputs_page(MADE),
+    "settings.md": settings_page,
+}
 """By file name, what makes each page."""
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     REFERENCE.mkdir(exist_ok=True)
     for name, make in PAGES.items():
         (REFERENCE / name).write_text(make())

@@ -32,6 +32,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
     parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
+    parser.add_argument(
+        "--background",
+        metavar="COLOUR",
+        help="for a new line: what transparent pixels show, '#808080' or 128 (default white)",
+    )
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -57,7 +62,8 @@ def run(options: argparse.Namespace) -> None:
 def _publish(line: Line, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": options.task, "image_size": options.image_size, "augment": options.augment}
+    given = {"name": options.task}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
         [options.arrival] if options.arrival else [],

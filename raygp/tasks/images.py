@@ -68,7 +68,8 @@ class ImageTask:
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone.
         """
-        return decode(sample, self.spec.image_size, self.spec.channels).numpy()
+        spec = self.spec
+        return decode(sample, spec.image_size, spec.channels, spec.background).numpy()
 
     def check(self, sample: bytes, label: str) -> None:
         """Refuse a sample that cannot be decoded, or that is incomplete or smaller than 2 x 2 pixels.

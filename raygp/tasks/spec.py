@@ -5,9 +5,11 @@ No torch in here: the command line needs the choices below before it trains anyt
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 Augment = Literal["none", "shift", "shift-flip", "resized-crop"]
 """How images are changed at random while a model trains on them; :attr:`ImageSpec.augment` explains each."""
@@ -18,10 +20,29 @@ ImageSize = Annotated[int, Field(ge=8, le=1024)]
 """Side of a square image in pixels."""
 Channels = Literal[1, 3]
 """1: grey. 3: RGB."""
+WHITE = "#ffffff"
+"""A colour as it stands in a spec."""
+
+
+def _colour(value: Any) -> str:
+    """``#rrggbb`` from that, or from a grey level."""
+    text = str(value).lower()
+    if re.fullmatch("[0-9]{1,3}", text) and int(text) <= 255:
+        return "#" + 3 * f"{int(text):02x}"
+    if not re.fullmatch("#?[0-9a-f]{6}", text):
+        raise ValueError("must be a colour such as '#808080', or a grey level from 0 to 255")
+    return "#" + text[-6:]
+
+
+Colour = Annotated[str, BeforeValidator(_colour)]
+"""``#rrggbb``, or a grey level from 0 (black) to 255 (white), which becomes that."""
 Positive = Annotated[float, Field(gt=0.0)]
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _MNIST = ((0.1307,), (0.3081,))
+_ADDED_LATER = {"background": WHITE}
+"""Fields that lines of earlier versions do not have. At these values they are left out when a spec is dumped, so that
+such a line's task is the same one, in ``line.json`` and wherever it is compared."""
 
 
 class TaskSpec(BaseModel):
@@ -62,6 +83,8 @@ class ImageSpec(TaskSpec):
     """By channel, divided by after that. Defaults as for ``mean``."""
     dense: tuple[str, ...] = ()
     """Names of parameters that are never pruned."""
+    background: Colour = WHITE
+    """What transparent pixels of an image show: a colour such as ``#808080``, or a grey level from 0 to 255."""
 
     @model_validator(mode="before")
     @classmethod
@@ -86,3 +109,8 @@ class ImageSpec(TaskSpec):
         if self.shift >= self.image_size:
             raise ValueError(f"shift ({self.shift}) must be smaller than image_size ({self.image_size})")
         return self
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, dump: Callable[[ImageSpec], dict[str, Any]]) -> dict[str, Any]:
+        left_out = {name for name, value in _ADDED_LATER.items() if getattr(self, name) == value}
+        return {name: value for name, value in dump(self).items() if name not in left_out}

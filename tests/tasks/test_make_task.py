@@ -115,7 +115,7 @@ def test_a_spec_of_another_task_is_refused():
         (
             {"name": "lenet-5", "sise": 1},
             "task lenet-5: unknown field 'sise'; known are name, image_size, channels, augment, shift, "
-            "mean, std, dense",
+            "mean, std, dense, background",
         ),
         (
             {"name": "lenet-5", "dense": ["fc9"]},

@@ -6,6 +6,7 @@ files whose suffix is known. The page "what raygp accepts" is made from these ta
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,45 +23,33 @@ class SampleFormat:
     medium: Medium
     suffixes: tuple[str, ...]
     """In lower case, with the dot."""
-    marks: tuple[tuple[int, bytes], ...]
-    """Any of these bytes at this offset tell it."""
+    start: bytes
+    """Regular expression that the start of every file of it matches. Empty: only its suffix tells it."""
     note: str = ""
     """What is done with it, for people."""
 
 
 FORMATS: tuple[SampleFormat, ...] = (
-    SampleFormat("JPEG", "image", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), ((0, b"\xff\xd8\xff"),)),
-    SampleFormat("PNG", "image", (".png",), ((0, b"\x89PNG\r\n\x1a\n"),)),
-    SampleFormat("WebP", "image", (".webp",), ((8, b"WEBPVP8"),)),
-    SampleFormat("GIF", "image", (".gif",), ((0, b"GIF87a"), (0, b"GIF89a")), "its first frame"),
-    SampleFormat("BMP", "image", (".bmp",), ((0, b"BM"),)),
     SampleFormat(
-        "TIFF",
-        "image",
-        (".tif", ".tiff"),
-        ((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
-        "its first page",
+        "JPEG", "image", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), rb"\xff\xd8\xff", "of an MPO its first picture"
     ),
-    SampleFormat("AVIF", "image", (".avif",), ((4, b"ftypavif"), (4, b"ftypavis"), (4, b"ftypmif1"))),
-    SampleFormat(
-        "PNM",
-        "image",
-        (".ppm", ".pgm", ".pbm", ".pnm"),
-        tuple((0, b"P%d%s" % (kind, end)) for kind in range(1, 7) for end in (b"\n", b" ", b"\r", b"\t")),
-    ),
-    SampleFormat("WAV", "audio", (".wav", ".wave"), ((8, b"WAVE"),)),
-    SampleFormat("FLAC", "audio", (".flac",), ((0, b"fLaC"),)),
-    SampleFormat("Ogg (Vorbis, Opus)", "audio", (".ogg", ".oga", ".opus"), ((0, b"OggS"),)),
-    SampleFormat(
-        "MP3",
-        "audio",
-        (".mp3",),
-        ((0, b"ID3"), *((0, b"\xff" + bytes([second])) for second in (0xFB, 0xFA, 0xF3, 0xF2, 0xF9, 0xF8))),
-    ),
-    SampleFormat("NIST SPHERE", "audio", (".sph",), ((0, b"NIST_1A"),)),
-    SampleFormat("AIFF", "audio", (".aif", ".aiff", ".aifc"), ((8, b"AIFF"), (8, b"AIFC"))),
+    SampleFormat("PNG", "image", (".png", ".apng"), rb"\x89PNG\r\n\x1a\n", "of an animation its first frame"),
+    SampleFormat("WebP", "image", (".webp",), rb"RIFF.{4}WEBP", "of an animation its first frame"),
+    SampleFormat("GIF", "image", (".gif",), rb"GIF8[79]a", "its first frame"),
+    SampleFormat("AVIF", "image", (".avif",), rb".{4}ftyp(avif|avis|mif1|msf1)", "of an animation its first frame"),
+    SampleFormat("TIFF", "image", (".tif", ".tiff"), rb"II[*+]\0|MM\0[*+]", "its first page"),
+    SampleFormat("BMP", "image", (".bmp", ".dib"), rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
+    SampleFormat("JPEG 2000", "image", (".jp2", ".j2k"), rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
+    SampleFormat("PNM", "image", (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"), rb"P([1-6]|f)\s[\s#0-9]"),
+    SampleFormat("TGA", "image", (".tga",), b""),
+    SampleFormat("WAV", "audio", (".wav", ".wave"), rb"(RIFF|RIFX|RF64).{4}WAVE"),
+    SampleFormat("FLAC", "audio", (".flac",), rb"fLaC"),
+    SampleFormat("Ogg (Vorbis, Opus)", "audio", (".ogg", ".oga", ".opus"), rb"OggS"),
+    SampleFormat("MP3", "audio", (".mp3",), rb"ID3|\xff[\xfb\xfa\xf3\xf2\xf9\xf8]"),
+    SampleFormat("NIST SPHERE", "audio", (".sph",), rb"NIST_1A"),
+    SampleFormat("AIFF", "audio", (".aif", ".aiff", ".aifc"), rb"FORM.{4}AIF[FC]"),
 )
-"""In the order in which a content is compared with their marks."""
+"""In the order in which a content is compared with their starts."""
 
 
 def suffixes(medium: Medium) -> tuple[str, ...]:
@@ -69,8 +58,5 @@ def suffixes(medium: Medium) -> tuple[str, ...]:
 
 
 def format_of(head: bytes) -> SampleFormat | None:
-    """The format whose mark stands at the start of a file (:data:`HEAD_BYTES` of it); None if it is none of them."""
-    for form in FORMATS:
-        if any(head.startswith(mark, at) for at, mark in form.marks):
-            return form
-    return None
+    """The format of a file that starts so (:data:`HEAD_BYTES` of it); None if it is none of them."""
+    return next((form for form in FORMATS if form.start and re.match(form.start, head, re.DOTALL)), None)
