@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raygp.tasks.sound import SAMPLE_RATE, read_sound, require, resampled
+from raygp.tasks.sound import NOT_KNOWN, SAMPLE_RATE, read_sound, require, resampled
 from raygp.tasks.soundlength import cut_short, shortage
 
 _WINDOW, _HOP = 400, 160  # In samples: 25 ms and 10 ms.
@@ -50,14 +50,10 @@ def whole_frames(sample: bytes) -> int:
         raise ValueError(problem)
     sound = read_sound(sample)
     found = len(sound.values)
-    if found < sound.promised < _NOT_KNOWN:
+    if found < sound.promised < NOT_KNOWN:
         raise ValueError(shortage(sound.promised, found))
     # The last of the resampled values may lie behind the end of the sound.
     return 1 + -(-found * SAMPLE_RATE // sound.rate) // _HOP
-
-
-_NOT_KNOWN = 1 << 62
-"""Samples that libsndfile promises where it does not know."""
 
 
 @functools.cache

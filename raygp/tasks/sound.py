@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from raygp.errors import InputError
-from raygp.tasks.soundlength import shortage, without_size
+from raygp.tasks.soundlength import without_size
 
 SAMPLE_RATE = 16_000
 """Samples a second of every utterance, after resampling."""
@@ -21,6 +21,8 @@ LOWEST_RATE, HIGHEST_RATE = 1_000, 384_000
 """Rates of files, in Hz."""
 LONGEST_S = 600
 """The longest sound, in seconds. A longer one cannot be aligned with its text, and would take a worker's memory."""
+NOT_KNOWN = 1 << 62
+"""Samples that libsndfile promises where a header does not tell."""
 _SHORTEST_S = 0.05
 _LARGEST = 1e15
 """Of samples. The energies of larger ones overflow."""
@@ -39,7 +41,7 @@ class Sound:
     rate: int
     """In Hz."""
     promised: int
-    """Samples that its header promises; very many where it does not know."""
+    """Samples that its header promises; at least :data:`NOT_KNOWN` where it does not know."""
 
 
 def read_sound(sample: bytes) -> Sound:
@@ -146,7 +148,9 @@ def _block(file: Any, size: int, found: int, promised: int) -> np.ndarray:
     except Exception as error:
         # What was decoded before the damage stands at the start.
         found += int(np.isfinite(values[:, 0]).sum())
-        raise ValueError(f"{shortage(promised, found)} ({_reason(error)})") from error
+        whole = f"its header promises {promised:,} samples, " if promised < NOT_KNOWN else ""
+        reason = f"it is cut short or damaged: {whole}{found:,} samples can be decoded ({_reason(error)})"
+        raise ValueError(reason) from error
     return block
 
 
