@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from raygp.tasks.sound import NOT_KNOWN, SAMPLE_RATE, read_sound, require, resampled
-from raygp.tasks.soundlength import cut_short, shortage
+from raygp.tasks.soundlength import length_fault, shortage
 
 _WINDOW, _HOP = 400, 160  # In samples: 25 ms and 10 ms.
 _FLOOR = 1e-6
@@ -42,10 +42,11 @@ def whole_frames(sample: bytes) -> int:
     """How many frames :func:`log_mel` makes of a file. Stricter than that: the file has to be whole, too.
 
     Raises:
-        ValueError: as :func:`log_mel`; or the header promises more than there is. The message is the reason alone.
+        ValueError: as :func:`log_mel`; or the header promises more than there is, or there is more than would be read.
+            The message is the reason alone.
         InputError: the packages for speech are not installed.
     """
-    problem = cut_short(sample)
+    problem = length_fault(sample)
     if problem is not None:
         raise ValueError(problem)
     sound = read_sound(sample)

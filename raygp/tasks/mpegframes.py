@@ -1,4 +1,4 @@
-"""The frames of an MP3: how many its header promises, how many there are. Nothing is decoded."""
+"""The frames of an MP3: how many its first frame promises, how many there are. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class _Frame:
     size: int
     """In bytes, with its header."""
     samples: int
+    layer: int
     kind: tuple[int, int, int]
     """MPEG's version, layer and rate, as they stand in the header: the same for all frames of a file."""
 
@@ -35,14 +36,64 @@ def mp3_length(sample: bytes) -> tuple[int, int] | None:
     What it promises stands in its first frame (Xing, Info or VBRI). One frame more than there are is not held against
     it, since some encoders count that first one as well. Without it, the last frame alone tells whether it is whole.
     """
-    at = _start(sample)
-    first = None if at is None else _frame(sample, at)
-    if at is None or first is None:
+    found = _count(sample)
+    if found is None:
+        return None
+    cut = found.cut or found.size > len(sample) or found.promised > found.frames + 1
+    promised = max(found.promised, found.frames + 1) if cut else found.frames
+    return promised * found.first.samples, found.frames * found.first.samples
+
+
+def with_length(sample: bytes, decoder: int) -> bytes | None:
+    """An MP3 with a first frame that says how many frames follow, for a decoder that would read too few of them: it
+    guesses from the first ones (a variable bit rate without such a frame), or the frame is older than the rest (MP3s
+    one behind the other). None if it reads all of them.
+
+    Args:
+        sample: an MP3.
+        decoder: samples that the decoder expects.
+    """
+    found = _count(sample)
+    if found is None or found.first.layer != 3:
+        return None
+    # A decoder that knows the number leaves out delay and padding, so that samples cannot be compared.
+    enough = found.frames <= found.promised + 1 if found.promised else found.frames * found.first.samples <= decoder
+    if enough:
+        return None
+    one, mono = found.first.kind[0] == 3, sample[found.start + 3] >> 6 == 3
+    # Without a checksum, and of a bit rate that leaves room for the number.
+    header = bytes([0xFF, sample[found.start + 1] | 1, 0x90 | sample[found.start + 2] & 0x0C, sample[found.start + 3]])
+    frame = _frame(header, 0)
+    assert frame is not None
+    side = (17 if mono else 32) if one else (9 if mono else 17)
+    told = header + bytes(side) + b"Xing" + struct.pack(">II", 1, found.frames)
+    return sample[: found.start] + told.ljust(frame.size, b"\0") + sample[found.start :]
+
+
+@dataclass(frozen=True)
+class _Count:
+    start: int
+    """Where the first frame lies."""
+    first: _Frame
+    frames: int
+    """Those with sound."""
+    cut: bool
+    """Whether the last frame is not whole."""
+    promised: int
+    """Frames with sound; 0 where it does not say."""
+    size: int
+    """Bytes, likewise."""
+
+
+def _count(sample: bytes) -> _Count | None:
+    at = start = _start(sample)
+    first = None if start is None else _frame(sample, start)
+    if at is None or start is None or first is None:
         return None
     promised, size = _promise(sample[at : at + first.size])
     # The frame with the promise holds no sound.
     frames = 0 if promised is None else -1
-    cut = size > len(sample)
+    cut = False
     while (next_at := _next(sample, at, first)) is not None:
         frame = _frame(sample, next_at)
         if frame is None or next_at + frame.size > len(sample):
@@ -50,9 +101,7 @@ def mp3_length(sample: bytes) -> tuple[int, int] | None:
             break
         frames += 1
         at = next_at + frame.size
-    found = max(frames, 0)
-    cut = cut or (promised or 0) > found + 1
-    return (max(promised or 0, found + 1) if cut else found) * first.samples, found * first.samples
+    return _Count(start, first, max(frames, 0), cut, promised or 0, size)
 
 
 def _start(sample: bytes) -> int | None:
@@ -84,7 +133,7 @@ def _frame(sample: bytes, at: int) -> _Frame | None:
     hertz = _V1_RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
     slot = 4 if layer == 1 else 1
     size = samples // 8 * _BITRATES[one, layer][bitrate - 1] * 1000 // hertz // slot * slot + padding * slot
-    return _Frame(size, samples, (version, layer, rate))
+    return _Frame(size, samples, layer, (version, layer, rate))
 
 
 def _search(sample: bytes, at: int, like: _Frame | None) -> int | None:

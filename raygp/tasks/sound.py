@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from raygp.errors import InputError
-from raygp.tasks.soundlength import without_size
+from raygp.tasks.mpegframes import with_length
+from raygp.tasks.soundlength import with_size
 
 SAMPLE_RATE = 16_000
 """Samples a second of every utterance, after resampling."""
@@ -52,8 +53,6 @@ def read_sound(sample: bytes) -> Sound:
         InputError: the packages for speech are not installed.
     """
     sound = _decoded(sample)
-    if not len(sound.values) and (mended := without_size(sample)) is not None:
-        sound = _decoded(mended)
     values, rate = sound.values, sound.rate
     if len(values) < _SHORTEST_S * rate:
         raise ValueError(f"{len(values)} samples at {rate} Hz are too short (at least {_SHORTEST_S:g} s)")
@@ -114,12 +113,11 @@ def _low_pass(up: int, down: int) -> np.ndarray:
 
 
 def _decoded(sample: bytes) -> Sound:
-    with _opened(sample) as file:
-        rate, promised = int(file.samplerate), int(file.frames)
+    with _whole(sample) as file:
+        rate, promised, channels = int(file.samplerate), int(file.frames), int(file.channels)
         if not LOWEST_RATE <= rate <= HIGHEST_RATE:
             raise ValueError(f"a rate of {rate:,} Hz is none of sound ({LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz)")
         most = LONGEST_S * rate
-        channels = int(file.channels)
         blocks: list[np.ndarray] = []
         found, loud = 0, False
         while found <= most:
@@ -129,6 +127,8 @@ def _decoded(sample: bytes) -> Sound:
             loud = loud or bool(block.any())
             blocks.append(block.mean(axis=1))
             found += len(block)
+        # The length of MPEG is a guess from its bit rate.
+        promised = NOT_KNOWN if file.subtype.startswith("MPEG") else promised
     if found > most:
         minutes = LONGEST_S // 60
         raise ValueError(f"it is longer than {minutes} minutes, the most that is taken in: cut it into utterances")
@@ -136,6 +136,22 @@ def _decoded(sample: bytes) -> Sound:
     if found and not values.any():
         raise ValueError("its channels cancel each other out" if loud else "it is silent: all samples are zero")
     return Sound(values, rate, promised)
+
+
+def _whole(sample: bytes) -> Any:
+    """The file, opened so that all of it will be read although its header says less."""
+    file = _opened(sample)
+    mended = None
+    if not file.frames:
+        mended = with_size(sample)
+    elif file.format == "MP3":
+        mended = with_length(sample, int(file.frames))
+    if mended is not None:
+        file.close()
+        file = _opened(mended)
+    if file.format == "MP3":
+        file.seek(0)  # It rounds otherwise after a seek, and features were always made after one.
+    return file
 
 
 def _block(file: Any, size: int, found: int, promised: int) -> np.ndarray:
@@ -199,5 +215,7 @@ _OTHERS = (
     (0, b"MAC ", "Monkey's Audio"),
     (0, b"ajkg", "Shorten"),
     (8, b"AVI ", "AVI"),
+    (28, b"Speex   ", "Speex"),
+    (28, b"\x7fFLAC", "FLAC in Ogg"),
 )
 """Formats that people have and libsndfile does not read: where a mark stands, the mark, the name."""

@@ -1,7 +1,7 @@
 """Whether a sound file is whole: what its header promises, and what is there. Nothing is decoded.
 
-Decoders read a file that was cut short to where it ends, without an error. Its transcript is then that of a longer
-sound.
+Decoders read a file that was cut short to where it ends, without an error, and the first alone of sounds that stand one
+behind the other. The transcript is then that of a longer sound.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Length:
     unit: str = "samples"
 
 
-def cut_short(sample: bytes) -> str | None:
-    """Why a file is not whole, for people; None if it is, or if its format does not tell.
+def length_fault(sample: bytes) -> str | None:
+    """Why a file is not one whole sound, for people; None if it is, or if its format does not tell.
 
     Formats that tell: WAV (RIFX, RF64 and W64 too), AIFF, AU, CAF, NIST SPHERE, MP3 and Ogg. FLAC tells only while it
     is decoded.
@@ -52,20 +52,22 @@ def _shortage(length: Length) -> str | None:
     return shortage(length.promised, length.found, length.unit) if length.found < length.promised else None
 
 
-def without_size(sample: bytes) -> bytes | None:
+def with_size(sample: bytes) -> bytes | None:
     """A WAV whose header gives the size of its data as 0 although data follow, as writers into a pipe and crashed
     recorders leave it, with a header that decoders understand; None if it is no such WAV."""
-    if sample[:4] not in (b"RIFF", b"RIFX") or sample[8:12] != b"WAVE":
+    if sample[8:12] != b"WAVE":
         return None
     order = ">" if sample[:4] == b"RIFX" else "<"
+    long = sample[:4] in (b"RF64", b"BW64")
     for name, start, size in _chunks(sample, order):
         if name == b"data":
             tail = list(_chunks(sample, order, start))
             # Other chunks may follow an empty one; then there is no sound.
             ends = bool(tail) and tail[-1][1] + tail[-1][2] in (len(sample), len(sample) - 1)
-            if size or start == len(sample) or ends:
+            if (size and not long) or start == len(sample) or ends:
                 return None
-            return sample[: start - 4] + b"\xff" * 4 + sample[start:]
+            head = b"RIFF" if long else sample[:4]
+            return head + sample[4 : start - 4] + b"\xff" * 4 + sample[start:]
     return None
 
 
@@ -86,7 +88,7 @@ def _of_bytes(promised: int | None, declared: int, there: int) -> Length | None:
     return Length(promised, promised * max(there, 0) // declared)
 
 
-def _wav(sample: bytes) -> Length | None:
+def _wav(sample: bytes) -> Length | str | None:
     order = ">" if sample[:4] == b"RIFX" else "<"
     block = 0
     per_block = 1
@@ -99,6 +101,8 @@ def _wav(sample: bytes) -> Length | None:
         elif name == b"data":
             declared = size if whole_size is None or size != 0xFFFF_FFFF else whole_size
             there = len(sample) - start
+            if sample.startswith((b"RIFF", b"RIFX"), start + declared + declared % 2):
+                return _several("WAV files")
             # Some writers count the header as well, or a part of it.
             if 0 < declared - there <= min(start, _LONGEST_HEADER):
                 return None
@@ -173,17 +177,24 @@ def _nist(sample: bytes) -> Length | None:
 _NIST_FIELDS = (b"sample_count", b"sample_n_bytes", b"channel_count")
 
 
+def _several(what: str) -> str:
+    return f"it is several {what}, one behind the other, of which only the first would be read: store each by itself"
+
+
 def _ogg(sample: bytes) -> str | None:
     """Ogg has no total. Its last page says that it is the last one."""
     open_streams: dict[bytes, bool] = {}
     at = 0
-    opus = False
+    opus = begun = False
     while sample.startswith(b"OggS", at):
         kind, serial, count = sample[at + 5 : at + 6], sample[at + 14 : at + 18], sample[at + 26 : at + 27]
         sizes = sample[at + 27 : at + 27 + count[0]] if count else b""
         end = at + 27 + len(sizes) + sum(sizes)
         if not count or len(sizes) < count[0] or end > len(sample):
             return f"it is cut short: its last Ogg page, at byte {at:,}, is not whole"
+        if begun and kind[0] & _FIRST_PAGE:
+            return _several("Ogg streams")
+        begun = begun or not kind[0] & _FIRST_PAGE
         opus = opus or sample.startswith(b"OpusHead", at + 27 + len(sizes))
         unfinished = bool(sizes) and sizes[-1] == 255
         # Android's own writer of Opus never sets the flag of the last page.
@@ -197,7 +208,7 @@ def _ogg(sample: bytes) -> str | None:
     return None
 
 
-_LAST_PAGE = 4
+_FIRST_PAGE, _LAST_PAGE = 2, 4
 _JUDGES: tuple[tuple[int, bytes, Callable[[bytes], Length | str | None]], ...] = (
     (8, b"WAVE", _wav),
     (0, b"FORM", _aiff),
