@@ -52,7 +52,9 @@ def read_sound(sample: bytes) -> Sound:
         ValueError: it cannot be decoded, is silent, too short, too long or not finite; the message is the reason alone.
         InputError: the packages for speech are not installed.
     """
-    sound = _decoded(sample)
+    # What is not a number, or too large for the mean of the channels, is refused below.
+    with np.errstate(invalid="ignore", over="ignore"):
+        sound = _decoded(sample)
     values, rate = sound.values, sound.rate
     if len(values) < _SHORTEST_S * rate:
         raise ValueError(f"{len(values)} samples at {rate} Hz are too short (at least {_SHORTEST_S:g} s)")
@@ -170,6 +172,16 @@ def _block(file: Any, size: int, found: int, promised: int) -> np.ndarray:
     return block
 
 
+class _Bytes(io.BytesIO):
+    """Stays where it is when a damaged header sends it before its start; soundfile would print a traceback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
+
+
 @cache
 def _stream(base: Any) -> Any:
     """soundfile's class seeks after each block. FLAC files that do not know their length fail at that."""
@@ -188,7 +200,7 @@ def _opened(sample: bytes) -> Any:
             "NIST SPHERE that is compressed with shorten cannot be decoded; convert it: sph2pipe -f wav IN.sph OUT.wav"
         )
     try:
-        return reader(io.BytesIO(sample))
+        return reader(_Bytes(sample))
     except Exception as error:
         other = next((name for at, mark, name in _OTHERS if sample.startswith(mark, at)), None)
         reason = f"{other} is not read; convert it: ffmpeg -i IN -ar 16000 OUT.flac" if other else _reason(error)

@@ -36,7 +36,8 @@ def length_fault(sample: bytes) -> str | None:
         if sample.startswith(mark, at):
             try:
                 found = judge(sample)
-            except (struct.error, ValueError, ArithmeticError):  # A header that makes no sense: the decoder's business.
+            except (struct.error, ValueError, LookupError, ArithmeticError):
+                # A header that makes no sense is the decoder's business.
                 return None
             return found if found is None or isinstance(found, str) else _shortage(found)
     length = mp3_length(sample)
