@@ -134,7 +134,8 @@ def _aiff(sample: bytes) -> Length | None:
             # IMA's ADPCM counts packets of 64 samples.
             frames *= 64 if sample[start + 18 : start + 22] == b"ima4" else 1
         elif name == b"SSND":
-            return _of_bytes(frames, size, len(sample) - start)
+            # Before the sound stand two numbers.
+            return _of_bytes(frames, size - 8, len(sample) - start - 8)
     return None
 
 
@@ -148,7 +149,8 @@ def _caf(sample: bytes) -> Length | None:
     while at + 12 <= len(sample):
         (size,) = struct.unpack_from(">q", sample, at + 4)
         if sample[at : at + 4] == b"data" or size < 0:
-            return _of_bytes(None, size, len(sample) - at - 12)
+            # Before the sound stands a number.
+            return _of_bytes(None, size - 4, len(sample) - at - 16)
         at += 12 + size
     return None
 
