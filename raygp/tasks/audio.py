@@ -3,80 +3,64 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import io
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from raygp.errors import InputError
+from raygp.tasks.sound import NOT_KNOWN, SAMPLE_RATE, read_sound, require, resampled
+from raygp.tasks.soundlength import length_fault, shortage
 
-SAMPLE_RATE = 16_000
-"""Samples a second of every utterance, after resampling."""
 _WINDOW, _HOP = 400, 160  # In samples: 25 ms and 10 ms.
 _FLOOR = 1e-6
-_SHORTEST_S = 0.05
 
 
 def log_mel(sample: bytes, mels: int) -> np.ndarray:
     """Log-mel energies of one utterance, 100 frames a second, each mel with mean 0 and deviation 1.
 
     Args:
-        sample: an audio file that libsndfile reads (wav, flac, ogg); mixed down to mono, resampled to 16 kHz.
+        sample: an audio file (see :func:`raygp.tasks.sound.read_sound`); mixed down to mono, resampled to 16 kHz.
         mels: number of mel bands.
 
     Returns:
         float16, frames x ``mels``.
 
     Raises:
-        ValueError: the audio cannot be decoded, is silent, too short or not finite; the message is the reason alone.
+        ValueError: the audio cannot be decoded, is silent, too short, too long or not finite; the message is the
+            reason alone.
         InputError: the packages for speech are not installed.
     """
-    wave = torch.from_numpy(_wave(sample))
+    wave = torch.from_numpy(resampled(read_sound(sample)))
     energies = _transform(mels)(wave).T
     features = torch.log(energies + _FLOOR)
     features = (features - features.mean(dim=0)) / (features.std(dim=0) + 1e-5)
     return features.to(torch.float16).numpy()
 
 
-def _wave(sample: bytes) -> np.ndarray:
-    """Samples in [-1, 1] at 16 kHz, float32, 1-D."""
-    soundfile, torchaudio = require("soundfile"), require("torchaudio")
-    try:
-        wave, rate = soundfile.read(io.BytesIO(sample), dtype="float32", always_2d=True)
-    except Exception as error:
-        raise ValueError(f"not audio that can be decoded ({error})") from error
-    mono = wave.mean(axis=1)
-    if len(mono) < _SHORTEST_S * rate:
-        raise ValueError(f"{len(mono)} samples at {rate} Hz are too short (at least {_SHORTEST_S:g} s)")
-    if not np.isfinite(mono).all():
-        raise ValueError("a sample is not a finite number")
-    if not mono.any():
-        raise ValueError("it is silent: all samples are zero")
-    if rate != SAMPLE_RATE:
-        mono = torchaudio.functional.resample(torch.from_numpy(mono), rate, SAMPLE_RATE).numpy()
-    return np.ascontiguousarray(mono)
+def whole_frames(sample: bytes) -> int:
+    """How many frames :func:`log_mel` makes of a file. Stricter than that: the file has to be whole, too.
+
+    Raises:
+        ValueError: as :func:`log_mel`; or the header promises more than there is, or there is more than would be read.
+            The message is the reason alone.
+        InputError: the packages for speech are not installed.
+    """
+    problem = length_fault(sample)
+    if problem is not None:
+        raise ValueError(problem)
+    sound = read_sound(sample)
+    found = len(sound.values)
+    if found < sound.promised < NOT_KNOWN:
+        raise ValueError(shortage(sound.promised, found))
+    # The last of the resampled values may lie behind the end of the sound.
+    return 1 + -(-found * SAMPLE_RATE // sound.rate) // _HOP
 
 
 @functools.cache
 def _transform(mels: int) -> Any:
     transforms = require("torchaudio").transforms
     return transforms.MelSpectrogram(SAMPLE_RATE, n_fft=_WINDOW, hop_length=_HOP, n_mels=mels)
-
-
-def require(name: str) -> ModuleType:
-    """A package that only speech needs.
-
-    Raises:
-        InputError: it is not installed; the message says what to install.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(f"speech needs {name}, which is not installed: pip install 'raygp[speech]'") from error
 
 
 def mask_bands(features: Tensor, lengths: Tensor, draws: Tensor) -> Tensor:

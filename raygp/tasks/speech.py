@@ -12,11 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from raygp.tasks.audio import MASK_DRAWS, log_mel, mask_bands, require
+from raygp.tasks.audio import MASK_DRAWS, log_mel, mask_bands, whole_frames
 from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_losses, greedy
 from raygp.tasks.divergence import divergence
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.padded import Padded
+from raygp.tasks.sound import require
 from raygp.tasks.spec import TaskSpec
 
 _SPACE = 0
@@ -90,12 +91,28 @@ class SpeechTask:
         return log_mel(sample, self.spec.mels)
 
     def check(self, sample: bytes, label: str) -> None:
-        """Refuse a sample that cannot be decoded, or that is silent, too short or not finite.
+        """Refuse a sample that :meth:`decode` refuses, that was cut short, or that is too short for its transcript.
+
+        CTC needs a frame for each character, and one more between two that are the same. With fewer, the loss of the
+        sample is 0 whatever the model says.
 
         Raises:
             ValueError: the message is the reason alone.
         """
-        self.decode(sample)
+        frames = self.output_frames(whole_frames(sample))
+        doubled = sum(first == second for first, second in itertools.pairwise(label))
+        if frames < len(label) + doubled:
+            same = f", {doubled:,} of them the same as the one before," if doubled else ""
+            raise ValueError(
+                f"its transcript is too long for it: {len(label):,} characters{same} need {len(label) + doubled:,} "
+                f"frames, the sound gives {frames:,}"
+            )
+
+    def output_frames(self, frames: int) -> int:
+        """How many frames of logits the model makes of ``frames`` frames of features."""
+        for convolution in self.architecture.convolutions:
+            frames = -(-frames // convolution.stride[1])
+        return frames
 
     def prepare(self, inputs: Padded, draws: Tensor | None) -> Padded:
         """Float32 features, N x T x mels; bands of mels and frames are hidden where ``draws`` are given."""
