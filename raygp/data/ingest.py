@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from raygp.data.admission import Holdings, lack_of, not_judged
 from raygp.data.duplicates import Chosen, Digests, choose
 from raygp.data.ingest_settings import IngestSettings, default_shares, next_arrival, numbered_arrivals
 from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import Source, passed_over_lines
+from raygp.data.sources import Source, SourceSample, passed_over_lines
 from raygp.data.sources.split import Splits, draw_splits
 from raygp.data.target import Target, remove_empty_line
-from raygp.errors import ConflictError, InputError
+from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import AllKnown, Listener, Notice, unheard
 from raygp.store import (
     Duplicates,
@@ -34,6 +35,7 @@ from raygp.store import (
     find_manifests,
     list_arrivals,
     publishing_lease,
+    withdrawn_since,
 )
 from raygp.tasks import make_task
 
@@ -113,7 +115,7 @@ class _Incoming:
         self._own = [manifest for manifest in published if manifest.arrival in settings.arrivals]
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
-        self._trained = {label for manifest in self._others for label, rows in manifest.labels.items() if rows}
+        self._before = Holdings.of_manifests(self._others)
         self._task = make_task(line.task)
         classes = self._task.labels_are_classes
         self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
@@ -155,6 +157,8 @@ class _Incoming:
             raise
         for making in makings:
             making.forget()
+        if self._task.labels_are_classes and (said := not_judged(_stored(makings, self._rows), self._known)):
+            self._say(said)
         return manifests
 
     def _begin_if_possible(self) -> list[ArrivalMaking]:
@@ -170,7 +174,7 @@ class _Incoming:
         """The arrivals of some rows; nothing has been decoded of them yet.
 
         Raises:
-            InputError: the rows cannot be divided as the settings say.
+            InputError: the rows cannot be divided as the settings say, or no update could use what comes of it.
             ConflictError: another arrival of one of the names is published.
         """
         settings, line = self._settings, self._line
@@ -192,13 +196,7 @@ class _Incoming:
     def _divide(self, chosen: Chosen) -> tuple[list[Splits], LeftOut]:
         """Rows by split for each arrival, and what is left out."""
         counts, settings = chosen.counts, self._settings
-        try:
-            drawn = self._draw(chosen)
-        except InputError as error:
-            if not (there := counts.skipped + counts.contradicted):
-                raise
-            of = f"{there:,} of {len(self._rows):,} rows are duplicates"
-            raise InputError(f"{error} (among the rows that are new: {of})") from error
+        drawn = self._draw(chosen)
         divided: list[Splits] = []
         kept = 0
         ends = np.rint(np.cumsum(settings.shares) * len(chosen.again)).astype(int).tolist()
@@ -208,6 +206,13 @@ class _Incoming:
             kept += len(copies)
             rows["train"] += copies + chosen.again[start:end]
             divided.append(rows)
+        try:
+            self._check_divided(divided)
+        except InputError as error:
+            if not (there := counts.skipped + counts.contradicted):
+                raise
+            of = f"{there:,} of {len(self._rows):,} rows are duplicates"
+            raise InputError(f"{error} (among the rows that are new: {of})") from error
         repeated = sum(map(len, chosen.copies.values())) - kept
         counts = counts.model_copy(update={"kept": counts.kept + kept, "repeated": counts.repeated + repeated})
         return divided, LeftOut(self._strange, chosen.contradicted, counts)
@@ -218,20 +223,40 @@ class _Incoming:
         new = [self._rows[row] for row in chosen.drawn]
         if not new and chosen.again:
             return [{"train": [], "val": [], "test": []} for _ in settings.arrivals]
-        if chosen.counts.skipped and all(sample.split in ("val", "test") for sample in new):
-            raise InputError(f"{self._source} holds nothing to train on")
-        classes = self._task.labels_are_classes
-        # A folder that grows may bring a row or two of a class: the others of it are in the line.
-        there = chosen.counts != Duplicates() and self._others != []
         return draw_splits(
             new,
             settings.val_share,
             settings.test_share,
             settings.shares,
             settings.seed,
-            stratified=classes,
-            trained=(self._trained if classes else ("",)) if there else (),
+            stratified=self._task.labels_are_classes,
+            rare=True,
         )
+
+    def _check_divided(self, divided: Sequence[Splits]) -> None:
+        """Refuse arrivals before any sample of them is decoded.
+
+        Raises:
+            InputError: one would have no rows, or the first could not be used by any update.
+        """
+        names = self._settings.arrivals
+        if empty := [name for name, some in zip(names, divided, strict=True) if not any(some.values())]:
+            train = sum(len(some["train"]) for some in divided)
+            raise InputError(
+                f"{train:,} training rows are too few for {len(names)} arrivals: {empty[0]} would have none; publish "
+                "fewer at once"
+            )
+        rows = ((split, row) for some in divided for split, chosen in some.items() for row in chosen)
+        self._check(Holdings.of_rows((split, self._rows[row].label) for split, row in rows))
+
+    def _check(self, holdings: Holdings) -> None:
+        """Refuse what no update could use: a first arrival must be enough for a version.
+
+        Raises:
+            InputError: it lacks something; the message says what to do.
+        """
+        if lack := lack_of(self._settings.arrivals[0], holdings, self._before, self._task.labels_are_classes):
+            raise InputError(f"{lack.sentence}: {lack.advice}")
 
     def _write(self, makings: Sequence[ArrivalMaking], compared: bool) -> bool:
         """Write the parts that are missing.
@@ -259,8 +284,7 @@ class _Incoming:
                     return False
         if not compared and self._digests.duplicate_met(final=True):
             return False
-        if self._task.labels_are_classes:
-            _check_held_out(makings, self._known)
+        self._check(_stored(makings, self._rows))
         return True
 
     def _note(self, making: ArrivalMaking, job: PartJob, digests: bytes, compared: bool) -> bool:
@@ -306,9 +330,15 @@ class _Incoming:
         return SampleCheck(self._task).read(self._rows[row])[1]
 
     def _commit(self, makings: Sequence[ArrivalMaking]) -> list[Manifest] | None:
-        """Publish, as the only one who does. None: another ingest has published some of the rows meanwhile."""
+        """Publish, as the only one who does. None: another ingest has published some of the rows meanwhile.
+
+        Raises:
+            RaygpError: an arrival that was counted on has been withdrawn.
+        """
         location = self._line.location
         with publishing_lease(location):
+            if gone := withdrawn_since(location, self._others):
+                raise RaygpError(f"arrival {gone[0]} was withdrawn while this ingest ran: run the same command again")
             there = {*self._digests.known.arrivals, *self._settings.arrivals}
             later = find_manifests(location, [name for name in arrival_names(location) if name not in there])
             if later and self._digests.learn(KnownSamples.read(location, later, self._say)):
@@ -373,10 +403,7 @@ class _Incoming:
         return count
 
 
-def _check_held_out(makings: Sequence[ArrivalMaking], known: set[str]) -> None:
-    """Refuse held-out samples of a class that no training sample has: a class may have lost all of them."""
-    trained = known.union(*(part.labels for making in makings for part in making.parts.values()))
-    for making in makings:
-        held_out = {label for part in making.parts.values() for label in part.held_out}
-        for label in sorted(held_out - trained):
-            raise InputError(f"arrival {making.arrival}: class '{label}' has no usable training sample")
+def _stored(makings: Sequence[ArrivalMaking], samples: Sequence[SourceSample]) -> Holdings:
+    """What arrivals hold that are written, but for the rows that could not be used."""
+    rows = ((job.split, row) for making in makings for job in making.jobs for row in making.stored_rows(job))
+    return Holdings.of_rows((split, samples[row].label) for split, row in rows)
