@@ -120,8 +120,10 @@ class Printer:
     def _(self, event: NothingNew) -> None:
         head = event.head or "no version yet"
         if event.waiting:
-            waiting = f"held-out rows of {', '.join(event.waiting)} count from the next update on"
-            text = f"nothing to train on: {head} has seen every arrival with training rows ({event.arrivals}); {waiting}"
+            seen = f"{head} has seen every arrival that has training rows ({event.arrivals})"
+            text = (
+                f"nothing to train on: {seen}; what {', '.join(event.waiting)} holds out counts from the next update on"
+            )
             self._console.print(text, markup=False, soft_wrap=True)
         else:
             self._print(f"nothing new: {head} has seen every arrival ({event.arrivals}) of {event.root}")

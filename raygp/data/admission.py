@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from raygp.data.labels import listed
 from raygp.data.sources import SplitName
+from raygp.errors import InputError
 from raygp.store import Manifest
 
 
@@ -96,6 +97,16 @@ def lack_of(arrival: str, holdings: Holdings, before: Holdings, classes: bool) -
             "the first arrival must have them, later ones may hold one alone",
         )
     return None
+
+
+def check_usable(arrival: str, holdings: Holdings, before: Holdings, classes: bool) -> None:
+    """Refuse an arrival that no update could use. Arguments as for :func:`lack_of`.
+
+    Raises:
+        InputError: it lacks something; the message says what to do.
+    """
+    if lack := lack_of(arrival, holdings, before, classes):
+        raise InputError(f"{lack.sentence}: {lack.advice}")
 
 
 def not_judged(holdings: Holdings, known: Collection[str]) -> str:

@@ -74,8 +74,8 @@ def build_catalog(
     held_out: dict[Split, tuple[ShardRef, ...]] = {split: _number(manifests, split) for split in ("val", "test")}
     if not held_out["val"]:
         raise InputError(
-            f"arrival {new.arrival}: no validation rows in it or before it, and nothing can be judged without any: raygp "
-            f"withdraw {new.arrival} takes it out; then ingest its source again, with --val-share above 0"
+            f"arrival {new.arrival}: no validation rows in it or before it, so nothing could be judged: raygp withdraw "
+            f"{new.arrival} takes it out; then ingest its source again, with --val-share above 0"
         )
     replayed = seen if replays else ()
     train = _number([*replayed, new], "train")

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from raygp.data.admission import Holdings, lack_of, not_judged
+from raygp.data.admission import Holdings, check_usable, not_judged
+from raygp.data.dividing import divide
 from raygp.data.duplicates import Chosen, Digests, choose
 from raygp.data.ingest_settings import IngestSettings, default_shares, next_arrival, numbered_arrivals
 from raygp.data.known import DIGEST, KnownSamples
@@ -22,7 +23,6 @@ from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
 from raygp.data.sources import Source, SourceSample, passed_over_lines
-from raygp.data.sources.split import Splits, draw_splits
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import AllKnown, Listener, Notice, unheard
@@ -117,10 +117,10 @@ class _Incoming:
         self._known = {label for manifest in self._others for label in manifest.labels}
         self._before = Holdings.of_manifests(self._others)
         self._task = make_task(line.task)
-        classes = self._task.labels_are_classes
-        self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
+        self._classes = self._task.labels_are_classes
+        self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
         self._tell_passed_over(passed_over_lines(source))
-        if classes and spelt:
+        if self._classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
             self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
         vocabulary = self._known | set(self._task.reserved) if self._known else set()
@@ -157,7 +157,7 @@ class _Incoming:
             raise
         for making in makings:
             making.forget()
-        if self._task.labels_are_classes and (said := not_judged(_stored(makings, self._rows), self._known)):
+        if self._classes and (said := not_judged(_stored(makings, self._rows), self._known)):
             self._say(said)
         return manifests
 
@@ -178,7 +178,8 @@ class _Incoming:
             ConflictError: another arrival of one of the names is published.
         """
         settings, line = self._settings, self._line
-        divided, left_out = self._divide(chosen)
+        divided, counts = divide(chosen, self._rows, settings, self._before, self._classes)
+        left_out = LeftOut(self._strange, chosen.contradicted, counts)
         makings = []
         for name, rows in zip(settings.arrivals, divided, strict=True):
             bounds = settings.max_bad_share, settings.part_rows
@@ -192,71 +193,6 @@ class _Incoming:
             create_line(line.location, line.task)
             self._created = True
         return makings
-
-    def _divide(self, chosen: Chosen) -> tuple[list[Splits], LeftOut]:
-        """Rows by split for each arrival, and what is left out."""
-        counts, settings = chosen.counts, self._settings
-        drawn = self._draw(chosen)
-        divided: list[Splits] = []
-        kept = 0
-        ends = np.rint(np.cumsum(settings.shares) * len(chosen.again)).astype(int).tolist()
-        for splits, start, end in zip(drawn, [0, *ends], ends, strict=False):
-            rows: Splits = {split: [chosen.drawn[i] for i in some] for split, some in splits.items()}
-            copies = [copy for row in rows["train"] for copy in chosen.copies.get(row, ())]
-            kept += len(copies)
-            rows["train"] += copies + chosen.again[start:end]
-            divided.append(rows)
-        try:
-            self._check_divided(divided)
-        except InputError as error:
-            if not (there := counts.skipped + counts.contradicted):
-                raise
-            of = f"{there:,} of {len(self._rows):,} rows are duplicates"
-            raise InputError(f"{error} (among the rows that are new: {of})") from error
-        repeated = sum(map(len, chosen.copies.values())) - kept
-        counts = counts.model_copy(update={"kept": counts.kept + kept, "repeated": counts.repeated + repeated})
-        return divided, LeftOut(self._strange, chosen.contradicted, counts)
-
-    def _draw(self, chosen: Chosen) -> list[Splits]:
-        """Splits of each arrival: positions among the rows that are new."""
-        settings = self._settings
-        new = [self._rows[row] for row in chosen.drawn]
-        if not new and chosen.again:
-            return [{"train": [], "val": [], "test": []} for _ in settings.arrivals]
-        return draw_splits(
-            new,
-            settings.val_share,
-            settings.test_share,
-            settings.shares,
-            settings.seed,
-            stratified=self._task.labels_are_classes,
-            rare=True,
-        )
-
-    def _check_divided(self, divided: Sequence[Splits]) -> None:
-        """Refuse arrivals before any sample of them is decoded.
-
-        Raises:
-            InputError: one would have no rows, or the first could not be used by any update.
-        """
-        names = self._settings.arrivals
-        if empty := [name for name, some in zip(names, divided, strict=True) if not any(some.values())]:
-            train = sum(len(some["train"]) for some in divided)
-            raise InputError(
-                f"{train:,} training rows are too few for {len(names)} arrivals: {empty[0]} would have none; publish "
-                "fewer at once"
-            )
-        rows = ((split, row) for some in divided for split, chosen in some.items() for row in chosen)
-        self._check(Holdings.of_rows((split, self._rows[row].label) for split, row in rows))
-
-    def _check(self, holdings: Holdings) -> None:
-        """Refuse what no update could use: a first arrival must be enough for a version.
-
-        Raises:
-            InputError: it lacks something; the message says what to do.
-        """
-        if lack := lack_of(self._settings.arrivals[0], holdings, self._before, self._task.labels_are_classes):
-            raise InputError(f"{lack.sentence}: {lack.advice}")
 
     def _write(self, makings: Sequence[ArrivalMaking], compared: bool) -> bool:
         """Write the parts that are missing.
@@ -284,7 +220,7 @@ class _Incoming:
                     return False
         if not compared and self._digests.duplicate_met(final=True):
             return False
-        self._check(_stored(makings, self._rows))
+        check_usable(self._settings.arrivals[0], _stored(makings, self._rows), self._before, self._classes)
         return True
 
     def _note(self, making: ArrivalMaking, job: PartJob, digests: bytes, compared: bool) -> bool:

@@ -76,8 +76,8 @@ def _unknown(location: Location, arrival: str) -> InputError:
     """What to say where no arrival of a name can be withdrawn."""
     if part_plans(location, arrival):
         return InputError(
-            f"{location.root}: arrival '{arrival}' is not published: an ingest is at work on it or was interrupted. The "
-            "same ingest again goes on with it, raygp gc deletes it"
+            f"{location.root}: arrival '{arrival}' is not published: an ingest is at work on it or was interrupted. "
+            "The same ingest again goes on with it, raygp gc deletes it"
         )
     names = [manifest.arrival for manifest in list_arrivals(location)]
     return InputError(f"{location.root} has no arrival '{arrival}' (arrivals: {listed(names, _SHOWN) or 'none'})")
@@ -137,7 +137,7 @@ def _check_not_needed(manifest: Manifest, before: Sequence[Manifest], later: Seq
         lacking = replace(holdings, held_out=gone.intersection(holdings.held_out))
         if lack := lack_of(other.arrival, lacking, there, classes=True):
             raise InputError(
-                f"arrival '{manifest.arrival}' cannot be withdrawn before {other.arrival}: without it, {lack.sentence}. "
-                f"Withdraw {other.arrival} first"
+                f"arrival '{manifest.arrival}' cannot be withdrawn before {other.arrival}: without it, "
+                f"{lack.sentence}: withdraw {other.arrival} first"
             )
         there = there.and_of(holdings)
