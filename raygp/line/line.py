@@ -103,7 +103,8 @@ class Line:
     @property
     def task(self) -> dict[str, Any]:
         """The line's task: its name and options."""
-        return self.state.task
+        # It never changes: what else there is to read of the line may wait until it is asked for.
+        return self._state.task if self._state else open_line(self.location).task
 
     @property
     def head(self) -> Card | None:
