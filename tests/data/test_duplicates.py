@@ -333,7 +333,7 @@ def test_only_held_out_rows_are_new(location: Location) -> None:
     ingest(location, TASK, Pictures(*train, ("cat", 50, "val")), SETTINGS)
     (held,) = ingest(location, None, Pictures(*train, ("cat", 52, "val")), SETTINGS)
     assert [held.rows(split) for split in ("train", "val", "test")] == [0, 1, 0]
-    assert held.labels == {"cat": 0} and held.duplicates == Duplicates(trained=30)
+    assert held.labels == {"cat": 0} and held.duplicates.skipped == 30
     with pytest.raises(InputError, match=r"class 'owl' has no usable .*\(among the rows that are new: 30 of 31 rows"):
         ingest(location, None, Pictures(*train, ("owl", 53, "test")), replace(SETTINGS, new_classes=True))
     check_places(location)
