@@ -12,8 +12,8 @@ One update is told as::
     Promoted or Refused
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
-ingest tells SamplesChecked now and then, and Published for each arrival, or AllKnown if there is nothing new. A Notice
-is a line of text for people, at any time.
+ingest tells SamplesChecked now and then, and Published for each arrival, or AllKnown if there is nothing new. A
+withdrawal tells Withdrawn. A Notice is a line of text for people, at any time.
 
 No torch and no Ray in here: a listener starts fast.
 """
@@ -81,17 +81,31 @@ class AllKnown(Event):
     """Rows that the line does not have, as they cannot be used."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn(Event):
+    """An arrival that no version has seen is out of the line again."""
+
+    manifest: Manifest
+    """What it was."""
+    left: int
+    """How many arrivals the line has now."""
+    short: tuple[str, ...] = ()
+    """Later arrivals that were published without rows which the line had already, maybe in this one."""
+
+
 # -- the life of a line -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class NothingNew(Event):
-    """There is nothing to update: the head has seen every arrival."""
+    """There is nothing to update: the head has seen every arrival that has training rows."""
 
     root: str
     head: str | None
     arrivals: int
     """How many the head has seen."""
+    waiting: tuple[str, ...] = ()
+    """Arrivals without training rows: what they hold out counts from the next update on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from raygp.events import (
     TrialEnded,
     UpdateStarted,
     UpdatesWaiting,
+    Withdrawn,
     WorkShared,
 )
 from raygp.record import UpdateRecord
@@ -35,7 +36,7 @@ from raygp.report.parts import parts_table
 from raygp.report.progress import PhaseLines
 from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line
-from raygp.store import Location
+from raygp.store import Location, Manifest
 
 
 @contextmanager
@@ -88,9 +89,8 @@ class Printer:
     @_show.register
     def _(self, event: Published) -> None:
         manifest = event.manifest
-        counts = [f"{manifest.rows(split):,} {split}" for split in ("train", "val", "test") if manifest.rows(split)]
-        classes = f"{len(manifest.labels)} classes"
-        self._print(f"published {manifest.arrival}: {', '.join(counts)}, {classes} ({manifest.source})")
+        classes = f"{len(manifest.labels)} class{'' if len(manifest.labels) == 1 else 'es'}"
+        self._print(f"published {manifest.arrival}: {_rows(manifest)}, {classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
         if duplicates := duplicates_line(event.duplicates):
@@ -107,9 +107,26 @@ class Printer:
         )
 
     @_show.register
+    def _(self, event: Withdrawn) -> None:
+        left = "1 arrival" if event.left == 1 else f"{event.left:,} arrivals" if event.left else "no arrival"
+        gone = event.manifest
+        text = f"withdrawn {gone.arrival}: {_rows(gone)} ({gone.source}); {left} left"
+        if event.short:
+            short = ", ".join(event.short)
+            text += f". Published without rows that the line had then: {short}; ingest their sources again to have them"
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    @_show.register
     def _(self, event: NothingNew) -> None:
         head = event.head or "no version yet"
-        self._print(f"nothing new: {head} has seen every arrival ({event.arrivals}) of {event.root}")
+        if event.waiting:
+            seen = f"{head} has seen every arrival that has training rows ({event.arrivals})"
+            text = (
+                f"nothing to train on: {seen}; what {', '.join(event.waiting)} holds out counts from the next update on"
+            )
+            self._console.print(text, markup=False, soft_wrap=True)
+        else:
+            self._print(f"nothing new: {head} has seen every arrival ({event.arrivals}) of {event.root}")
 
     @_show.register
     def _(self, event: UpdatesWaiting) -> None:
@@ -200,3 +217,9 @@ class Printer:
         if self._lines is not None:
             self._lines.end_line()
             self._lines = None
+
+
+def _rows(manifest: Manifest) -> str:
+    """``1,200 train, 150 val``."""
+    counts = {shard.split: manifest.rows(shard.split) for shard in manifest.shards}
+    return ", ".join(f"{rows:,} {split}" for split, rows in counts.items())

@@ -73,7 +73,10 @@ def build_catalog(
     manifests = [*seen, new]
     held_out: dict[Split, tuple[ShardRef, ...]] = {split: _number(manifests, split) for split in ("val", "test")}
     if not held_out["val"]:
-        raise InputError(f"arrival {new.arrival}: no validation rows in it or before it; ingest some (--val-share)")
+        raise InputError(
+            f"arrival {new.arrival}: no validation rows in it or before it, so nothing could be judged: raygp withdraw "
+            f"{new.arrival} takes it out; then ingest its source again, with --val-share above 0"
+        )
     replayed = seen if replays else ()
     train = _number([*replayed, new], "train")
     return Catalog(location, train, held_out, sum(m.rows("train") for m in replayed), tuple(classes))

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from raygp.data.admission import Holdings, check_usable, not_judged
+from raygp.data.dividing import divide
 from raygp.data.duplicates import Chosen, Digests, choose
 from raygp.data.ingest_settings import IngestSettings, default_shares, next_arrival, numbered_arrivals
 from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import Source, passed_over_lines, tell_labels
-from raygp.data.sources.split import Splits, draw_splits
+from raygp.data.sources import Source, SourceSample, passed_over_lines, tell_labels
 from raygp.data.target import Target, remove_empty_line
-from raygp.errors import ConflictError, InputError
+from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import AllKnown, Listener, Notice, unheard
 from raygp.store import (
     Duplicates,
@@ -34,6 +35,7 @@ from raygp.store import (
     find_manifests,
     list_arrivals,
     publishing_lease,
+    withdrawn_since,
 )
 from raygp.tasks import make_task
 
@@ -113,13 +115,13 @@ class _Incoming:
         self._own = [manifest for manifest in published if manifest.arrival in settings.arrivals]
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
-        self._trained = {label for manifest in self._others for label, rows in manifest.labels.items() if rows}
+        self._before = Holdings.of_manifests(self._others)
         self._task = make_task(line.task)
-        classes = self._task.labels_are_classes
-        tell_labels(source, classes)
-        self._rows, spelt = with_one_spelling(source.samples(), self._known, classes)
+        self._classes = self._task.labels_are_classes
+        tell_labels(source, self._classes)
+        self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
         self._tell_passed_over(passed_over_lines(source))
-        if classes and spelt:
+        if self._classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
             self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
         vocabulary = self._known | set(self._task.reserved) if self._known else set()
@@ -156,6 +158,8 @@ class _Incoming:
             raise
         for making in makings:
             making.forget()
+        if self._classes and (said := not_judged(_stored(makings, self._rows), self._known)):
+            self._say(said)
         return manifests
 
     def _begin_if_possible(self) -> list[ArrivalMaking]:
@@ -171,11 +175,12 @@ class _Incoming:
         """The arrivals of some rows; nothing has been decoded of them yet.
 
         Raises:
-            InputError: the rows cannot be divided as the settings say.
+            InputError: the rows cannot be divided as the settings say, or no update could use what comes of it.
             ConflictError: another arrival of one of the names is published.
         """
         settings, line = self._settings, self._line
-        divided, left_out = self._divide(chosen)
+        divided, counts = divide(chosen, self._rows, settings, self._before, self._classes)
+        left_out = LeftOut(self._strange, chosen.contradicted, counts)
         makings = []
         for name, rows in zip(settings.arrivals, divided, strict=True):
             bounds = settings.max_bad_share, settings.part_rows
@@ -189,50 +194,6 @@ class _Incoming:
             create_line(line.location, line.task)
             self._created = True
         return makings
-
-    def _divide(self, chosen: Chosen) -> tuple[list[Splits], LeftOut]:
-        """Rows by split for each arrival, and what is left out."""
-        counts, settings = chosen.counts, self._settings
-        try:
-            drawn = self._draw(chosen)
-        except InputError as error:
-            if not (there := counts.skipped + counts.contradicted):
-                raise
-            of = f"{there:,} of {len(self._rows):,} rows are duplicates"
-            raise InputError(f"{error} (among the rows that are new: {of})") from error
-        divided: list[Splits] = []
-        kept = 0
-        ends = np.rint(np.cumsum(settings.shares) * len(chosen.again)).astype(int).tolist()
-        for splits, start, end in zip(drawn, [0, *ends], ends, strict=False):
-            rows: Splits = {split: [chosen.drawn[i] for i in some] for split, some in splits.items()}
-            copies = [copy for row in rows["train"] for copy in chosen.copies.get(row, ())]
-            kept += len(copies)
-            rows["train"] += copies + chosen.again[start:end]
-            divided.append(rows)
-        repeated = sum(map(len, chosen.copies.values())) - kept
-        counts = counts.model_copy(update={"kept": counts.kept + kept, "repeated": counts.repeated + repeated})
-        return divided, LeftOut(self._strange, chosen.contradicted, counts)
-
-    def _draw(self, chosen: Chosen) -> list[Splits]:
-        """Splits of each arrival: positions among the rows that are new."""
-        settings = self._settings
-        new = [self._rows[row] for row in chosen.drawn]
-        if not new and chosen.again:
-            return [{"train": [], "val": [], "test": []} for _ in settings.arrivals]
-        if chosen.counts.skipped and all(sample.split in ("val", "test") for sample in new):
-            raise InputError(f"{self._source} holds nothing to train on")
-        classes = self._task.labels_are_classes
-        # A folder that grows may bring a row or two of a class: the others of it are in the line.
-        there = chosen.counts != Duplicates() and self._others != []
-        return draw_splits(
-            new,
-            settings.val_share,
-            settings.test_share,
-            settings.shares,
-            settings.seed,
-            stratified=classes,
-            trained=(self._trained if classes else ("",)) if there else (),
-        )
 
     def _write(self, makings: Sequence[ArrivalMaking], compared: bool) -> bool:
         """Write the parts that are missing.
@@ -260,8 +221,7 @@ class _Incoming:
                     return False
         if not compared and self._digests.duplicate_met(final=True):
             return False
-        if self._task.labels_are_classes:
-            _check_held_out(makings, self._known)
+        check_usable(self._settings.arrivals[0], _stored(makings, self._rows), self._before, self._classes)
         return True
 
     def _note(self, making: ArrivalMaking, job: PartJob, digests: bytes, compared: bool) -> bool:
@@ -307,9 +267,15 @@ class _Incoming:
         return SampleCheck(self._task).read(self._rows[row])[1]
 
     def _commit(self, makings: Sequence[ArrivalMaking]) -> list[Manifest] | None:
-        """Publish, as the only one who does. None: another ingest has published some of the rows meanwhile."""
+        """Publish, as the only one who does. None: another ingest has published some of the rows meanwhile.
+
+        Raises:
+            RaygpError: an arrival that was counted on has been withdrawn.
+        """
         location = self._line.location
         with publishing_lease(location):
+            if gone := withdrawn_since(location, self._others):
+                raise RaygpError(f"arrival {gone[0]} was withdrawn while this ingest ran: run the same command again")
             there = {*self._digests.known.arrivals, *self._settings.arrivals}
             later = find_manifests(location, [name for name in arrival_names(location) if name not in there])
             if later and self._digests.learn(KnownSamples.read(location, later, self._say)):
@@ -374,10 +340,7 @@ class _Incoming:
         return count
 
 
-def _check_held_out(makings: Sequence[ArrivalMaking], known: set[str]) -> None:
-    """Refuse held-out samples of a class that no training sample has: a class may have lost all of them."""
-    trained = known.union(*(part.labels for making in makings for part in making.parts.values()))
-    for making in makings:
-        held_out = {label for part in making.parts.values() for label in part.held_out}
-        for label in sorted(held_out - trained):
-            raise InputError(f"arrival {making.arrival}: class '{label}' has no usable training sample")
+def _stored(makings: Sequence[ArrivalMaking], samples: Sequence[SourceSample]) -> Holdings:
+    """What arrivals hold that are written, but for the rows that could not be used."""
+    rows = ((job.split, row) for making in makings for job in making.jobs for row in making.stored_rows(job))
+    return Holdings.of_rows((split, samples[row].label) for split, row in rows)

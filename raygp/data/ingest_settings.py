@@ -6,7 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from raygp.data.sources.split import check_shares
 from raygp.errors import InputError
+from raygp.store import check_arrival_name
 
 PART_ROWS = 4096
 """Rows of a part: seconds to minutes of work, and as many as fill a shard if each has 8 KiB."""
@@ -48,8 +50,13 @@ class IngestSettings:
             published: names of the line's arrivals.
 
         Raises:
-            InputError: there are not as many shares as arrivals, a name comes twice, or another setting is none.
+            InputError: there are not as many shares as arrivals, a name comes twice or is none, or another setting is
+                out of range.
         """
+        if self.seed < 0:
+            raise InputError(f"--seed must be at least 0, not {self.seed}")
+        if self.part_rows < 1:
+            raise InputError(f"part_rows must be at least 1, not {self.part_rows}")
         if not 0 <= self.max_bad_share < 1:
             raise InputError(f"--max-bad-share must be at least 0 and less than 1, not {self.max_bad_share:g}")
         if self.duplicates not in get_args(DuplicatesSetting):
@@ -60,6 +67,9 @@ class IngestSettings:
             raise InputError(f"every arrival needs a name of its own, not {', '.join(arrivals)}")
         if len(shares) != len(arrivals):
             raise InputError(f"{len(arrivals)} arrivals need as many shares, not {len(shares)}")
+        check_shares(self.val_share, self.test_share, shares)
+        for arrival in arrivals:
+            check_arrival_name(arrival)
         return replace(self, arrivals=arrivals, shares=shares)
 
 

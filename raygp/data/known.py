@@ -155,6 +155,6 @@ def check_disjoint(location: Location, seen: Sequence[Manifest], new: Manifest) 
         if shared:
             raise InputError(
                 f"arrivals {manifest.arrival} and {new.arrival} share {shared:,} samples that one trains on and the "
-                "other holds out: two ingests published at once on storage that cannot keep them apart. Delete "
-                f"{location.url(f'arrivals/{new.arrival}')} and ingest its source again"
+                "other holds out: two ingests published at once on storage that cannot keep them apart. raygp "
+                f"withdraw {new.arrival} takes it out: then ingest its source again"
             )

@@ -32,10 +32,20 @@ class Target:
         if spec is None:
             if task is None:
                 raise InputError(f"{location.root} holds no model line yet: say which --task it is to be")
+            _check_named(task, "say which")
             return cls(location, _complete(task), is_new=True)
+        if task is not None:
+            _check_named(task, f"leave it out, as the line knows its task, or give --task {spec.task['name']} too")
         if task is not None and make_task(task).spec != make_task(spec.task).spec:
             create_line(location, _complete(task))  # Raises an error that names the fields that differ.
         return cls(location, _complete(spec.task), is_new=False)
+
+
+def _check_named(task: Mapping[str, Any], advice: str) -> None:
+    """Refuse settings of a task without its name."""
+    if task.get("name") is None:
+        given = " and ".join(f"--{field.replace('_', '-')}" for field in task if field != "name") or "an empty task"
+        raise InputError(f"{given} belongs to --task NAME, which is not given: {advice}")
 
 
 def _complete(task: Mapping[str, Any]) -> dict[str, Any]:

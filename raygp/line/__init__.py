@@ -8,5 +8,6 @@ from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate
 from raygp.line.upkeep import Rollback
+from raygp.line.withdrawal import Withdrawal
 
-__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "read_state"]
+__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "Withdrawal", "read_state"]

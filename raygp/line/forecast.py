@@ -30,11 +30,11 @@ def forecast_sweep(location: Location, state: LineState, settings: RunSettings) 
     Raises:
         InputError: the space does not fit the plan, nothing waits, or there is no version yet.
     """
-    if not state.pending:
+    if state.next is None:
         raise InputError(f"nothing is waiting in {location.root}: a sweep is of the next arrival")
     if state.card is None:
         raise InputError(f"{location.root} has no version yet, and the first one's plan is not searched for")
-    arrival, card = state.pending[0], state.card
+    arrival, card = state.next, state.card
     seen, _ = seen_manifests(location, state)
     past = [found.sweep for found in reversed(list_versions(location)) if found.sweep]
     layout = lay_out(

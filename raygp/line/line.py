@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
-from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked
-from raygp.line import upkeep
+from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.line import upkeep, withdrawal
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
 from raygp.store import (
@@ -103,7 +103,8 @@ class Line:
     @property
     def task(self) -> dict[str, Any]:
         """The line's task: its name and options."""
-        return self.state.task
+        # It never changes: what else there is to read of the line may wait until it is asked for.
+        return self._state.task if self._state else open_line(self.location).task
 
     @property
     def head(self) -> Card | None:
@@ -241,6 +242,21 @@ class Line:
         self._state = None
         if done.moved:
             self._tell(RolledBack(version=done.version, before=done.before))
+        return done
+
+    def withdraw(self, arrival: str) -> withdrawal.Withdrawal:
+        """Take an arrival out of the line that no version has seen. A withdrawal that was interrupted goes on.
+
+        The line itself stays, with its task, even if that was its only arrival.
+
+        Raises:
+            InputError: there is no such arrival; or a version or an unfinished update has seen it, or an arrival that
+                was published later could not be used without it.
+            ConflictError: somebody else is at work on the line.
+        """
+        done = withdrawal.withdraw(self.location, arrival)
+        self._state = None
+        self._tell(Withdrawn(manifest=done.manifest, left=done.left, short=done.short))
         return done
 
     def verify(self) -> list[Verified]:

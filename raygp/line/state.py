@@ -37,6 +37,17 @@ class LineState:
     """Manifests that have been read, by arrival. They never change, so that none is read twice."""
 
     @property
+    def next(self) -> Manifest | None:
+        """The arrival that the next update folds in: the oldest that waits and has training rows."""
+        return next((manifest for manifest in self.pending if manifest.rows("train")), None)
+
+    def held_out_before(self, arrival: Manifest) -> tuple[Manifest, ...]:
+        """Arrivals without training rows that wait and are older than another: it is folded in together with them."""
+        names = [manifest.arrival for manifest in self.pending]
+        older = self.pending[: names.index(arrival.arrival)] if arrival.arrival in names else ()
+        return tuple(manifest for manifest in older if not manifest.rows("train"))
+
+    @property
     def version(self) -> str | None:
         """Name of the head; None if there is no version yet."""
         return self.card.version if self.card else None
@@ -59,6 +70,13 @@ def read_state(location: Location) -> LineState:
 def state_after(location: Location, before: LineState, head: Head, card: Card) -> LineState:
     """The state after ``card`` has become the head: read anew is only what may have been published meanwhile."""
     return _with_arrivals(location, replace(before, head=head, card=card))
+
+
+def with_pending(location: Location, before: LineState) -> LineState:
+    """The state with what waits read anew: somebody else may have published or withdrawn."""
+    names = {manifest.arrival for manifest in before.pending}
+    known = {name: manifest for name, manifest in before.known.items() if name not in names}
+    return _with_arrivals(location, replace(before, known=known))
 
 
 def seen_manifests(location: Location, state: LineState) -> tuple[tuple[Manifest, ...], LineState]:

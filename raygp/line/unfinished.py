@@ -43,6 +43,12 @@ def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
     return found
 
 
+def update_folders(location: Location, arrival: str) -> list[str]:
+    """Folders of the updates of an arrival: unfinished ones, and refusals."""
+    found = [(name, _UPDATE.fullmatch(name)) for name in location.list("updates")]
+    return [f"updates/{name}" for name, parts in found if parts and parts[2] == arrival]
+
+
 def _epochs(location: Location, folder: str, content: list[str]) -> int | None:
     """Epochs of the youngest checkpoint whose state can be read."""
     names = [name for name in content if name.startswith(_CHECKPOINT) and not name.endswith(".json")]

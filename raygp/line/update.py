@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from raygp.errors import RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
 from raygp.line.runner import Runner
-from raygp.line.state import LineState, read_state, seen_manifests, state_after
+from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
 from raygp.line.summary import write_summary
 from raygp.store import (
     Card,
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 def update_line(
     location: Location, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool = False
 ) -> list[Card]:
-    """Fold every pending arrival into the line, oldest first.
+    """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
+    some.
 
     The runner's session is entered only if there is something to do. Whatever can be refused is refused before.
 
@@ -58,41 +59,42 @@ def update_line(
         RaygpError: an update failed.
     """
     state = read_state(location)
-    if not state.pending:
-        tell(NothingNew(root=location.root, head=state.version, arrivals=len(state.seen)))
+    if state.next is None:
+        waiting = tuple(manifest.arrival for manifest in state.pending)
+        tell(NothingNew(root=location.root, head=state.version, arrivals=len(state.seen), waiting=waiting))
         return []
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
         if finished := finish_interrupted_promotion(location):
             tell(Notice(text=f"{finished.version} had passed the gate and was not promoted yet: it is the head now"))
-        if finished or read_head(location) != state.head:
-            # Somebody else was at work until the lease was ours.
-            state = read_state(location)
+        # Somebody else may have been at work until the lease was ours.
+        moved = finished or read_head(location) != state.head
+        state = read_state(location) if moved else with_pending(location, state)
         return _fold_in(location, state, settings, runner, tell, sweep)
 
 
 def _fold_in(
     location: Location, state: LineState, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool
 ) -> list[Card]:
-    """One update after the other, until nothing is pending."""
-    if not state.pending:
+    """One update after the other, until nothing is pending that has training rows."""
+    if state.next is None:
         return []
     started = time.monotonic()
-    job, state = next_job(location, state, state.pending[0], settings, sweep)
+    job, state = next_job(location, state, state.next, settings, sweep)
     if job.sweep:
         from raygp.search.space import space_of
 
         space_of(settings.plan, settings.sweep)  # Raises where the space does not fit the plan.
-    tell(UpdatesWaiting(root=location.root, arrivals=len(state.pending)))
+    tell(UpdatesWaiting(root=location.root, arrivals=sum(manifest.rows("train") > 0 for manifest in state.pending)))
     promoted: list[Card] = []
     with runner.session():
         while True:
             card, state = _update(location, state, job, settings, runner, tell)
             promoted.append(card)
             write_summary(location, list_versions(location), time.monotonic() - started)
-            if not state.pending:
+            if state.next is None:
                 return promoted
-            job, state = next_job(location, state, state.pending[0], settings, sweep)
+            job, state = next_job(location, state, state.next, settings, sweep)
 
 
 def next_job(
@@ -110,19 +112,21 @@ def next_job(
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
-        InputError: an arrival that the head has seen is gone or was changed, or it and the new one hold out rows that
-            the other trains on.
+        InputError: an arrival that the head has seen is gone or was changed, or it and a new one hold out rows that
+            the other trains on, or there are no validation rows.
     """
     from raygp.data.known import check_disjoint
     from raygp.update.job import UpdateJob
 
     seen, state = seen_manifests(location, state)
-    check_disjoint(location, seen, arrival)
+    for manifest in (*state.held_out_before(arrival), arrival):
+        check_disjoint(location, seen, manifest)
+        seen = (*seen, manifest)
     job = UpdateJob(
         location=location,
         task=state.task,
         parent=state.card,
-        seen=seen,
+        seen=seen[:-1],
         arrival=arrival,
         plan=settings.plan if state.card else settings.synthesis,
         seed=settings.seed,
@@ -134,6 +138,7 @@ def next_job(
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
         ladder=settings.ladder,
     )
+    job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
     if refusal := read_refusal(location, job.folder):
         raise RejectedError(
             f"{arrival.arrival} was tried with this plan before: {refusal.reason}. Try another plan or seed"
@@ -149,6 +154,9 @@ def _update(
     Raises:
         RejectedError: the gate refused it.
     """
+    if job.beside:
+        names = ", ".join(manifest.arrival for manifest in job.beside)
+        tell(Notice(text=f"{job.version}: the held-out rows of {names} count from now on"))
     tell(
         UpdateStarted(
             version=job.version,

@@ -28,6 +28,7 @@ from raygp.store.manifest import (
     Manifest,
     ShardInfo,
     arrival_names,
+    check_arrival_name,
     find_manifest,
     find_manifests,
     list_arrivals,
@@ -38,6 +39,7 @@ from raygp.store.parts import (
     forget_parts,
     index_part,
     keep_part,
+    part_plans,
     publish_recorded,
     published_from,
 )
@@ -46,6 +48,7 @@ from raygp.store.samples import kept_index, make_index, read_index, sample_diges
 from raygp.store.shards import read_shard
 from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, write_version
+from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
 
 __all__ = [
     "STORES",
@@ -67,6 +70,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "check_arrival_name",
     "check_free",
     "check_root_usable",
     "check_weights",
@@ -77,8 +81,10 @@ __all__ = [
     "find_manifests",
     "find_parts",
     "finish_interrupted_promotion",
+    "finish_removal",
     "forget_parts",
     "index_part",
+    "is_half_withdrawn",
     "keep_part",
     "kept_index",
     "line_lease",
@@ -88,6 +94,7 @@ __all__ = [
     "next_version",
     "open_head",
     "open_line",
+    "part_plans",
     "promote",
     "publish_recorded",
     "published_from",
@@ -99,6 +106,7 @@ __all__ = [
     "read_refusal",
     "read_shard",
     "read_tensors",
+    "remove_arrival",
     "remove_garbage",
     "require_conditional_writes",
     "rollback",
@@ -106,6 +114,7 @@ __all__ = [
     "verify_arrival",
     "version_number",
     "version_to_make",
+    "withdrawn_since",
     "write_refusal",
     "write_version",
 ]

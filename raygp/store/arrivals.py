@@ -273,6 +273,8 @@ class ArrivalWriter(PartWriter):
             ConflictError: another writer published this arrival first; what this one wrote is deleted.
         """
         part = self.finish()
+        if not part.labels:
+            raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
         try:
             manifest = publish_parts(self.location, self.arrival, self.source, [part])
         except ConflictError:
@@ -300,14 +302,14 @@ def publish_parts(
         duplicates: rows of the source that were there already; None: none.
 
     Raises:
-        InputError: there is no training row.
+        InputError: there is no row.
         ConflictError: another arrival of this name is published; all that was written is still there.
     """
     labels: Counter[str] = Counter()
     for part in parts:
         labels.update(part.labels)
-    if not labels:
-        raise InputError(f"arrival '{arrival}' has no training rows: nothing to publish")
+    if not any(part.shards for part in parts):
+        raise InputError(f"arrival '{arrival}' has no rows: nothing to publish")
     left_out = [row for part in parts for row in part.quarantine]
     # A symbol that only held-out rows have needs an id all the same.
     counts = {**dict.fromkeys((symbol for part in parts for symbol in part.held_out), 0), **labels}

@@ -19,6 +19,7 @@ from raygp.store.location import Location
 from raygp.store.manifest import QUARANTINE_FILE, list_arrivals
 from raygp.store.refusals import REFUSAL_FILE
 from raygp.store.samples import SAMPLES_FOLDER, made_name
+from raygp.store.withdrawal import WITHDRAWN_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-.+")
 
@@ -96,7 +97,9 @@ def _arrivals(location: Location, files: Sequence[StoredFile]) -> Iterator[Garba
         folder = f"arrivals/{arrival}"
         manifest = manifests.get(arrival)
         if manifest is None:
-            yield Garbage(folder, "of an arrival that was never published", tuple(group))
+            withdrawn = any(file.path == f"{folder}/{WITHDRAWN_FILE}" for file in group)
+            reason = "of an arrival that was withdrawn" if withdrawn else "of an arrival that was never published"
+            yield Garbage(folder, reason, tuple(group))
         else:
             named = {"manifest.json", QUARANTINE_FILE, *(info.file for info in manifest.files)}
             unnamed = (file for file in group if file.path.removeprefix(f"{folder}/") not in named)

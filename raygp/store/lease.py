@@ -21,7 +21,7 @@ from raygp.store.location import Location
 
 LEASE_FILE = "lease.json"
 PUBLISHING_FILE = "publishing.json"
-"""The claim of whoever publishes arrivals: for seconds, and beside an update."""
+"""The claim of whoever publishes or withdraws arrivals: for seconds, and beside an update."""
 BEAT_S = 5.0
 """A living holder changes its claim this often."""
 LAPSE_S = 30.0
@@ -73,8 +73,8 @@ def line_lease(location: Location, what: str, file: str = LEASE_FILE) -> Iterato
 
 
 @contextlib.contextmanager
-def publishing_lease(location: Location) -> Iterator[None]:
-    """Be the only one who publishes arrivals of the line, for the time of the block. Waits for others.
+def publishing_lease(location: Location, what: str = "raygp ingest") -> Iterator[None]:
+    """Be the only one who publishes or withdraws arrivals of the line, for the time of the block. Waits for others.
 
     Raises:
         ConflictError: somebody else publishes, and does not come to an end in five minutes.
@@ -83,7 +83,7 @@ def publishing_lease(location: Location) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(line_lease(location, "raygp ingest", PUBLISHING_FILE))
+                stack.enter_context(line_lease(location, what, PUBLISHING_FILE))
                 break
             except ConflictError:
                 if time.monotonic() > deadline:

@@ -77,7 +77,8 @@ class Manifest(Document):
 
     shards: list[ShardInfo]
     labels: dict[str, int]
-    """Training rows by label (by symbol of the label, where labels are texts)."""
+    """Training rows by label (by symbol of the label, where labels are texts); 0 for one that only held-out rows have.
+    An arrival may hold nothing but such rows."""
 
     source: str
     """Where the samples came from, for people."""

@@ -39,6 +39,11 @@ def keep_part(location: Location, arrival: str, plan: str, number: int, part: Pa
     return part
 
 
+def part_plans(location: Location, arrival: str) -> list[str]:
+    """Plans of which parts are recorded: an ingest is at work on the arrival, or was interrupted."""
+    return sorted({name.partition("-")[0] for name in location.list(_folder(arrival))})
+
+
 def index_part(location: Location, arrival: str, plan: str, number: int, part: Part) -> Part:
     """A part that an earlier version recorded, with an index of its samples; the record has it too.
 
@@ -96,7 +101,7 @@ def publish_recorded(
         duplicates: rows of the source that were there already; None: none.
 
     Raises:
-        InputError: there is no training row.
+        InputError: there is no row.
         ConflictError: another arrival of this name is published.
         RaygpError: not all parts are in storage any more.
     """

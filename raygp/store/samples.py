@@ -98,8 +98,8 @@ def kept_index(location: Location, manifest: Manifest) -> pa.Table | None:
     """
     if manifest.samples:
         return read_index(location, manifest.arrival, manifest.samples)
-    data = location.read_if_exists(_made_path(manifest))
-    return None if data is None else _decode(data, location.url(_made_path(manifest)))
+    data = location.read_if_exists(made_path(manifest))
+    return None if data is None else _decode(data, location.url(made_path(manifest)))
 
 
 def make_index(location: Location, manifest: Manifest, tell: Callable[[str], None]) -> pa.Table:
@@ -123,7 +123,7 @@ def make_index(location: Location, manifest: Manifest, tell: Callable[[str], Non
         if len(rows) % _TOLD_EVERY_ROWS == 0 and time.monotonic() - told > _TOLD_EVERY_S:
             told = time.monotonic()
             tell(f"{arrival}: {len(rows):,} of {size:,} rows read")
-    data, path = encode_samples(rows, {"raygp.arrival": arrival}), _made_path(manifest)
+    data, path = encode_samples(rows, {"raygp.arrival": arrival}), made_path(manifest)
     try:
         # Whole or not at all, and once: of several who make it, the first one's is kept. All are the same.
         location.create(path, data)
@@ -160,7 +160,8 @@ def made_name(manifest: Manifest) -> str:
     return f"{manifest.arrival}-{manifest.digest[:16]}{INDEX_SUFFIX}"
 
 
-def _made_path(manifest: Manifest) -> str:
+def made_path(manifest: Manifest) -> str:
+    """Where the index of an arrival without one of its own lies, if it has been made."""
     return f"{SAMPLES_FOLDER}/{made_name(manifest)}"
 
 

@@ -26,7 +26,7 @@ class UpdateJob:
     """Task spec, as line.json holds it."""
     parent: Card | None
     seen: tuple[Manifest, ...]
-    """Arrivals that the parent has seen, in its order."""
+    """Arrivals that the parent has seen, in its order; then those without training rows that go with this one."""
     arrival: Manifest
     plan: Plan
     """The synthesis plan if there is no parent, else the update plan."""
@@ -48,6 +48,12 @@ class UpdateJob:
         return self.ladder and not self.sweep and self.parent is not None
 
     @property
+    def beside(self) -> tuple[Manifest, ...]:
+        """Arrivals without training rows that are folded in together with this one."""
+        known = self.parent.arrivals if self.parent else []
+        return tuple(manifest for manifest in self.seen if manifest.arrival not in known)
+
+    @property
     def update_id(self) -> str:
         """Name of this update in storage, from what it is made of; the number of workers is no part of it."""
         identity: dict[str, Any] = {
@@ -61,6 +67,8 @@ class UpdateJob:
         if younger != [GateSettings.class_tolerance, GateSettings.new_margin]:
             # Only then, so that what an earlier raygp began is known again.
             identity["gate"] += younger
+        if self.beside:
+            identity["beside"] = [manifest.digest for manifest in self.beside]
         if self.sweep:
             identity["sweep"] = self.sweep
         if self.climbs:
@@ -77,7 +85,7 @@ class UpdateJob:
     def classes(self) -> list[str]:
         """Vocabulary of the candidate."""
         known = self.parent.classes if self.parent else make_task(self.task).reserved
-        return extend_classes(known, list(self.arrival.labels))
+        return extend_classes(known, [label for new in (*self.beside, self.arrival) for label in new.labels])
 
     def catalog(self) -> Catalog:
         """The rows that the update reads: without replay, none that earlier arrivals brought to train on."""

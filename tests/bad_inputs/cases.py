@@ -90,7 +90,7 @@ SOURCES = [
         "a class of one image",
         lambda folder: photos(folder, images=1),
         f"ingest --source imagefolder:@/photos {NEW}",
-        "class 'class0' has 1 sample to draw from: too few to appear in train, val and test (at least 3)",
+        "arrival arrival-000 has no validation rows, and no arrival before it has any: every update judges by some, so give --val-share above 0, more samples of a class than one, or a source that holds some out",
     ),
     Case(
         "a file that is no image",

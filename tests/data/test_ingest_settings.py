@@ -29,7 +29,7 @@ def test_without_settings_arrivals_are_numbered_and_hold_something_out(location:
 
 
 def test_several_arrivals_share_as_the_jobs_do(location: Location) -> None:
-    manifests = ingest(location, TASK, FewDigits(0, 200), IngestSettings(["one", "two", "three"], val_share=0.0))
+    manifests = ingest(location, TASK, FewDigits(0, 200), IngestSettings(["one", "two", "three"], test_share=0.0))
     assert [manifest.rows("train") for manifest in manifests] == [102, 34, 34]
 
 

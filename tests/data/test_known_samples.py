@@ -179,7 +179,7 @@ def test_no_update_of_such_an_arrival_begins(location: Location, monkeypatch: py
     first, second = list_arrivals(side_by_side(location))
     state = replace(read_state(location), known={first.arrival: first}, seen=(first.arrival,))
     monkeypatch.setattr("raygp.line.update.seen_manifests", lambda location, state: ((first,), state))
-    with pytest.raises(InputError, match=r"Delete .*/arrivals/two and ingest its source again$"):
+    with pytest.raises(InputError, match=r"raygp withdraw two takes it out: then ingest its source again$"):
         next_job(location, state, second, load_settings("lenet-300-100"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def draw_splits(
     arrival_shares: Sequence[float],
     seed: int,
     stratified: bool = True,
-    trained: Collection[str] = (),
+    rare: bool = False,
 ) -> list[Splits]:
     """Divide samples into arrivals and, within the first one, splits.
 
@@ -29,9 +29,9 @@ def draw_splits(
     split test, a test split is drawn first; then a val split, if none came with that. What is left is train, and is
     divided among the arrivals.
 
-    Every class has at least one sample in each split that is drawn, and in the first arrival's train. Apart from that,
-    each class's count is within 1 of its exact share, and the totals are the rounded shares unless rare classes prevent
-    it.
+    Every class has at least one sample in each split that is drawn, and in the first arrival's train; one that has too
+    few for that is refused, or has them in train first, then in val, then in test. Apart from that, each class's count
+    is within 1 of its exact share, and the totals are the rounded shares unless rare classes prevent it.
 
     Args:
         samples: in any order; the draw depends only on their keys.
@@ -40,17 +40,16 @@ def draw_splits(
         arrival_shares: part of train that each arrival gets; positive, adding up to 1.
         seed: of all draws.
         stratified: draw class by class; False where labels are texts, which hardly ever repeat.
-        trained: classes that may have too few samples for every split, as earlier arrivals have training samples of
-            them ("" where the draw is not stratified). What there is of them goes to train first.
+        rare: classes may have too few samples for every split, and even none to draw from.
 
     Returns:
         For each arrival, indices into ``samples`` by split, in an order drawn from ``seed``. All that is held out is in
         the first arrival.
 
     Raises:
-        InputError: a share is out of range, or a class has too few samples to appear in every split.
+        InputError: a share is out of range, or (unless ``rare``) a class has too few samples to appear in every split.
     """
-    _check_shares(val_share, test_share, arrival_shares)
+    check_shares(val_share, test_share, arrival_shares)
     generator = np.random.default_rng(seed)
     given: dict[SplitName | None, list[int]] = {"val": [], "test": []}
     pools: dict[str, list[int]] = {}
@@ -61,7 +60,8 @@ def draw_splits(
     drawn: dict[SplitName, float] = {split: share for split, share in shares if share > 0 and not given[split]}
     if not pools:
         raise InputError("the source holds no samples")
-    _check_counts({label: len(pool) for label, pool in pools.items() if label not in trained}, list(drawn))
+    if not rare:
+        _check_counts({label: len(pool) for label, pool in pools.items()}, list(drawn))
 
     rest = [generator.permutation(pools[label]).tolist() for label in sorted(pools)]
     for left, (split, share) in zip((len(drawn) - i for i in range(len(drawn))), drawn.items(), strict=True):
@@ -139,7 +139,8 @@ def _largest_remainder(total: int, shares: Sequence[float]) -> np.ndarray:
     return counts
 
 
-def _check_shares(val_share: float, test_share: float, arrival_shares: Sequence[float]) -> None:
+def check_shares(val_share: float, test_share: float, arrival_shares: Sequence[float]) -> None:
+    """Raises InputError if a share is out of range, or those of the arrivals do not add up to 1."""
     for name, share in (("val", val_share), ("test", test_share)):
         if not 0 <= share < 1:
             raise InputError(f"the {name} share must be at least 0 and less than 1, not {share}")
