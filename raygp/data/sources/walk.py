@@ -54,8 +54,8 @@ def walk(root: str | Path, passed_over: PassedOver) -> Iterator[Folder]:
     """``root`` and each folder below it, in order, without what :func:`~raygp.data.sources.skipping.skipped` names.
 
     Links to folders are followed, also where two of them lead to the same place. Only one that leads back to a folder
-    it lies in is not: that would be a circle. No file is opened and none is looked up but links, so that a million files
-    take seconds.
+    it lies in is not: that would be a circle. No file is opened and none is looked up but links, so that a million
+    files take seconds.
 
     Args:
         root: a folder.
