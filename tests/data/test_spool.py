@@ -34,6 +34,6 @@ def test_samples_are_read_back_in_any_order_and_the_file_goes(tmp_path: Path, mo
 @pytest.mark.usefixtures("full_disk")
 def test_no_room_is_said_whether_it_shows_while_writing_or_at_the_end(size: int) -> None:
     kept = Spool()
-    with pytest.raises(InputError, match="no room in .* to unpack samples: set TMPDIR to a larger folder"):
+    with pytest.raises(InputError, match=r"no room in .* to unpack samples: set TMPDIR to a larger folder"):
         kept.add(bytes(size))
         kept.close()

@@ -193,6 +193,7 @@ NO_LABEL = "1.json has no label: "
         ({"1.json": '{"label": NaN}'}, f"{NO_LABEL}NaN is neither"),
         ({"1.json": '{"label": 1e400}'}, f"{NO_LABEL}Infinity is neither"),
         ({"1.json": "null"}, f"{NO_LABEL}null is neither"),
+        ({"1.txt": bytes((1 << 24) + 1)}, "1.txt has 16,777,217 bytes, too many for a label"),
         ({"1.json": {"label": ["x" * 1000]}}, f'{NO_LABEL}["{"x" * 38}... is neither'),
     ],
 )
