@@ -15,7 +15,7 @@ from raygp.errors import InputError
 
 _NAME = re.compile(
     r"(?:(?P<start>.*[^-_.])[-_.])?(?P<what>images?|labels?)[-_.]?(?:idx[1-4]?(?:[-_.]?(?:u?byte|int))?|ubyte)"
-    r"(?P<packed>\.(?:gz|xz|bz2|zst))?",
+    r"(?P<again> ?\([0-9]+\))?(?P<packed>\.(?:gz|xz|bz2|zst))?",
     re.IGNORECASE,
 )
 """``train-images-idx3-ubyte``, ``t10k-labels.idx1-ubyte.gz``, ``emnist-letters-test-images-idx3-ubyte``."""
@@ -58,6 +58,8 @@ class _File:
     split: SplitName
     images: bool
     packed: bool
+    again: bool
+    """Fetched once more by a browser: ``train-images-idx3-ubyte (1).gz``."""
 
 
 def looks_like_idx(name: str) -> bool:
@@ -142,7 +144,7 @@ def _idx_file(root: Path, path: Path) -> _File | None:
     if home != root and _split_of(home.name) == split:
         home = home.parent
     images = named["what"].lower().startswith("image")
-    return _File(path, home, before.lower(), word.lower(), split, images, bool(named["packed"]))
+    return _File(path, home, before.lower(), word.lower(), split, images, bool(named["packed"]), bool(named["again"]))
 
 
 def _split_of(word: str) -> SplitName | None:
@@ -186,7 +188,7 @@ def _paired(files: Sequence[_File], beside: Sequence[Path]) -> IdxSet:
         InputError: there are images without labels, or labels without images.
     """
     best: dict[tuple[str, bool], _File] = {}
-    for file in sorted(files, key=lambda file: (file.packed, len(file.path.parts), str(file.path))):
+    for file in sorted(files, key=lambda file: (file.again, file.packed, len(file.path.parts), str(file.path))):
         best.setdefault((file.word, file.images), file)
     parts = []
     for word in sorted({file.word for file in files}):
