@@ -120,13 +120,13 @@ SOURCES = [
         "a tar without samples",
         tar({"readme.md": b"words"}),
         f"ingest --source webdataset:@/x.tar {NEW}",
-        "WebDataset in x.tar holds no samples: expected files such as 0001.jpg with 0001.cls beside them",
+        "WebDataset in x.tar holds no samples: expected files such as 0001.jpg with 0001.cls beside them; found .md members: 1, such as readme.md",
     ),
     Case(
         "a label file that is no JSON",
         tar({"1.png": b"x", "1.json": b"{"}),
         f"ingest --source webdataset:@/x.tar {NEW}",
-        "@/x.tar: 1.json is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+        "1 of 1 rows cannot be used, which is more than --max-bad-share 0.01; the first of them is x.tar/1: 1.json is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
     ),
     Case(
         "samples without labels",

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from raygp.data.sources import SOURCES, SourceKind, SourceSample, draw_splits, open_source, source_forms
+from raygp.data.sources.naming import TARS
 from raygp.data.sources.split import apportion
 from raygp.errors import InputError
 from tests.checkout import PROJECT, REAL_DATA
@@ -143,7 +144,7 @@ class TestImageFolder:
 
     def test_neither_folder_nor_tar(self, tmp_path):
         (tmp_path / "a.zip").write_bytes(b"PK")
-        expected = f"{tmp_path}/a.zip is neither a folder nor a .tar, .tar.gz, .tgz file"
+        expected = f"{tmp_path}/a.zip is neither a folder nor a {', '.join(TARS)} file"
         assert message_of(lambda: open_source(f"imagefolder:{tmp_path}/a.zip")) == expected
 
     @pytest.mark.parametrize(

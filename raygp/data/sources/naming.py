@@ -19,7 +19,7 @@ __all__ = [
     "split_of_path", "words_of",
 ]  # fmt: skip
 
-TARS = (".tar", ".tar.gz", ".tgz")
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2")
 """How the names of tars end."""
 
 SPLIT_WORDS: dict[SplitName, tuple[str, ...]] = {

@@ -1,29 +1,27 @@
-"""Tars in WebDataset's layout: files that share a key, up to the first dot of their name, are one sample."""
+"""Tars in WebDataset's layout: files that share a key are one sample."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from raygp.data.sources.imagefolder import SUFFIXES
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.naming import TARS, files_of, split_of_path
-from raygp.data.sources.source import FileSlice, SourceSample
+from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
+from raygp.data.sources.tarkeys import KeyedSample, keyed_samples
+from raygp.data.sources.tarlabels import label_of
 from raygp.errors import InputError
 
-_SAMPLES = (*(suffix[1:] for suffix in SUFFIXES), "wav", "flac")
-_LABELS = ("cls", "txt", "json")
-_JSON_KEYS = ("label", "cls", "text", "transcript")
+_MOST_KINDS = 12
 
 
 class WebDatasetSource:
     """A tar, or a folder of tars, of ``key.jpg`` (or .png, .wav, ...) with ``key.cls``, ``key.txt`` or ``key.json``.
 
-    A .json holds the label under ``label``, ``cls``, ``text`` or ``transcript``. A folder or the start of a tar's name
-    may say train, val or test. Samples stay in their tars.
+    :mod:`raygp.data.sources.tarkeys` says which members belong together, and :mod:`raygp.data.sources.tarlabels` which
+    of them is the label. A folder or the start of a tar's name may say train, val or test. Samples stay in their tars.
 
     Raises:
         InputError: there is no tar at ``path``.
@@ -32,61 +30,86 @@ class WebDatasetSource:
     def __init__(self, path: str) -> None:
         self._files = files_of(path, TARS)
         self.name = f"WebDataset in {Path(path).absolute().name}"
+        self.passed_over = PassedOver()
+        """What gives no sample; filled while samples are listed."""
 
     def samples(self) -> Iterator[SourceSample]:
-        """All samples, with keys like ``train-000.tar/folder/0001``.
+        """All samples, with keys like ``train-000.tar/folder/0001``. One whose label cannot be read has a problem.
 
         Raises:
-            InputError: a tar is damaged or holds no samples, or a label cannot be read.
+            InputError: a tar is damaged, or there are no samples.
         """
         return iter(self._listing)
 
     @cached_property
     def _listing(self) -> list[SourceSample]:
-        samples: list[SourceSample] = []
-        for file, name in self._files:
-            for key, members in _group(TarIndex(file).files).items():
-                content = next((members[kind] for kind in _SAMPLES if kind in members), None)
-                if content is None:
-                    continue
-                label = _label(f"{file}: {key}", members)
-                samples.append(SourceSample(split_of_path(name), label, f"{name.as_posix()}/{key}", content))
+        samples = [sample for file, name in self._files for sample in self._read(file, name)]
         if not samples:
-            raise InputError(f"{self.name} holds no samples: expected files such as 0001.jpg with 0001.cls beside them")
+            found = self.passed_over.lines
+            raise InputError(
+                f"{self.name} holds no samples: expected files such as 0001.jpg with 0001.cls beside them"
+                + (f"; found {', '.join(found)}" if found else "")
+            )
         return sorted(samples, key=lambda sample: sample.key)
 
+    def _read(self, file: Path, name: Path) -> Iterator[SourceSample]:
+        start, split = name.as_posix(), split_of_path(name)
+        keys: set[str] = set()
+        unused = _Unused(self.passed_over)
+        # Joined tars may count their samples from the same number each: so each of them is read by itself.
+        for number, files in enumerate(TarIndex(file, self.passed_over).archives, 1):
+            visible = {path: content for path, content in files.items() if not self._is_hidden(path)}
+            used: set[str] = set()
+            for found in keyed_samples(visible):
+                key = found.key if found.key not in keys else f"{number}#{found.key}"
+                keys.add(key)
+                sample = _sample(found, f"{start}/{_valid(key)}", split, used)
+                yield sample
+            unused.add(path for path in visible if path not in used)
 
-def _group(files: dict[str, FileSlice]) -> dict[str, dict[str, FileSlice]]:
-    """By key, then by what follows the first dot of the name."""
-    groups: dict[str, dict[str, FileSlice]] = {}
-    for name, content in files.items():
-        folder, slash, base = name.removeprefix("./").rpartition("/")
-        stem, dot, kind = base.partition(".")
-        if stem and dot and not base.startswith("._"):
-            groups.setdefault(f"{folder}{slash}{stem}", {})[kind.lower()] = content
-    return groups
+    def _is_hidden(self, path: str) -> bool:
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
+        if hidden:
+            self.passed_over.add("hidden files", path)
+        return hidden
 
 
-def _label(where: str, members: dict[str, FileSlice]) -> str:
-    kind = next((kind for kind in _LABELS if kind in members), None)
-    if kind is None:
-        return ""
-    try:
-        text = members[kind]().decode().strip()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where}.{kind} is no text in UTF-8") from error
-    return _from_json(f"{where}.json", text) if kind == "json" else text
+class _Unused:
+    """Members that are no part of a sample, counted by suffix."""
+
+    def __init__(self, passed_over: PassedOver) -> None:
+        self._passed_over = passed_over
+        self._kinds: set[str] = set()
+
+    def add(self, names: Iterable[str]) -> None:
+        for name in names:
+            _, dot, suffix = name.rpartition("/")[2].rpartition(".")
+            kind = f".{suffix.lower()} members" if dot and suffix.isalnum() else "members without a suffix"
+            if kind not in self._kinds and len(self._kinds) == _MOST_KINDS:
+                kind = "members of other kinds"
+            else:
+                self._kinds.add(kind)
+            self._passed_over.add(kind, name)
 
 
-def _from_json(where: str, text: str) -> str:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{where} is no JSON: {error}") from error
-    values = [content[key] for key in _JSON_KEYS if key in content] if isinstance(content, dict) else [content]
-    if not values or not isinstance(values[0], str | int):
-        raise InputError(f"{where} has no label: expected a string or number as one of {', '.join(_JSON_KEYS)}")
-    return str(values[0]).strip()
+def _sample(found: KeyedSample, key: str, split: SplitName | None, used: set[str]) -> SourceSample:
+    """A sample as sources give it. Names of the members that it uses are added to ``used``."""
+    label, problem = "", found.problem
+    used.add(found.content.name)
+    if not problem:
+        try:
+            label, member = label_of(found.labels, found.medium)
+            used.update([member.name] if member else [])
+        except ValueError as error:
+            problem = str(error)
+            # What makes the row a bad one is not passed over besides.
+            used.update(member.name for member in found.labels)
+    return SourceSample(split, label, key, found.content.content, problem)
+
+
+def _valid(key: str) -> str:
+    """A key as text that can be stored; names in a tar may be any bytes."""
+    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _looks_like(path: Path) -> int:
