@@ -136,7 +136,7 @@ def test_what_else_lies_there_is_counted(tmp_path: Path) -> None:
     source = open_source(f"idx:{tmp_path}")
     assert [row.load() for row in source.samples()] == [row.load() for row in open_source(f"idx:{plain}").samples()]
     assert sorted(passed_over_lines(source)) == [
-        "hidden files: 1, such as .DS_Store",
+        "hidden files and folders: 1, such as .DS_Store",
         "idx files of which there is another: 6, such as train-images-idx3-ubyte (1)",
         "other files: 2, such as readme.txt",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 from raygp.data.sources.naming import split_of
 from raygp.data.sources.source import PassedOver, SplitName
+from raygp.data.sources.walk import walk
 from raygp.errors import InputError
 
 _NAME = re.compile(
@@ -80,14 +80,14 @@ def find_idx_set(path: Path, passed_over: PassedOver) -> IdxSet:
     """
     if not path.is_dir():
         return _find_by_name(path)
-    hidden, files = _files(path)
+    files = [
+        Path(folder.path, name) for folder in walk(path, passed_over, deepest=_DEEPEST) for name in folder.files
+    ]
     known = [file for name in files if (file := _idx_file(path, name)) is not None]
     chosen = _only_set(path, [file for file in known if file.home == path] or known)
     found = _paired(chosen, files)
     used = {found.mapping, *(name for part in found.parts for name in (part.images, part.labels))}
     twice, other_sets = ({file.path for file in some} for some in (chosen, known))
-    for name in hidden:
-        passed_over.add("hidden files", name.relative_to(path).as_posix())
     for name in files:
         if name not in used:
             rest = "idx files of other sets" if name in other_sets else "other files"
@@ -107,22 +107,6 @@ def _find_by_name(path: Path) -> IdxSet:
         raise InputError(f"{path} {'is not a folder' if path.exists() else 'does not exist'}")
     exact = [file for file in chosen if file.set == start]
     return _paired(_only_set(folder, exact or chosen), files)
-
-
-def _files(root: Path) -> tuple[list[Path], list[Path]]:
-    """Hidden files and others, sorted, not further below than a few folders."""
-    hidden: list[Path] = []
-    files: list[Path] = []
-    for folder, below, names in os.walk(root, followlinks=True):
-        deep = len(Path(folder).relative_to(root).parts) >= _DEEPEST
-        below[:] = [] if deep else sorted(name for name in below if not _is_hidden(name))
-        for name in sorted(names):
-            (hidden if _is_hidden(name) else files).append(Path(folder, name))
-    return hidden, files
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _idx_file(root: Path, path: Path) -> _File | None:
