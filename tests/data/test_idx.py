@@ -70,6 +70,7 @@ BOTH = {"train": 3, "test": 3}
         ("Train-{}-Ubyte", "T10K-{}-ubyte.GZ"),
         ("train_{}_ubyte", "t10k_{}_ubyte"),
         ("train-{}", "test-{}"),
+        ("train-{}-ubyte (1).gz", "t10k-{}-ubyte(2)"),
         ("MNIST/raw/train-{}-ubyte", "MNIST/raw/t10k-{}-ubyte"),
         ("raw/train-{}-ubyte.gz", "raw/t10k-{}-ubyte.gz"),
         ("train-{0}-ubyte/train-{0}-ubyte", "t10k-{0}-ubyte/t10k-{0}-ubyte"),
@@ -123,17 +124,20 @@ def test_one_file_of_a_pair_is_not_enough(tmp_path: Path, there: str, lacking: s
 
 
 def test_what_else_lies_there_is_counted(tmp_path: Path) -> None:
+    plain = tmp_path / "alone"
+    tmp_path = tmp_path / "all"
+    write(plain, "train-{}-ubyte")
     write(tmp_path, "train-{}-ubyte")
     write(tmp_path, "train-{}-ubyte.gz")
     write(tmp_path, "train.{0}-ubyte/train-{0}-ubyte")
-    for name in (".DS_Store", "t10k-image-idx-ubyte", "t10k-imags-idx3-ubyte", "readme.txt"):
+    write(tmp_path, "train-{}-ubyte (1)", 5)
+    for name in (".DS_Store", "t10k-imags-idx3-ubyte", "readme.txt"):
         (tmp_path / name).write_bytes(b"")
-    (tmp_path / "t10k-image-idx-ubyte").unlink()
     source = open_source(f"idx:{tmp_path}")
-    assert len(list(source.samples())) == 3
+    assert [row.load() for row in source.samples()] == [row.load() for row in open_source(f"idx:{plain}").samples()]
     assert sorted(passed_over_lines(source)) == [
-        "hidden files: 1, such as .DS_Store",
-        "idx files of which there is another: 4, such as train-images-idx3-ubyte.gz",
+        "hidden files and folders: 1, such as .DS_Store",
+        "idx files of which there is another: 6, such as train-images-idx3-ubyte (1)",
         "other files: 2, such as readme.txt",
     ]
 

@@ -158,7 +158,7 @@ def test_links_to_files_are_what_tarfile_reads(tmp_path: Path) -> None:
         (("d/b", (SOFT, ".")), "links that lead in a circle: 1, such as d/b"),
         (("d/b", (SOFT, "../d")), "links that lead in a circle: 1, such as d/b"),
         (("b", (FIFO, "")), "devices, pipes and the like: 1, such as b"),
-        (("b", (b"V", "")), "members of unknown types: 1, such as b"),
+        (("b", (b"Z", "")), "members of unknown types: 1, such as b"),
     ],
 )
 def test_what_gives_no_file_is_counted(tmp_path: Path, member: tuple[str, Any], line: str) -> None:
@@ -216,6 +216,11 @@ def test_a_lone_block_of_zeros_does_not_end_a_tar(tmp_path: Path) -> None:
 )
 def test_bytes_that_are_no_member_are_never_left_out(tmp_path: Path, content: bytes) -> None:
     assert refusal(tmp_path, content)
+
+
+def test_gnu_tars_own_members_are_folders_and_labels(tmp_path: Path) -> None:
+    index, lines = indexed(tmp_path, tar([("week 3", (b"V", "")), ("d", (b"D", "")), ("d/a", b"1")]))
+    assert contents(index) == {"d/a": b"1"} and index.folders == ["d"] and lines == []
 
 
 def test_names_are_tidy_and_may_be_any_bytes(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def read(tmp_path: Path, members: dict[str, Any]) -> tuple[dict[str, str], list[
         ({"1.png": "", "1.jpg": "", "1.cls": "a"}, {"1": "a"}, [".png members: 1, such as 1.png"]),
         ({"1.png": "", "1.cls": "a", "2.cls": "b"}, {"1": "a"}, [".cls members: 1, such as 2.cls"]),
         ({"1.png": "", "1.cls": "a", "._1.png": "", "__MACOSX/1.png": "", ".x/1.cls": ""}, {"1": "a"},
-         ["hidden files: 3, such as ._1.png"]),
+         ["files of the operating system: 2, such as ._1.png", "hidden files and folders: 1, such as .x/1.cls"]),
         ({"1.png": "", "1.cls": "a", "1.exr": "", "2.exr": "", "README": "", "notes.md": ""}, {"1": "a"},
          [".exr members: 2, such as 1.exr", "members without a suffix: 1, such as README",
           ".md members: 1, such as notes.md"]),
@@ -193,6 +193,7 @@ NO_LABEL = "1.json has no label: "
         ({"1.json": '{"label": NaN}'}, f"{NO_LABEL}NaN is neither"),
         ({"1.json": '{"label": 1e400}'}, f"{NO_LABEL}Infinity is neither"),
         ({"1.json": "null"}, f"{NO_LABEL}null is neither"),
+        ({"1.txt": bytes((1 << 24) + 1)}, "1.txt has 16,777,217 bytes, too many for a label"),
         ({"1.json": {"label": ["x" * 1000]}}, f'{NO_LABEL}["{"x" * 38}... is neither'),
     ],
 )
@@ -260,3 +261,22 @@ def test_a_large_group_is_sorted_out_in_seconds() -> None:
     found = list(keyed_samples(dict.fromkeys(names, content)))
     assert len(found) == 20_000 and all(len(sample.labels) == 1 for sample in found)
     assert time.monotonic() - start < 60  # With the square of their number it would take an hour.
+
+
+def test_what_lies_beside_tars_is_said_and_labels_of_cameras_names_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    with tarfile.open(folder / "train-0.tar", "w") as tar:
+        for name in ("_MG_1.jpg", "_MG_1.cls", "_old/2.jpg", "_old/2.cls"):
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"7"))
+    (folder / "_SUCCESS").touch()
+    (folder / "README.md").touch()
+    source = open_source(f"webdataset:{folder}")
+    (sample,) = source.samples()
+    assert (sample.key, sample.label, sample.split) == ("train-0.tar/_MG_1", "7", "train")
+    assert sorted(passed_over_lines(source)) == [
+        "files and folders whose names begin with _: 3, such as _SUCCESS",
+        "files that are no .tar: 1, such as README.md",
+    ]

@@ -28,7 +28,8 @@ _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 """By the third byte of a file: what it holds, for numpy."""
 _HEAD = 20
 _DIMENSIONS = range(1, 5)
-_CHANNELS = (1, 3, 4)
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""By channels, for Pillow."""
 _QMNIST = "qmnist"
 
 
@@ -63,10 +64,11 @@ class IdxSource:
         """
         emnist = is_emnist(self._set.name)
         names = characters(self._set.name, self._set.mapping) if emnist else None
-        for part, (images, labels) in zip(self._set.parts, self._contents, strict=True):
-            for row, number in enumerate(labels):
-                label, problem = _label(number, names)
-                yield SourceSample(part.split, label, f"{part.word}-{row:06d}", images.row(row, emnist), problem)
+        for part, (images, numbers) in zip(self._set.parts, self._contents, strict=True):
+            labels = {number: _label(number, names) for number in set(numbers)}
+            for row, (number, load) in enumerate(zip(numbers, images.rows(emnist), strict=True)):
+                label, problem = labels[number]
+                yield SourceSample(part.split, label, f"{part.word}-{row:06d}", load, problem)
 
     @cached_property
     def _contents(self) -> list[tuple[IdxFile, list[float]]]:
@@ -85,9 +87,10 @@ class IdxSource:
 class IdxRow:
     """One image of an idx file as PNG bytes."""
 
-    pixels: FileSlice
-    shape: tuple[int, ...]
-    """Height and width, and channels if there are several."""
+    path: str
+    start: int
+    shape: tuple[int, int, int]
+    """Height, width and channels."""
     transposed: bool = False
 
     def __call__(self) -> bytes:
@@ -96,14 +99,16 @@ class IdxRow:
         Raises:
             InputError: the file cannot be read.
         """
-        import numpy as np
         from PIL import Image
 
-        image = np.frombuffer(self.pixels(), np.uint8).reshape(self.shape)
+        height, width, channels = self.shape
+        content = FileSlice(self.path, self.start, height * width * channels)()
+        mode = _MODES[channels]
+        image = Image.frombuffer(mode, (width, height), content, "raw", mode, 0, 1)
         if self.transposed:
-            image = np.ascontiguousarray(image.swapaxes(0, 1))
+            image = image.transpose(Image.Transpose.TRANSPOSE)
         png = io.BytesIO()
-        Image.fromarray(image).save(png, "PNG")
+        image.save(png, "PNG")
         return png.getvalue()
 
 
@@ -148,11 +153,11 @@ class IdxFile:
             raise InputError(f"{path} has {size:,} bytes; its header says {sides}, so {expected:,}: damaged or empty")
         return IdxFile(str(plain), kind, start, shape)
 
-    def row(self, row: int, transposed: bool) -> IdxRow:
-        """One of its images."""
-        shape = self.shape[1:3] if self.shape[3:] == (1,) else self.shape[1:]
+    def rows(self, transposed: bool) -> Iterator[IdxRow]:
+        """Its images."""
+        shape = (self.shape[1], self.shape[2], math.prod(self.shape[3:]))
         size = math.prod(shape)
-        return IdxRow(FileSlice(self.path, self.start + row * size, size), shape, transposed)
+        return (IdxRow(self.path, self.start + row * size, shape, transposed) for row in range(self.shape[0]))
 
     def values(self) -> np.ndarray:
         """All that it holds.
@@ -168,7 +173,7 @@ class IdxFile:
 
 def _check(part: IdxPart, images: IdxFile, labels: IdxFile, with_writers: bool) -> None:
     """Whether two files hold images and the labels of them."""
-    pictures = len(images.shape) == 3 or (len(images.shape) == 4 and images.shape[3] in _CHANNELS)
+    pictures = len(images.shape) == 3 or (len(images.shape) == 4 and images.shape[3] in _MODES)
     numbers = len(labels.shape) == 1 or with_writers
     for path, file, fits, what in (
         (part.images, images, pictures, "images of height by width"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +10,12 @@ from typing import NoReturn
 
 from raygp.data.sources.naming import split_of
 from raygp.data.sources.source import PassedOver, SplitName
+from raygp.data.sources.walk import walk
 from raygp.errors import InputError
 
 _NAME = re.compile(
     r"(?:(?P<start>.*[^-_.])[-_.])?(?P<what>images?|labels?)[-_.]?(?:idx[1-4]?(?:[-_.]?(?:u?byte|int))?|ubyte)"
-    r"(?P<packed>\.(?:gz|xz|bz2|zst))?",
+    r"(?P<again> ?\([0-9]+\))?(?P<packed>\.(?:gz|xz|bz2|zst))?",
     re.IGNORECASE,
 )
 """``train-images-idx3-ubyte``, ``t10k-labels.idx1-ubyte.gz``, ``emnist-letters-test-images-idx3-ubyte``."""
@@ -58,6 +58,8 @@ class _File:
     split: SplitName
     images: bool
     packed: bool
+    again: bool
+    """Fetched once more by a browser: ``train-images-idx3-ubyte (1).gz``."""
 
 
 def looks_like_idx(name: str) -> bool:
@@ -78,14 +80,14 @@ def find_idx_set(path: Path, passed_over: PassedOver) -> IdxSet:
     """
     if not path.is_dir():
         return _find_by_name(path)
-    hidden, files = _files(path)
+    files = [
+        Path(folder.path, name) for folder in walk(path, passed_over, deepest=_DEEPEST) for name in folder.files
+    ]
     known = [file for name in files if (file := _idx_file(path, name)) is not None]
     chosen = _only_set(path, [file for file in known if file.home == path] or known)
     found = _paired(chosen, files)
     used = {found.mapping, *(name for part in found.parts for name in (part.images, part.labels))}
     twice, other_sets = ({file.path for file in some} for some in (chosen, known))
-    for name in hidden:
-        passed_over.add("hidden files", name.relative_to(path).as_posix())
     for name in files:
         if name not in used:
             rest = "idx files of other sets" if name in other_sets else "other files"
@@ -107,22 +109,6 @@ def _find_by_name(path: Path) -> IdxSet:
     return _paired(_only_set(folder, exact or chosen), files)
 
 
-def _files(root: Path) -> tuple[list[Path], list[Path]]:
-    """Hidden files and others, sorted, not further below than a few folders."""
-    hidden: list[Path] = []
-    files: list[Path] = []
-    for folder, below, names in os.walk(root, followlinks=True):
-        deep = len(Path(folder).relative_to(root).parts) >= _DEEPEST
-        below[:] = [] if deep else sorted(name for name in below if not _is_hidden(name))
-        for name in sorted(names):
-            (hidden if _is_hidden(name) else files).append(Path(folder, name))
-    return hidden, files
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def _idx_file(root: Path, path: Path) -> _File | None:
     """What the name says; None if it is no idx file's."""
     named = _NAME.fullmatch(path.name)
@@ -142,7 +128,7 @@ def _idx_file(root: Path, path: Path) -> _File | None:
     if home != root and _split_of(home.name) == split:
         home = home.parent
     images = named["what"].lower().startswith("image")
-    return _File(path, home, before.lower(), word.lower(), split, images, bool(named["packed"]))
+    return _File(path, home, before.lower(), word.lower(), split, images, bool(named["packed"]), bool(named["again"]))
 
 
 def _split_of(word: str) -> SplitName | None:
@@ -186,7 +172,7 @@ def _paired(files: Sequence[_File], beside: Sequence[Path]) -> IdxSet:
         InputError: there are images without labels, or labels without images.
     """
     best: dict[tuple[str, bool], _File] = {}
-    for file in sorted(files, key=lambda file: (file.packed, len(file.path.parts), str(file.path))):
+    for file in sorted(files, key=lambda file: (file.again, file.packed, len(file.path.parts), str(file.path))):
         best.setdefault((file.word, file.images), file)
     parts = []
     for word in sorted({file.word for file in files}):

@@ -93,13 +93,10 @@ class ImageFolderSource:
             self.passed_over.add(what, f"{folder.path}/{name}".lstrip("/"))
 
     def _read_tar(self) -> Tree:
-        index = TarIndex(self._path)
+        index = TarIndex(self._path, self.passed_over)
         tree = Tree("")
         for name in index.folders:
             tree.at(self._parts(name))
-        for name in index.skipped:
-            if parts := self._parts(name):
-                self.passed_over.add("links, devices and sparse files", "/".join(parts))
         for name, content in index.files.items():
             if parts := self._parts(name):
                 self._add(tree.at(parts[:-1]), parts[-1], content)

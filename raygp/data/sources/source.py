@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -9,6 +10,7 @@ from typing import Literal, Protocol
 from raygp.errors import InputError
 
 SplitName = Literal["train", "val", "test"]
+_SMALL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,17 @@ class FileSlice:
             InputError: the file cannot be read, or is shorter than it was when it was listed.
         """
         try:
-            with open(self.path, "rb") as file:
-                file.seek(self.offset)
-                content = file.read(-1 if self.size is None else self.size)
+            if self.size is not None and self.size <= _SMALL:
+                # A file object would cost more than the bytes of a small sample.
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    content = os.pread(descriptor, self.size, self.offset)
+                finally:
+                    os.close(descriptor)
+            else:
+                with open(self.path, "rb") as file:
+                    file.seek(self.offset)
+                    content = file.read(-1 if self.size is None else self.size)
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror or error}") from error
         if self.size is not None and len(content) != self.size:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
 
 from raygp.data.sources.source import FileSlice
 from raygp.errors import InputError
@@ -26,20 +28,32 @@ class Spool:
         Raises:
             InputError: there is no room.
         """
-        try:
+        with _room_is_needed():
             self._file.write(content)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            room = f"no room in {tempfile.gettempdir()} to unpack samples: set TMPDIR to a larger folder"
-            raise InputError(room) from error
         found = FileSlice(self._path, self._end, len(content))
         self._end += len(content)
         return found
 
     def close(self) -> None:
-        """Nothing is added any more."""
-        self._file.close()
+        """Nothing is added any more. Only now can all samples be read.
+
+        Raises:
+            InputError: there is no room.
+        """
+        # What waits in the buffer is written now.
+        with _room_is_needed():
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _room_is_needed() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        room = f"no room in {tempfile.gettempdir()} to unpack samples: set TMPDIR to a larger folder"
+        raise InputError(room) from error
 
 
 def _remove(path: str) -> None:

@@ -14,6 +14,8 @@ from raygp.errors import InputError
 
 _BLOCK = 512
 _AT_ONCE = 1 << 20
+_GNU_FOLDER, _VOLUME_LABEL = b"D", b"V"
+"""Types of members that only GNU tar writes."""
 _MOST_HOPS = 40
 _MOST_LINKED = 1_000_000
 _DAMAGED = (tarfile.TarError, OSError, EOFError, ValueError, ArithmeticError, LookupError, MemoryError)
@@ -85,7 +87,9 @@ class TarIndex:
             self._replaced(name)
             archive.files.pop(name, None)
             archive.links.pop(name, None)
-        if member.isdir():
+        if member.type == _VOLUME_LABEL:
+            return
+        if member.isdir() or member.type == _GNU_FOLDER:
             self.folders.append(name)
             archive.folders.add(name)
         elif member.islnk() or member.issym():

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from raygp.data.sources.formats import FORMATS, HEAD_BYTES, Medium, format_of
 from raygp.data.sources.source import FileSlice
@@ -26,8 +27,7 @@ _SAMPLES: dict[str, tuple[int, Medium]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A file of a tar."""
 
     name: str
@@ -71,6 +71,8 @@ def keyed_samples(files: dict[str, FileSlice]) -> Iterator[KeyedSample]:
 
 
 def _group_of(stem: str) -> str:
+    if "." not in stem:
+        return stem
     parts = stem.split(".")
     end = 1
     while end < len(parts) and not any(character.isalpha() for character in parts[end]):
@@ -122,7 +124,7 @@ def _samples_of(stems: Stems, labelled: bool) -> dict[str, Member]:
     for stem, members in stems.items():
         for member in members:
             if member.suffix not in LABELS and (form := format_of(_head(member.content))) is not None:
-                found.setdefault(stem, replace(member, suffix=form.suffixes[0][1:]))
+                found.setdefault(stem, member._replace(suffix=form.suffixes[0][1:]))
     return found
 
 

@@ -38,6 +38,7 @@ a recording's transcript before a class."""
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 _MOST_EXACT = 2**53
 _SHOWN = 40
+_MOST_BYTES = 1 << 24
 
 
 def label_of(members: Sequence[Member], medium: Medium) -> tuple[str, Member | None]:
@@ -99,6 +100,9 @@ def _without_zeros(text: str) -> str:
 
 
 def _text(member: Member) -> str:
+    size = member.content.size or 0
+    if size > _MOST_BYTES:
+        raise ValueError(f"{_base(member)} has {size:,} bytes, too many for a label")
     content = member.content()
     try:
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
-from raygp.data.sources.naming import TARS, files_of, split_of_path
+from raygp.data.sources.naming import TARS, files_of, skipped, split_of_path
+from raygp.data.sources.skipping import UNDERSCORE
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
 from raygp.data.sources.tarkeys import KeyedSample, keyed_samples
@@ -28,10 +29,10 @@ class WebDatasetSource:
     """
 
     def __init__(self, path: str) -> None:
-        self._files = files_of(path, TARS)
-        self.name = f"WebDataset in {Path(path).absolute().name}"
         self.passed_over = PassedOver()
         """What gives no sample; filled while samples are listed."""
+        self._files = files_of(path, TARS, self.passed_over)
+        self.name = f"WebDataset in {Path(path).absolute().name}"
 
     def samples(self) -> Iterator[SourceSample]:
         """All samples, with keys like ``train-000.tar/folder/0001``. One whose label cannot be read has a problem.
@@ -68,10 +69,14 @@ class WebDatasetSource:
             unused.add(path for path in visible if path not in used)
 
     def _is_hidden(self, path: str) -> bool:
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
-        if hidden:
-            self.passed_over.add("hidden files", path)
-        return hidden
+        *folders, name = path.split("/")
+        kinds = [skipped(part) for part in folders if part]
+        # Cameras call pictures _MG_1234.JPG, so a label may be called _MG_1234.cls.
+        kinds.append(what if (what := skipped(name)) != UNDERSCORE else None)
+        what = next((kind for kind in kinds if kind is not None), None)
+        if what is not None:
+            self.passed_over.add(what, path)
+        return what is not None
 
 
 class _Unused:
