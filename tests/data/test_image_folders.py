@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import random
+import re
 import socket
 import tarfile
 from collections import Counter
@@ -14,6 +16,7 @@ from PIL import Image
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import open_source, passed_over_lines
+from raygp.data.sources.naming import split_of
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals
 
@@ -141,11 +144,14 @@ READ = {
     "one class in one more folder": ("week2/cat*2", "-/cat*2", []),
     "a class called train": ("train*2 bus*2 car*2", "-/bus*2 -/car*2 -/train*2", []),
     "valid and invalid tickets": ("valid*2 invalid*2", "-/invalid*2 -/valid*2", []),
+    "kinds of vehicles": ("train/train*2 train/bus*2 test/bus*1", "test/bus*1 train/bus*2 train/train*2", []),
+    "tickets in splits": ("train/valid*2 train/invalid*2", "train/invalid*2 train/valid*2", []),
     "kinds of trains": ("bullet_train*2 steam_train*2", "-/bullet_train*2 -/steam_train*2", []),
     "a class with a split in its name": (
         "test_tube*2 flask*2 bullet_train*1",
         "-/bullet_train*1 -/flask*2 -/test_tube*2", [],
     ),
+    "one label as Spark writes it": ("label=cat/part-0*2", "-/cat*2", []),
     "a vehicle among others": ("vehicle/train*2 vehicle/bus*2 animal*2", "-/animal*2 -/vehicle*4", []),
     "views of the same names": ("cat/front*2 cat/side*2 dog/front*2 dog/side*2", "-/cat*4 -/dog*4", []),
     "an empty class folder": ("cat*2 dog*2 fox/", "-/cat*2 -/dog*2", [f"{EMPTY}: 1, such as fox"]),
@@ -205,6 +211,13 @@ REFUSED = {
     "splits without classes": ("train*2 test*2", ["holds no class folders"]),
     "splits in the names of classes": ("cat_train*2 dog_train*2 cat_test*1 dog_test*1", ["'cat_test', 'cat_train'"]),
     "trainA and testA": ("trainA*2 trainB*2 testA*2 testB*2", ["'testA', 'trainA'"]),
+    "one name of a split beside another": ("seg_train*2 valid*2 extra*1", ["'seg_train', 'valid' beside 'extra'"]),
+    "the test images of another set": ("cat*2 seg_test*2 dog*2", ["'seg_test' beside 'cat', 'dog'"]),
+    "a private test set": ("cat*2 PrivateTest*2", ["'PrivateTest' beside 'cat'"]),
+    "partitions without classes": ("train*2 split=test*2 bus*1", ["'split=test', 'train' beside 'bus'"]),
+    "splits in splits": ("training_data/train*2 training_data/val*1 test_data*1", ["'training_data' beside"]),
+    "a split among the classes of a split": ("train/cat*2 train/test*1", ["'train/test' beside 'train/cat'"]),
+    "one split in another": ("valid/test*3", ["'valid' beside 'valid/test'"]),
     "splits below classes": (
         "cat/train*2 cat/test*2 dog/train*1",
         ["cat would be of class 'cat'", "'cat/test', 'cat/train'"],
@@ -381,3 +394,40 @@ def test_strict_refuses_what_is_passed_over(tmp_path: Path, location: Location) 
             open_source(f"imagefolder:{folder}"),
             IngestSettings(["a"], [1.0], strict=True),
         )
+
+
+NAMES = [
+    *("cat", "dog", "train", "Train", "val", "valid", "test", "seg_train", "seg_test", "images", "data", "extra"),
+    *("cat_train", "bullet_train", "unlabeled", "seg_pred", "label=cat", "split=test", "trainval", "_old", ".git"),
+    *("fold1", "week1"),
+]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_every_file_becomes_a_sample_or_is_said_or_all_are_refused(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    names = rng.sample(NAMES, rng.choice((2, 3, 4, 8)))
+    files = set()
+    for _ in range(rng.randint(1, 25)):
+        depth = rng.choice((0, 1, 1, 2, 2, 2, 3))
+        name = rng.choice(("1.png", "2.jpg", "noname", "notes.txt", "_3.png", ".4.png", "5.png.part"))
+        files.add("/".join([*(rng.choice(names) for _ in range(depth)), name]))
+    for file in files:
+        (tmp_path / "data" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / file).write_bytes(encoded())
+    source = open_source(f"imagefolder:{tmp_path}/data")
+    try:
+        samples = list(source.samples())
+    except InputError as error:
+        assert "\n" not in str(error) and str(tmp_path) in str(error)
+        return
+    assert len({sample.key for sample in samples}) == len(samples)
+    lines = [line for line in passed_over_lines(source) if not line.startswith(EMPTY)]
+    said = sum(int(line.split(": ")[1].split(",")[0]) for line in lines)
+    hidden = {file.split("/")[0] if file.startswith(("_old/", ".git/")) else file for file in files}
+    inside = {re.sub(r"/(_old|\.git)/.*", r"/\1", file) for file in hidden}
+    assert len(samples) + said == len(inside)
+    for sample in samples:
+        below = sample.key.split("/")[:-1]
+        assert sample.label in below or f"label={sample.label}" in below
+        assert sample.split in (None, *map(split_of, below)) or (sample.split == "test" and "val" in below)

@@ -54,6 +54,7 @@ def test_folders_come_in_order_with_their_files(tmp_path: Path) -> None:
         (("b",), ("1", "2")),
     ]
     assert passed_over.lines == []
+    assert [folder.parts for folder in walk(tmp_path, passed_over, deepest=1)] == [(), ("a",), ("a.b",), ("b",)]
 
 
 def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ _PORTIONS = frozenset({"extra", "fold", "part", "split", "subset", "batch", "chu
 """Words of folders that are a portion of the data, and no class, where class folders lie in them."""
 _CLASS_NOUNS = frozenset({"train", "training", "valid"})
 """Words for a split that classes are called, too."""
+_OF_SPLITS = frozenset({"seg", "my", "our", "all", "full", "final", "public", "private", "official", "unseen"})
+"""Words that make no class of a split's name, as those beside "test" in ``test_tube`` and ``crash_test`` do."""
 EMPTY = "folders without an image"
 _SHOWN = 5
 
@@ -76,6 +78,11 @@ class Tree:
     def split_words(self) -> frozenset[str]:
         """Those of its words that say its split."""
         return frozenset(filter(says_split, self.words)) if self.split else frozenset()
+
+    @property
+    def only_says_split(self) -> bool:
+        """Whether its name says a split and nothing else: ``test``, ``Test-Images``, not ``test_tube``."""
+        return self.split is not None and self.words - _OF_SPLITS == self.split_words
 
     @property
     def says_nothing(self) -> bool:
@@ -156,7 +163,7 @@ class _Reading:
         while len(top.full) == 1:
             (only,) = top.full
             splits_inside = bool(only.full) and all(folder.is_split for folder in only.full)
-            is_class = bool(only.images) and not only.says_nothing
+            is_class = (bool(only.images) and not only.says_nothing) or _label(only) != only.name
             if not splits_inside and (not only.full or only.split or is_class):
                 break
             top = only
@@ -188,23 +195,27 @@ class _Reading:
         """Each folder is a class."""
         if not tops or (len(tops) == 1 and tops[0].says_nothing):
             raise self._no_class_folders(top)
-        splits = [folder for folder in tops if folder.split]
-        named = [folder for folder in splits if folder.words == folder.split_words]
-        others = [folder for folder in tops if folder not in named]
-        if named and not others:
+        if all(folder.only_says_split for folder in tops):
             raise self._no_class_folders(top)
-        rest: dict[frozenset[str], Tree] = {}
-        for folder in splits:
-            # train and test, cat_train and cat_test.
-            twin = rest.setdefault(folder.words - folder.split_words, folder)
-            if twin.split != folder.split:
-                raise self._mixed([twin, folder], [other for other in tops if other not in (twin, folder)])
-        for folder in named:
-            if not folder.split_words <= _CLASS_NOUNS:
-                raise self._mixed([folder], others)
+        self._check_names(tops)
         for folder in tops:
             self._check_class(folder, tops)
         return [ClassFolder(None, _label(folder), folder) for folder in tops]
+
+    def _check_names(self, classes: Sequence[Tree]) -> None:
+        """Refuse classes whose names look like splits; one may be called ``train``, or ``test_tube``."""
+        splits = [folder for folder in classes if folder.split]
+        named = [folder for folder in splits if folder.only_says_split]
+        rest: dict[frozenset[str], Tree] = {}
+        for folder in splits:
+            # cat_train and cat_test.
+            twin = rest.setdefault(folder.words - folder.split_words, folder)
+            if twin.split != folder.split:
+                raise self._mixed([twin, folder], [other for other in classes if other not in (twin, folder)])
+        several = len({folder.split for folder in splits}) > 1
+        odd = [folder for folder in named if several or not folder.split_words <= _CLASS_NOUNS]
+        if odd:
+            raise self._mixed(odd, [folder for folder in classes if folder not in odd])
 
     def _check_class(self, folder: Tree, tops: Sequence[Tree]) -> None:
         """Refuse a folder that looks as if it were no class but held some."""
@@ -234,6 +245,9 @@ class _Reading:
                 split = "test"  # As ImageNet has it: what is published about it is about val.
             if folder.is_split:
                 self._open(folder.inner)
+                if all(one.only_says_split for one in folder.inner.full):
+                    raise self._mixed([folder], folder.inner.full)
+                self._check_names(folder.inner.full)
                 found += [ClassFolder(split, _label(one), one) for one in folder.inner.full]
             elif folder.split == "test":
                 self._pass_over("images for testing that are in no class folder", folder)
@@ -255,7 +269,7 @@ class _Reading:
         waiting = [folder]
         while waiting:
             one = waiting.pop()
-            if one.full and all(inner.split and inner.words == inner.split_words for inner in one.full):
+            if one.full and all(inner.only_says_split for inner in one.full):
                 raise InputError(
                     f"{self._where}: {one.path} would be of class '{_label(folder)}', but holds {_names(one.full)}: "
                     f"splits belong above the class folders, as in train/{folder.name}"

@@ -51,9 +51,11 @@ _SHARD = re.compile(r"(.+?)[-_.]\d+[-_]of[-_]\d+")
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name in lower case: ``Final_TestImages2`` is final, test, images."""
+    """The words of a name in lower case: ``Final_TestRun2`` is final, test, run; ``split=test`` is test."""
+    key, equals, value = name.partition("=")
+    text = value if equals and key.strip().lower() in PARTITIONS else name
     found: list[str] = []
-    for letters in _LETTERS.findall(_HOLD_OUT.sub(r"\1out", name)):
+    for letters in _LETTERS.findall(_HOLD_OUT.sub(r"\1out", text)):
         whole = letters.lower() in _SPLITS
         found += [letters.lower()] if whole else [word.lower() for word in _CAMEL.findall(letters)]
     return found
@@ -66,11 +68,9 @@ def split_of(text: str) -> SplitName | None:
     A name that says two different splits, such as ``train_test_split``, says none; but where the number of a shard
     follows one of them, as in ``test-run-train-00000-of-00002``, that one counts.
     """
-    key, equals, value = text.partition("=")
-    if equals:
-        if key.strip().lower() not in PARTITIONS:
-            return None
-        text = value
+    key, equals, _ = text.partition("=")
+    if equals and key.strip().lower() not in PARTITIONS:
+        return None
     found = _splits_in(text)
     if len(found) > 1 and (shard := _SHARD.match(text)):
         found = _splits_in(shard[1])[-1:]

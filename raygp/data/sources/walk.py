@@ -50,16 +50,17 @@ class Folder:
     """Names of the files in it, sorted. Links to files are files."""
 
 
-def walk(root: str | Path, passed_over: PassedOver) -> Iterator[Folder]:
+def walk(root: str | Path, passed_over: PassedOver, deepest: int | None = None) -> Iterator[Folder]:
     """``root`` and each folder below it, in order, without what :func:`~raygp.data.sources.skipping.skipped` names.
 
     Links to folders are followed, also where two of them lead to the same place. Only one that leads back to a folder
-    it lies in is not: that would be a circle. No file is opened and none is looked up but links, so that a million files
-    take seconds.
+    it lies in is not: that would be a circle. No file is opened and none is looked up but links, so that a million
+    files take seconds.
 
     Args:
         root: a folder.
         passed_over: gets what is left out.
+        deepest: go down so many folders and no further; folders below are left out without a word.
 
     Raises:
         InputError: a folder cannot be read.
@@ -78,6 +79,8 @@ def walk(root: str | Path, passed_over: PassedOver) -> Iterator[Folder]:
             raise InputError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
         yield Folder(path, parts, tuple(files))
         inside = above | {(state.st_dev, state.st_ino)}
+        if deepest is not None and len(parts) >= deepest:
+            continue
         waiting += [(f"{path}/{name}", (*parts, name), inside) for name in reversed(folders)]
 
 
