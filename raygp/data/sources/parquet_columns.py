@@ -24,7 +24,7 @@ _KINDS: dict[Shape, LabelKind] = {
     Shape.BYTES: "strings",
     Shape.NOTHING: "strings",
 }
-_SPLIT_SHAPES = (Shape.TEXT, Shape.BYTES, Shape.NOTHING)
+_WORDS = (Shape.TEXT, Shape.BYTES, Shape.NOTHING)
 _PARTS = ("bytes", "path")
 """Of a struct, or of a column that was flattened."""
 _MEDIA = ("Image", "Audio")
@@ -227,7 +227,8 @@ class Columns:
                 )
         if self._split in self._own:
             type_ = self._schema.field(self._split).type
-            if shape_of(type_) not in _SPLIT_SHAPES and self._class_names(self._split) is None:
+            named_numbers = shape_of(type_) == Shape.NUMBER and self._class_names(self._split) is not None
+            if shape_of(type_) not in _WORDS and not named_numbers:
                 raise InputError(
                     f"{self._path}: column {self._split} must hold words such as train and test, not {type_}; give it "
                     "another name if it says something else"
