@@ -39,8 +39,10 @@ class Location:
         given = str(root)
         if not given or _SLASH_MISSING.match(given):
             raise InputError(f"'{given}' is no usable root: give a folder or a URL such as s3://bucket/prefix")
+        _check_name(given)
         self._files: Files = connect(given, single_writer)
         self.root = self._files.root
+        _check_name(self.root)  # It has the folder that the process runs in before it.
         self.single_writer = single_writer
 
     def __repr__(self) -> str:
@@ -212,6 +214,13 @@ class Location:
             reason = " ".join(str(error).split()) or type(error).__name__
             return RaygpError(f"{self.root}: storage failed{where}: {reason}")
         return None
+
+
+def _check_name(root: str) -> None:
+    try:
+        root.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the root {root!a} is not valid UTF-8: choose another --root") from error
 
 
 def _checked(path: str) -> str:

@@ -81,7 +81,7 @@ class TestImageFolder:
         assert splits_of(source) == {"train/a/1.jpg": "train", "train/b/1.jpg": "train", "val/a/1.jpg": "test"}
 
     def test_val_and_test_are_what_they_say(self, tmp_path):
-        write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "test/b/1.jpg", "extra/c/1.jpg")
+        write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg", "test/b/1.jpg")
         found = splits_of(open_source(f"imagefolder:{tmp_path}"))
         assert (found["val/a/1.jpg"], found["test/b/1.jpg"], len(found)) == ("val", "test", 4)
 
@@ -151,9 +151,8 @@ class TestImageFolder:
         [
             ([], "holds no class folders; expected one folder of images for each class, or such folders in train, "),
             (["1.jpg"], "holds no class folders; "),
-            (["cat/1.jpg"], "holds only one class ('cat'); at least two are needed"),
-            (["train/cat/1.jpg"], "holds only one class ('cat'); at least two are needed"),
             (["train/1.jpg"], "holds no class folders; "),
+            (["a/notes.txt", "b/list.csv"], "holds folders without a single image (files that are no images: 2, such "),
         ],
     )
     @pytest.mark.parametrize("packed", [False, True])
@@ -167,10 +166,20 @@ class TestImageFolder:
                 tar.add(folder, arcname=".")
         assert message_of(open_source(f"imagefolder:{path}").samples).startswith(f"{path} {problem}")
 
-    def test_a_class_without_images(self, tmp_path):
-        write(tmp_path, "a/1.jpg", "b/notes.txt")
-        expected = f"{tmp_path}: class 'b' holds no images (.jpg, .jpeg, .png, .bmp, .webp)"
-        assert message_of(open_source(f"imagefolder:{tmp_path}").samples) == expected
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_one_class_is_a_source(self, tmp_path, packed):
+        path = write(tmp_path / "data", "cat/1.jpg")
+        if packed:
+            path = tarred(path, tmp_path / "data.tar")
+        assert splits_of(open_source(f"imagefolder:{path}")) == {"cat/1.jpg": None}
+
+    def test_a_class_without_images_is_said(self, tmp_path):
+        source = open_source(f"imagefolder:{write(tmp_path, 'a/1.jpg', 'b/notes.txt')}")
+        assert labels_of(source) == ["a"]
+        assert source.passed_over.lines == [
+            "files that are no images: 1, such as b/notes.txt",
+            "folders without an image: 1, such as b",
+        ]
 
     def test_a_held_out_class_that_train_lacks(self, tmp_path):
         write(tmp_path, "train/a/1.jpg", "train/b/1.jpg", "val/images/1.jpg")

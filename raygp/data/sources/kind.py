@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,10 @@ UNLIKELY, POSSIBLE, LIKELY = 0, 1, 2
 """How much a path looks like a kind of source; see :attr:`SourceKind.looks_like`."""
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+"""An address elsewhere: ``s3://bucket/photos``, also with a slash missing."""
+
+
 def _unlikely(path: Path) -> int:
     return UNLIKELY
 
@@ -26,7 +32,8 @@ class SourceKind:
     make: Callable[..., Source]
     """Opens a source: called with the path as its first argument if the kind has a path, and with options by name."""
     path: str = ""
-    """What stands behind the colon, such as "DIR"; empty for a source that needs no path."""
+    """What stands behind the colon, such as "DIR"; empty for a source that needs no path. It is a path on this machine,
+    and a URL is refused, unless "URL" stands in it."""
     note: str = ""
     """What else the path may be, for people; stands in brackets behind the form."""
     options: tuple[str, ...] = ()
@@ -91,7 +98,29 @@ def open_source(text: str, **options: Any) -> Source:
         return kind.make(**options)
     if not path:
         raise InputError(f"source {name} needs a path: {kind.form(name)}")
-    return kind.make(path, **options)
+    return kind.make(path if "URL" in kind.path else _local(name, path), **options)
+
+
+def _local(name: str, path: str) -> str:
+    """A path on this machine, with the home folder in place of ``~``.
+
+    Raises:
+        InputError: it is a URL, or no path can be so.
+    """
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError as error:
+        where = os.path.abspath(path)
+        raise InputError(f"source {name}: the path {where!a} is not valid UTF-8; rename what lies there") from error
+    if "\0" in path:
+        raise InputError(f"source {name}: the path {path!a} holds a zero byte")
+    path = path.removeprefix("file://")
+    if _URL.match(path) and not os.path.exists(path):
+        raise InputError(
+            f"source {name} is read from this machine, not from {path}: copy it here, or mount it, and give that path"
+        )
+    # A shell expands ~ at the start of a word only, not behind a colon.
+    return os.path.expanduser(path) if path.startswith("~") and not os.path.exists(path) else path
 
 
 def _suggestion(text: str, name: str) -> str:
@@ -112,7 +141,7 @@ def _kinds_of_path(path: Path) -> list[str]:
         if not path.exists():
             return []
         scores = {name: SOURCES.get(name).looks_like(path) for name in SOURCES}
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero byte in it.
         return []
     best = max(scores.values())
     return [name for name, score in scores.items() if score == best] if best > UNLIKELY else []
