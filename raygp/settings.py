@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
+from raygp.data.text import decode_text
 from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
 from raygp.update.fields import Settings, Share, flat_errors
@@ -20,6 +20,7 @@ from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
 from raygp.update.plan import DistillationSettings, Plan, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
+from raygp.yaml_reading import read_yaml
 
 _MOST_WORKERS = 64
 
@@ -110,6 +111,8 @@ class RunSettings(Settings):
 
 _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
+_HEADINGS = (*_ROLES, "sweep")
+"""Settings that hold others."""
 
 
 def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
@@ -181,14 +184,16 @@ def _expand(value: Any, role: Role, task: str, key: str) -> Any:
 
 def _read_yaml(file: str) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(Path(file).read_text())
+        tree = read_yaml(decode_text(Path(file).read_bytes()))
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
+    # A file of comments, or a heading with nothing but comments below it, changes nothing.
+    tree = {} if tree is None else tree
     if not isinstance(tree, dict):
         raise InputError(f"{file}: expected settings as 'key: value', found {type(tree).__name__}")
-    return tree
+    return {key: value for key, value in tree.items() if value is not None or key not in _HEADINGS}
 
 
 def _merge(tree: dict[str, Any], changes: Mapping[str, Any]) -> None:
@@ -204,9 +209,10 @@ def _override(tree: Any, override: str) -> None:
     if not equals or not path:
         raise InputError(f"'{override}' is not of the form key.path=value (such as plan.alpha=0.2)")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: '{text}' is not a value: {' '.join(str(error).split())}") from error
+        value = read_yaml(text)
+    except ValueError as error:
+        problem = str(error).removeprefix("not YAML: ")
+        raise InputError(f"{path}: '{text}' is not a value: {problem}") from error
     *parents, last = path.split(".")
     if parents and parents[0] not in tree and parents[0] in Plan.model_fields:
         raise InputError(f"{path}: there is no setting '{parents[0]}'{_moved([path])}")

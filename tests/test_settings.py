@@ -1,5 +1,6 @@
 """Where settings come from, and in which order."""
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,9 +10,10 @@ import torch
 from torch import nn
 
 from raygp.errors import InputError
-from raygp.settings import load_settings
+from raygp.settings import RunSettings, load_settings
 from raygp.update.optimizers import OPTIMIZERS, OptimizerSettings
 from raygp.update.plans import named_plan
+from raygp.yaml_reading import read_yaml
 
 
 def test_a_plan_is_named_among_the_options_and_changed_by_others_before_or_after_it() -> None:
@@ -119,3 +121,89 @@ def test_a_setting_that_is_wrong_is_explained_once(override: str, message: str |
 def test_a_misspelt_field_of_an_optimizer_is_no_less_an_error_when_the_optimizer_changes() -> None:
     with pytest.raises(InputError, match=r"momentun"):
         load_settings("lenet-5", overrides=["plan.optimizer.momentun=0.8", "plan.optimizer.name=slow"])
+
+
+def in_file(tmp_path: Path, text: str | bytes) -> RunSettings:
+    file = tmp_path / "s.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_settings("lenet-300-100", str(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("plan:\n  epochs: 1\nplan:\n  lr: 0.1\n", "'plan' is given twice, in lines 1 and 3: the first would be lost"),
+        (
+            "plan:\n  lr: 1\n  epochs: 2\n  lr: 2\n",
+            "'plan.lr' is given twice, in lines 2 and 4: the first would be lost",
+        ),
+        ("seed: 1\n'seed': 1\n", "'seed' is given twice, in lines 1 and 2: the first would be lost"),
+        ("plan: {lr: 1, lr: 1}\n", "'plan.lr' is given twice, in line 1: the first would be lost"),
+        (
+            "plan:\n  phases:\n  - kind: train\n    epochs: 1\n    epochs: 2\n",
+            "'plan.phases.0.epochs' is given twice, in lines 4 and 5: the first would be lost",
+        ),
+        (
+            "plan: &a\n  lr: 1\nsynthesis:\n  <<: *a\n  epochs: 1\n  epochs: 2\n",
+            "'synthesis.epochs' is given twice, in lines 5 and 6: the first would be lost",
+        ),
+        (
+            "# gr\u00fcn\nseed: 1\n".encode("latin-1"),
+            "line 1 is not UTF-8: save the file as UTF-8 (it looks like Latin-1/Win",
+        ),
+        ("seed: 2026-13-45", "not YAML: a date, a number or another value cannot be read: month must be in 1..12"),
+        ("seed: !!int x", "not YAML: a date, a number or another value cannot be read: invalid literal for int()"),
+        ("seed: " + "1" * 5000, "not YAML: a date, a number or another value cannot be read: Exceeds the limit"),
+        ("seed: !!timestamp x", "not YAML: a date, a number or another value cannot be read"),
+        ("seed: \x01", "not YAML: unacceptable character #x0001"),
+        ("[" * 3000, "not YAML: too many brackets in one another"),
+        ("seed: 1\n---\nseed: 2\n", "not YAML: expected a single document"),
+        ("seed: 1:30", "seed: input should be a valid integer"),
+        ("1: 2", "1: keys should be strings"),
+        ("- seed: 1", "expected settings as 'key: value', found list"),
+    ],
+)
+def test_a_file_that_would_not_mean_what_it_says_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        in_file(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/s.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# seed: 1\n", "---\n# nothing\n...\n", "plan:\n  # lr: 1\nsynthesis:\nsweep:\n", "\ufeff# seed: 1\n"]
+)
+def test_a_file_of_comments_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert in_file(tmp_path, text) == load_settings("lenet-300-100")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 0.001), ("1E-3", 0.001), ("1.e-3", 0.001), ("+.5e-3", 0.0005), ("2e1", 20.0), ("1_0.5", 10.5), ("3", 3)],
+)
+def test_a_number_is_a_number_however_it_is_written(tmp_path: Path, text: str, number: float) -> None:
+    assert in_file(tmp_path, f"plan: {{lr: {text}}}").plan.lr == number
+    assert load_settings("lenet-300-100", overrides=[f"plan.lr={text}"]).plan.lr == number
+    assert read_yaml(f"[{text}, '{text}']") == [number, text]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", "010"), ("1:30", "1:30"), ("-0x10", -16), ("0b11", 3), ("-1_000", -1000), ("1e", "1e"), ("e3", "e3"),
+        ("1..8", "1..8"), ("-.inf", -math.inf), ("null", None), ("yes", True), ("1.2.3", "1.2.3"), ("-", [None]),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_stays_what_it_is(text: str, value: object) -> None:
+    assert read_yaml(text) == value
+
+
+def test_anchors_and_merge_keys_are_as_ever(tmp_path: Path) -> None:
+    text = "plan: &a {lr: 0.3, epochs: 2}\nsynthesis:\n  <<: *a\n  <<: {seed_density: 0.5}\n  lr: 0.4\n"
+    settings = in_file(tmp_path, text)
+    assert (settings.plan.lr, settings.plan.epochs) == (0.3, 2)
+    assert (settings.synthesis.lr, settings.synthesis.epochs, settings.synthesis.seed_density) == (0.4, 2, 0.5)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    assert in_file(tmp_path, "seed: 3 # gr\u00fcn\n".encode(encoding)).seed == 3

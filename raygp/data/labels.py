@@ -7,17 +7,16 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from raygp.data.sources import SourceSample
-
-_BLANK = "\ufeff\u200b \t\r\n\v\f\u00a0"
-"""Stripped from both ends: blanks, ends of lines, byte order marks."""
+from raygp.data.text import code_points, tidy
 
 
 def with_one_spelling(
     samples: Iterable[SourceSample], known: Collection[str], classes: bool
 ) -> tuple[list[SourceSample], dict[str, str]]:
-    """The samples, their labels without blanks and byte order marks around them, and composed (Unicode's NFC).
+    """The samples, their labels as :func:`raygp.data.text.tidy` spells them.
 
-    A label that the line knows in another spelling gets the line's.
+    A label that the line knows in another spelling gets the line's. So do the letters of a text: where the line's own
+    texts are not composed, neither are new ones. One that holds half a character, which cannot be stored, is a bad row.
 
     Args:
         samples: of a source.
@@ -30,20 +29,46 @@ def with_one_spelling(
     spellings: dict[str, str] = {}
     if classes:
         for label in sorted(known):
-            spellings.setdefault(_tidy(label), label)
-    # Where a line's own texts are not composed, neither are new ones: its characters would not be found in them.
-    compose = classes or not any(unicodedata.combining(character) for text in known for character in text)
+            spellings.setdefault(tidy(label), label)
+    characters = set(known)
     chosen: dict[str, str] = {}
+    broken: dict[str, str] = {}
     found = []
     for sample in samples:
         label = sample.label
         if label not in chosen:
-            tidy = _tidy(label, compose)
-            chosen[label] = label if classes and label in known else spellings.get(tidy, tidy)
-        found.append(sample if chosen[label] == label else replace(sample, label=chosen[label]))
-    return found, {label: spelling for label, spelling in chosen.items() if label != spelling}
+            if not _can_be_stored(label):
+                broken[label] = f"the label cannot be stored: {_halves(label)}"
+                chosen[label] = label.encode("utf-8", "backslashreplace").decode()
+            elif classes:
+                spelt = tidy(label)
+                chosen[label] = label if label in characters else spellings.get(spelt, spelt)
+            else:
+                chosen[label] = _of_known_letters(label, characters)
+        if chosen[label] != label:
+            sample = replace(sample, label=chosen[label], problem=sample.problem or broken.get(label, ""))
+        found.append(sample)
+    return found, {label: spelling for label, spelling in chosen.items() if label != spelling and label not in broken}
 
 
-def _tidy(label: str, compose: bool = True) -> str:
-    stripped = label.strip(_BLANK)
-    return unicodedata.normalize("NFC", stripped) if compose else stripped
+def _of_known_letters(text: str, known: set[str]) -> str:
+    """A text, composed unless more of its characters are known otherwise."""
+    spelt = tidy(text)
+    if not known or spelt.isascii() or known.issuperset(spelt):
+        return spelt
+    ways = (spelt, tidy(text, compose=False), unicodedata.normalize("NFD", spelt))
+    return min(ways, key=lambda way: len(set(way) - known))
+
+
+def _can_be_stored(label: str) -> bool:
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _halves(label: str) -> str:
+    """What in a label is no character by itself: from JSON, or from the name of a file that is not UTF-8."""
+    found = sorted({character for character in label if "\ud800" <= character <= "\udfff"})
+    return f"{code_points(''.join(found))} is half a character"

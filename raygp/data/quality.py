@@ -8,7 +8,11 @@ from typing import Protocol
 import numpy as np
 
 from raygp.data.sources import SourceSample
+from raygp.data.text import quoted
 from raygp.errors import InputError, RaygpError
+
+_MOST_NAMED = 100
+"""So many new labels or letters are named, so that a person sees what --new-classes would add."""
 
 
 class Decoder(Protocol):
@@ -115,15 +119,14 @@ def unusable_rows(
     size = f"the line's vocabulary of {len(known)} classes"
     broken = {i: sample.problem for i, sample in enumerate(samples) if sample.problem}
     bare = {i: "no label" for i, sample in enumerate(samples) if not sample.label and i not in broken}
-    strange: dict[int, str] = {}
+    strange: dict[int, list[str]] = {}
     if known and not new_classes:
         whole = ((i, sample) for i, sample in enumerate(samples) if i not in broken)
         missing = {i: sorted(symbols(sample.label) - known) for i, sample in whole}
-        strange = {i: unknown[0] for i, unknown in missing.items() if unknown}
+        strange = {i: unknown for i, unknown in missing.items() if unknown}
     if len(strange) > max_share * len(samples):
-        labels = sorted(set(strange.values()))
-        shown = ", ".join(f"'{label}'" for label in labels[:5]) + (", ..." if len(labels) > 5 else "")
-        raise InputError(f"labels outside {size}: {shown}; give --new-classes to add them")
+        labels = sorted({label for unknown in strange.values() for label in unknown})
+        raise InputError(f"labels outside {size}: {_listed(labels, known)}; give --new-classes to add them")
     if len(bare) > max_share * len(samples):
         first = samples[next(iter(bare))].key
         raise InputError(f"{len(bare)} of {len(samples):,} rows have no label, the first of them is {first}")
@@ -133,4 +136,15 @@ def unusable_rows(
             f"{len(broken)} of {len(samples):,} rows cannot be used, which is more than --max-bad-share "
             f"{max_share:g}; the first of them is {samples[row].key}: {reason}"
         )
-    return broken | bare | {i: f"label '{label}' is outside {size}" for i, label in strange.items()}
+    outside = {
+        i: f"{'labels' if len(labels) > 1 else 'label'} {_listed(labels, known)} "
+        f"{'are' if len(labels) > 1 else 'is'} outside {size}"
+        for i, labels in strange.items()
+    }
+    return broken | bare | outside
+
+
+def _listed(labels: Sequence[str], known: set[str]) -> str:
+    """Labels for messages: all, unless they are very many."""
+    more = f", and {len(labels) - _MOST_NAMED:,} more" if len(labels) > _MOST_NAMED else ""
+    return ", ".join(quoted(label, known) for label in labels[:_MOST_NAMED]) + more

@@ -10,7 +10,7 @@ import csv
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -53,6 +53,9 @@ def decode_text(content: bytes) -> str:
         if b"\0" in content and not mark:
             raise ValueError(_without_mark(content, line)) from error
         name = encoding.removesuffix("-le").removesuffix("-be").upper()
+        if error.end == len(content) and error.reason in ("unexpected end of data", "truncated data"):
+            cut = f"line {line} ends in the middle of a character"
+            raise ValueError(f"{cut}: the file is incomplete, or it is not {name}") from error
         raise ValueError(f"line {line} is not {name}: save the file as UTF-8{_looks(content, mark)}") from error
     if "\0" in text:
         raise ValueError(_without_mark(content, _line_at(text[: text.index("\0")])))
@@ -99,6 +102,26 @@ def tidy(text: str, compose: bool = True) -> str:
 def code_points(text: str) -> str:
     """``U+0065 U+0301``: what tells apart texts that look alike."""
     return " ".join(f"U+{ord(character):04X}" for character in text)
+
+
+def quoted(text: str, known: Collection[str] = ()) -> str:
+    """A label for messages: ``'caf\u00e9'``, with the code points beyond ASCII where the eye may not tell what it is:
+    in a single letter, where letters are not composed or not visible, and where a known label looks the same.
+
+    Args:
+        text: the label.
+        known: labels that it must be told apart from.
+    """
+    strange = "".join(character for character in text if not character.isascii() or not character.isprintable())
+    doubtful = len(text) == 1 or not text.isprintable() or not unicodedata.is_normalized("NFC", text)
+    if strange and (doubtful or _look(text) in {_look(other) for other in known}):
+        shown = text if text.isprintable() else ascii(text)[1:-1]
+        return f"'{shown}' ({code_points(strange)})"
+    return f"'{text}'"
+
+
+def _look(text: str) -> str:
+    return unicodedata.normalize("NFKC", "".join(c for c in text if unicodedata.category(c) != "Cf")).casefold()
 
 
 class Row(NamedTuple):

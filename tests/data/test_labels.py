@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +15,7 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.labels import with_one_spelling
+from raygp.data.quality import unusable_rows
 from raygp.data.sources import SourceSample, open_source
 from raygp.errors import InputError
 from raygp.events import Event, Notice
@@ -41,6 +45,55 @@ def test_the_lines_own_spelling_holds() -> None:
     assert spelt([NFC, NFD], (NFC, NFD)) == [NFC, NFD]
 
 
+@pytest.mark.parametrize(
+    ("text", "known", "spelling"),
+    [
+        # As many letters as possible are known: composed, as they are, decomposed.
+        (NFD, "Caf\u00e9", NFC),
+        (NFC, "Cafe\u0301", NFD),
+        (f"{NFD} x", "Cafe\u0301 ", f"{NFD} x"),
+        (f"{NFD} x", "Xyz", f"{NFC} x"),
+        # A letter that no composition has: what is left of its accents in a line does not mean that all are apart.
+        ("e\u0323\u0301 e\u0301", "\u1eb9\u0301 \u00e9", "\u1eb9\u0301 \u00e9"),
+        ("a\tb\n c", "abc ", "a b c"),
+    ],
+)
+def test_texts_are_spelt_in_the_lines_letters(text: str, known: str, spelling: str) -> None:
+    assert spelt([text], tuple(known), classes=False) == [spelling]
+
+
+def unusable(labels: list[str], known: str | set[str], max_share: float = 0.9) -> dict[int, str]:
+    samples = [SourceSample(None, label, str(number), lambda: b"x") for number, label in enumerate(labels)]
+    symbols = set if isinstance(known, str) else lambda label: {label}
+    return unusable_rows(samples, symbols, set(known), False, max_share)
+
+
+def test_every_new_letter_is_named() -> None:
+    size = "the line's vocabulary of 4 classes"
+    assert unusable(["HI", "hello, \u00e9", "HI J"], "HI J") == {
+        1: f"labels ',', 'e', 'h', 'l', 'o', '\u00e9' (U+00E9) are outside {size}"
+    }
+    with pytest.raises(InputError) as caught:
+        unusable(["HI", "hi", "Hello"], "HI J", 0.01)
+    assert str(caught.value) == f"labels outside {size}: 'e', 'h', 'i', 'l', 'o'; give --new-classes to add them"
+
+
+def test_every_new_class_is_named_unless_they_are_very_many() -> None:
+    with pytest.raises(InputError) as caught:
+        unusable([f"{number:03d}" for number in range(102)], {"cat"}, 0.01)
+    assert "'000', '001', " in str(caught.value) and "'099', and 2 more; give --new-classes" in str(caught.value)
+    with pytest.raises(InputError, match=r"vocabulary of 2 classes: '\uff23at' \(U\+FF23\); give"):
+        unusable(["\uff23at"], {"Cat", "dog"}, 0.01)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_half_a_character_is_a_bad_row(classes: bool) -> None:
+    samples = [SourceSample(None, label, label, lambda: b"x") for label in ("cat", "d\ud83dg")]
+    (cat, dog), respelt = with_one_spelling(samples, (), classes)
+    assert (cat.label, cat.problem, respelt) == ("cat", "", {})
+    assert dog.label == "d\\ud83dg" and dog.problem == "the label cannot be stored: U+D83D is half a character"
+
+
 def test_texts_are_composed_unless_the_line_is_not() -> None:
     assert spelt([f"{NFD} \n"], ("C", "a", "f"), classes=False) == [NFC]
     assert spelt([f"{NFD} \n"], ("C", "a", "f", "e", "\u0301"), classes=False) == [NFD]
@@ -53,6 +106,27 @@ def test_an_arrival_in_the_other_spelling_is_taken_in_and_it_is_said(location: L
     (manifest,) = ingest(location, None, week2, settings, tell=said.append)
     assert set(manifest.labels) == {NFC, "Tee"}
     assert said == [Notice(text="labels in another spelling: 'Tee ' as 'Tee', 'Cafe\\u0301' as 'Caf\\xe9'")]
+
+
+class Asking(Pictures):
+    """Has to know what labels are before it lists its samples."""
+
+    classes: bool | None = None
+
+    def expect_labels(self, classes: bool) -> None:
+        self.classes = classes
+
+    def samples(self) -> Iterator[SourceSample]:
+        assert self.classes is not None
+        return super().samples()
+
+
+@pytest.mark.parametrize(("task", "classes"), [(TASK, True), ({"name": "deepspeech2-small"}, False)])
+def test_a_source_is_told_what_the_lines_labels_are(location: Location, task: dict[str, Any], classes: bool) -> None:
+    source = Asking(*(("cat", n, None) for n in range(40)))
+    with contextlib.suppress(InputError):  # Pictures are no speech.
+        ingest(location, task, source, IngestSettings())
+    assert source.classes is classes
 
 
 def test_a_label_of_blanks_is_no_label(location: Location) -> None:

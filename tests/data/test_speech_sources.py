@@ -1,11 +1,12 @@
 """AN4, folders of audio with transcripts, and the synthetic tones."""
 
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from raygp.data.sources import draw_splits, open_source
+from raygp.data.sources import SourceSample, draw_splits, open_source, passed_over_lines, tell_labels
 from raygp.errors import InputError
 from tests.checkout import REAL_DATA
 
@@ -93,23 +94,213 @@ def test_a_folder_of_audio_has_its_transcripts_in_a_table(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "table, message",
     [
-        ("file\tsentence\na.wav\tx\n", "column text is missing"),
-        ("file\ttext\na.wav\t\n", "line 2: the transcript is empty"),
-        ("file\ttext\n\tx\n", "line 2: the file is empty"),
-        ("file\ttext\nc.wav\tx\n", "c.wav does not exist"),
-        ("file\ttext\na.wav\tx\na.wav\ty\n", "line 3: file 'a.wav' comes twice"),
-        ("file\ttext\tsplit\na.wav\tx\tdev\n", "split 'dev' is none of train, val, test"),
+        ("file\tspoken\na.wav\tx\n", "transcripts.tsv has no column of transcripts: expected one of text, transcript"),
+        ("noise\ttext\na.wav\tx\n", "transcripts.tsv has no column of files: expected one of file, file_name, "),
+        (
+            "a.wav\tyes\nb.wav\tno\n",
+            "transcripts.tsv: the first line must name the columns, such as file and text; it ",
+        ),
+        ("file\ttext\tsentence\na.wav\tx\ty\n", "transcripts.tsv has the columns 'text' and 'sentence', and each"),
+        ("file\ttext\na.wav\tx\ty\n", "transcripts.tsv line 2 has 3 fields, but the heading has 2"),
+        (
+            "file\ttext\na.wav\tx\n./a.wav\ty\n",
+            "transcripts.tsv line 3: file 'a.wav' comes twice: transcripts.tsv line 2 has it with another transcript",
+        ),
+        (
+            "file\ttext\tsplit\na.wav\tx\t\na.wav\tx\ttest\n",
+            "transcripts.tsv line 3: file 'a.wav' comes twice: transcripts.tsv line 2 has it with another split",
+        ),
+        (
+            "file\ttext\tsplit\na.wav\tx\tlater\n",
+            "transcripts.tsv line 2: split 'later' is none of train, val, test",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused(tmp_path: Path, table: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        list(open_source(f"audio:{make_folder(tmp_path, table)}").samples())
-    assert message in str(caught.value) and "transcripts.tsv" in str(caught.value)
+        listed(make_folder(tmp_path, table))
+    assert str(caught.value).startswith(message)
+
+
+def listed(folder: Path, classes: bool = False) -> list[SourceSample]:
+    """The samples of a folder of audio for a line whose labels are texts, or classes."""
+    source = open_source(f"audio:{folder}")
+    tell_labels(source, classes)
+    return list(source.samples())
+
+
+def told(folder: Path) -> list[str]:
+    """What is passed over in a folder of audio."""
+    source = open_source(f"audio:{folder}")
+    list(source.samples())
+    return passed_over_lines(source)
+
+
+def write_all(folder: Path, files: Mapping[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "table, key, problem",
+    [
+        ("file\ttext\na.wav\t \nb.wav\ty\n", "a.wav", "transcripts.tsv line 2: the transcript is empty"),
+        ("file\ttext\nb.wav\ty\na.wav\t\ufeff\n", "a.wav", "transcripts.tsv line 3: the transcript is empty"),
+        (
+            "file\ttext\n\tx\nb.wav\ty\n",
+            "transcripts.tsv line 2",
+            "transcripts.tsv line 2: the name of the file is empty",
+        ),
+        ("file\ttext\nc.wav\tx\nb.wav\ty\n", "c.wav", "transcripts.tsv line 2: c.wav does not exist"),
+        ("file\ttext\n.\tx\nb.wav\ty\n", ".", "transcripts.tsv line 2: . does not exist"),
+        (
+            f"file\ttext\n{'c' * 5000}\tx\nb.wav\ty\n",
+            "c" * 5000,
+            f"transcripts.tsv line 2: {'c' * 5000} does not exist",
+        ),
+    ],
+)
+def test_a_bad_row_is_one_bad_row(tmp_path: Path, table: str, key: str, problem: str) -> None:
+    samples = {sample.key: sample for sample in listed(make_folder(tmp_path, table))}
+    assert samples.keys() == {key, "b.wav"}
+    assert samples[key].problem == problem
+    assert (samples["b.wav"].problem, samples["b.wav"].label, samples["b.wav"].load()) == ("", "y", b"sound")
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("transcripts.tsv", '\ufefffile\ttext \r\na.wav\t"say yes\r\nb.wav\tno\r\n'),
+        ("transcripts.tsv", 'file\ttext\na.wav\t"say yes\nb.wav\tno\n'.encode("utf-16")),
+        ("transcripts.csv", 'file,text\na.wav,"""say yes"\nb.wav,no\n'),
+        ("transcripts.csv", 'file;text\na.wav;"""say yes"\nb.wav;no\n'),
+        ("Transcripts.CSV", 'Path,Sentence,client\na.wav,"""say yes",x\n.\\b.wav,no,y\n'),
+        ("metadata.csv", 'file_name,transcription\na.wav,"""say yes"\nb.wav,no\n'),
+        ("metadata.jsonl", '{"file_name": "a.wav", "text": "\\"say yes"}\n{"file_name": "b.wav", "text": "no"}\n'),
+    ],
+)
+def test_tables_as_people_have_them(tmp_path: Path, name: str, content: str | bytes) -> None:
+    write_all(tmp_path, {"a.wav": "1", "b.wav": "2", name: content})
+    assert [(s.key, s.label, s.split) for s in listed(tmp_path)] == [("a.wav", '"say yes', None), ("b.wav", "no", None)]
+    assert told(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "word, split",
+    [
+        ("Train", "train"),
+        ("training", "train"),
+        ("dev ", "val"),
+        ("VALIDATION", "val"),
+        ("valid", "val"),
+        ("test", "test"),
+    ],
+)
+def test_a_split_is_any_word_for_it(tmp_path: Path, word: str, split: str) -> None:
+    folder = make_folder(tmp_path, f"file\ttext\tSplit\na.wav\tx\t{word}\nb.wav\ty\t\n")
+    assert [sample.split for sample in listed(folder)] == [split, None]
+
+
+def test_a_column_of_another_name_says_the_split_where_all_its_values_are_words_for_one(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "file\ttext\tSet\na.wav\tx\tTrain\nb.wav\ty\tdev\n")
+    assert [sample.split for sample in listed(folder)] == ["train", "val"]
+    make_folder(tmp_path, "file\ttext\tset\na.wav\tx\ttrain\nb.wav\ty\tkitchen\n")
+    assert [sample.split for sample in listed(folder)] == [None, None]
+
+
+def test_common_voice_is_read_as_it_is(tmp_path: Path) -> None:
+    heading = "client_id\tpath\tsentence\tup_votes\n"
+    write_all(
+        tmp_path,
+        {f"clips/{n}.mp3": "sound" for n in range(5)}
+        | {
+            "train.tsv": f'{heading}x\t0.mp3\t"One\t2\nx\t1.mp3\tTwo.\t2\n',
+            "dev.tsv": f"{heading}x\t2.mp3\tThree\t2\n",
+            "test.tsv": f"{heading}x\t3.mp3\tFour\t2\n",
+            "validated.tsv": f"{heading}x\t4.mp3\tFive\t2\n",
+            "train_durations.tsv": "clip\tduration\n",
+            ".DS_Store": "",
+            "README.txt": "words",
+        },
+    )
+    assert [(s.key, s.label, s.split, s.load()) for s in listed(tmp_path)] == [
+        ("clips/0.mp3", '"One', "train", b"sound"),
+        ("clips/1.mp3", "Two.", "train", b"sound"),
+        ("clips/2.mp3", "Three", "val", b"sound"),
+        ("clips/3.mp3", "Four", "test", b"sound"),
+    ]
+    assert told(tmp_path) == [
+        "tables that are not read: 2, such as train_durations.tsv",
+        "hidden files and folders: 1, such as .DS_Store",
+        "other files that are in no table: 1, such as README.txt",
+        "recordings that are in no table: 1, such as clips/4.mp3",
+    ]
+
+
+def test_a_folder_of_hugging_face_has_a_table_in_each_split(tmp_path: Path) -> None:
+    table = "file_name,transcription\na.wav,"
+    write_all(
+        tmp_path,
+        {f"data/{split}/a.wav": split for split in ("train", "validation", "test")}
+        | {f"data/{split}/metadata.csv": f"{table}{split}\n" for split in ("train", "validation", "test")},
+    )
+    assert [(s.key, s.label, s.split, s.load().decode()) for s in listed(tmp_path)] == [
+        ("data/test/a.wav", "test", "test", "test"),
+        ("data/train/a.wav", "train", "train", "train"),
+        ("data/validation/a.wav", "validation", "val", "validation"),
+    ]
+
+
+def test_the_folder_of_a_file_says_its_split_unless_a_column_does(tmp_path: Path) -> None:
+    write_all(
+        tmp_path,
+        {"train/a.wav": "1", "test/b.wav": "2", "metadata.csv": "file_name,text\ntrain/a.wav,x\ntest/b.wav,y\n"},
+    )
+    assert [(sample.key, sample.split) for sample in listed(tmp_path)] == [
+        ("test/b.wav", "test"),
+        ("train/a.wav", "train"),
+    ]
+    (tmp_path / "metadata.csv").write_text("file_name,text,split\ntrain/a.wav,x,\ntest/b.wav,y,dev\n")
+    assert [(sample.key, sample.split) for sample in listed(tmp_path)] == [("test/b.wav", "val"), ("train/a.wav", None)]
+
+
+def test_the_lines_task_decides_between_a_class_and_a_text(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "file\ttext\tlabel\na.wav\tgood day\thappy\nb.wav\tgo\tangry\n")
+    assert [sample.label for sample in listed(folder)] == ["good day", "go"]
+    assert [sample.label for sample in listed(folder, classes=True)] == ["happy", "angry"]
+    with pytest.raises(InputError, match=r"whether a label is a class or a text depends on the line's task"):
+        list(open_source(f"audio:{folder}").samples())
+
+
+def test_what_lies_beside_the_rows_is_told(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "file\ttext\na.wav\tx\na.wav\tx\n")
+    (folder / "transcripts.csv").write_text("file,text\nb.wav,y\n")
+    assert [sample.key for sample in listed(folder)] == ["a.wav"]
+    assert told(folder) == [
+        "tables that are not read: 1, such as transcripts.csv",
+        "rows that are there twice: 1, such as a.wav (transcripts.tsv line 2 and transcripts.tsv line 3)",
+        "recordings that are in no table: 1, such as b.wav",
+    ]
+
+
+@pytest.mark.parametrize("on_disk, in_table", [("Caf\u00e9", "Cafe\u0301"), ("Cafe\u0301", "Caf\u00e9")])
+def test_a_file_is_found_whichever_way_its_name_writes_accents(tmp_path: Path, on_disk: str, in_table: str) -> None:
+    write_all(tmp_path, {f"{on_disk}.wav": "1", "transcripts.tsv": f"file\ttext\n{in_table}.wav\tx\n"})
+    (sample,) = listed(tmp_path)
+    assert (sample.key, sample.load(), sample.problem) == (f"{on_disk}.wav", b"1", "")
 
 
 def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no transcripts.tsv or transcripts.csv in it"):
         open_source(f"audio:{tmp_path}")
+    with pytest.raises(InputError, match=r"nowhere does not exist$"):
+        open_source(f"audio:{tmp_path}/nowhere")
+    (tmp_path / "x.tsv").write_text("")
+    with pytest.raises(InputError, match=r"x\.tsv is no folder$"):
+        open_source(f"audio:{tmp_path}/x.tsv")
 
 
 def test_tones_are_the_same_each_time_and_differ_from_one_another() -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raygp.data.sources.naming import PARTITIONS
 from raygp.data.text import tidy
 from raygp.errors import InputError
 
 SAMPLES = ("sample", "image", "audio", "img", "file")
 """Names of a column of samples, the first comes first."""
 FILES = (
-    "file", "path", "file_name", "filename", "audio", "file_path", "filepath", "audio_file", "audio_path",
-    "audio_filepath", "wav_filename",
+    "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_path", "audio_filepath",
+    "wav_filename", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
 LABELS = ("label", "fine_label", "class")
@@ -20,6 +21,8 @@ TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
 """Names of a column of what is said. A table has one of them."""
 SPLITS = ("split",)
 """Names of a column that says which split a row belongs to."""
+MAYBE_SPLITS = tuple(name for name in PARTITIONS if name not in SPLITS)
+"""Names of a column that says so where every value is a word for a split, and else says something of its own."""
 
 
 def named(columns: Sequence[str], names: Sequence[str]) -> list[str]:
