@@ -266,7 +266,9 @@ def _folders(path: Path, name: Path) -> dict[str, str]:
 
 
 def _looks_like(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
+    # Hugging Face's sets lie in "data", and others in folders such as label=cat.
+    folders = [path, path / "data", *path.glob("*=*")] if path.is_dir() else []
+    files = [path, *(file for folder in folders if folder.is_dir() for file in folder.iterdir())]
     return LIKELY if any(file.name.lower().endswith(".parquet") for file in files) else UNLIKELY
 
 
