@@ -591,3 +591,59 @@ def test_base64_is_told_from_paths(tmp_path: Path) -> None:
     image = base64.b64encode(png(1)).decode()
     file = write_parquet(tmp_path / "x.parquet", {"image": [image], "label": ["a"]})
     assert f"no file '{image[:60]}...' beside the table (it looks like base64: decode it)" in refused(file)
+
+
+def test_what_lies_beside_is_passed_over_unless_a_table_means_it(tmp_path: Path) -> None:
+    files = (
+        "_SUCCESS",
+        "_metadata",
+        ".part.crc",
+        "_temporary/0.parquet",
+        "a/1.png",
+        "a/2.png",
+        "notes.md",
+        "a/._3.png",
+    )
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(png(1))
+    write_parquet(tmp_path / "a" / "metadata.parquet", {"file_name": ["1.png"], "label": ["a"]})
+    write_parquet(tmp_path / "by its content", {"image": [png(2)], "label": ["b"]})
+    assert len(listed(tmp_path)) == 2
+    assert sorted(passed(tmp_path)) == [
+        "files and folders whose names begin with _: 3, such as _SUCCESS",
+        "files of the operating system: 1, such as a/._3.png",
+        "files that are no .parquet: 2, such as notes.md",
+        "hidden files and folders: 1, such as .part.crc",
+    ]
+
+
+def test_a_pattern_takes_some_files_of_a_folder(tmp_path: Path) -> None:
+    for name in ("train-0", "train-1", "test-0"):
+        write_parquet(tmp_path / "data" / f"{name}.parquet", {"image": ["1.png"], "label": ["a"]})
+    (tmp_path / "data/1.png").write_bytes(png(1))
+    found = listed(tmp_path / "data/train-*.parquet")
+    assert [sample.key for sample in found] == ["train-0.parquet#000000", "train-1.parquet#000000"]
+    assert [sample.load() for sample in found] == [png(1)] * 2
+    assert len(listed(tmp_path / "data/train-{0..1}.parquet")) == 2
+
+
+def test_a_subset_says_the_split_where_every_word_is_one(tmp_path: Path) -> None:
+    columns = {"image": [png(1)] * 3, "label": list("abc")}
+    file = write_parquet(tmp_path / "x.parquet", {**columns, "subset": ["train", "valid", "test"]})
+    assert [sample.split for sample in listed(file)] == ["train", "val", "test"]
+    for words in (["train", "other", "test"], ["train", None, "test"], [1, 2, 3]):
+        file = write_parquet(tmp_path / "x.parquet", {**columns, "subset": words})
+        assert [sample.split for sample in listed(file)] == [None, None, None]
+
+
+@pytest.mark.parametrize("name", ["0.parquet", "data/train-00000-of-00001.parquet", "label=cat/0.parquet"])
+def test_a_path_without_a_kind_is_recognized(tmp_path: Path, name: str) -> None:
+    write_parquet(tmp_path / "x" / name, {"image": [png(1)], "label": ["a"]})
+    assert f"did you mean 'parquet:{tmp_path}/x'?" in refusal(f"{tmp_path}/x")
+
+
+def test_a_word_of_several_may_say_the_split(tmp_path: Path) -> None:
+    words = ["Training", "PublicTest", "PrivateTest"]  # As FER2013 has them.
+    file = write_parquet(tmp_path / "x.parquet", {"image": [png(1)] * 3, "label": list("abc"), "split": words})
+    assert [sample.split for sample in listed(file)] == ["train", "test", "test"]

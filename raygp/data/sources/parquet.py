@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
-from raygp.data.sources.naming import files_of, split_of, split_of_path
+from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.parquet_columns import Columns
 from raygp.data.sources.parquet_table import (
     Table,
@@ -30,6 +30,7 @@ from raygp.data.sources.parquet_table import (
 from raygp.data.sources.parquet_values import Label
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
+from raygp.data.sources.walk import files_of
 from raygp.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class ParquetSource:
     """
 
     def __init__(self, path: str) -> None:
-        self._files = files_of(path, (".parquet",))
+        self._beside = _Beside()
+        self._files = files_of(path, (".parquet",), self._beside)
         self._classes: bool | None = None
         self.name = f"Parquet files in {Path(path).absolute().name}"
         self.passed_over = PassedOver()
@@ -106,10 +108,14 @@ class ParquetSource:
         # The spool lives as long as the source.
         self._spool = Spool()
         self._lost = ""
+        self._taken: set[Path] = set()
         found = [sample for table in tables for sample in self._read(table, unlabelled)]
         self._spool.close()
         if self._lost and all(sample.problem for sample in found):
             raise InputError(self._lost)
+        for what, name in self._beside.names:
+            if Path(name) not in self._taken:
+                self.passed_over.add(what, name)
         return found
 
     def _tables(self) -> list[Table]:
@@ -160,9 +166,10 @@ class ParquetSource:
         if not path:
             # What is there and empty is told by the check of samples, as for files.
             return self._spool.add(b""), "" if content is not None else f"there is nothing in column {column}"
-        file, reason = _beside(table, path)
-        if file is not None:
-            return FileSlice(str(file)), ""
+        name, reason = _meant(table, path)
+        if name is not None:
+            self._taken.add(name)
+            return FileSlice(str(table.top / name)), ""
         if path.startswith(_BASE64):
             reason = f"{reason} (it looks like base64: decode it)"
         how = _HOW["struct" if "struct" in type_ else "string"].format(column=column)
@@ -173,32 +180,46 @@ class ParquetSource:
         return self._spool.add(b""), f"column {column} holds a path in place of bytes, and {reason}"
 
 
-def _beside(table: Table, path: str) -> tuple[Path | None, str]:
-    """The file that a path in a table means, and why it is not taken."""
+class _Beside(PassedOver):
+    """What lies beside the tables, by name: it may be samples that they mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[tuple[str, str]] = []
+
+    def add(self, what: str, name: str) -> None:
+        self.names.append((what, name))
+
+
+def _meant(table: Table, path: str) -> tuple[Path | None, str]:
+    """The file that a path in a table means, as seen from the source, and why it is not taken."""
     short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
     shown = f"'{short}'" if short.isprintable() else f"{short!a}"
     if "\\" in path and not os.path.exists(table.path.parent / path):
         path = path.replace("\\", "/")  # Written on Windows.
     if _ELSEWHERE.match(path):
         return None, f"{shown} is no relative path"
-    inside = Path(os.path.normpath(Path(table.key).parent / path))
-    if inside.parts[:1] == ("..",):
+    name = Path(os.path.normpath(Path(table.key).parent / path))
+    if name.parts[:1] == ("..",):
         return None, f"{shown} leads out of the folder"
-    file = table.path.parents[table.key.count("/")] / inside
-    return (file, "") if os.path.isfile(file) else (None, f"there is no file {shown} beside the table")
+    return (name, "") if os.path.isfile(table.top / name) else (None, f"there is no file {shown} beside the table")
 
 
 def _read_labels(table: Table) -> None:
     columns, words = table.columns, dict[str, SplitName | None]({"": table.split})
     kept: dict[Label, Label] = {}
+    says_splits = True
     for label, word in _rows(table.path, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
         if word not in words:
             words[word] = split_of(word)
-            if words[word] is None:
+            if words[word] is None and columns.split_is_sure:
                 where = f"{table.path}: row {len(table.splits)}"
                 raise InputError(f"{where}: split '{word}' is none of train, validation, test")
+        says_splits = says_splits and (columns.split_is_sure or bool(word and words[word]))
         table.labels.append(kept.setdefault(label, label))
         table.splits.append(words[word])
+    if not says_splits:
+        table.splits = [table.split] * table.rows
 
 
 def _rows(
@@ -245,7 +266,9 @@ def _folders(path: Path, name: Path) -> dict[str, str]:
 
 
 def _looks_like(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
+    # Hugging Face's sets lie in "data", and others in folders such as label=cat.
+    folders = [path, path / "data", *path.glob("*=*")] if path.is_dir() else []
+    files = [path, *(file for folder in folders if folder.is_dir() for file in folder.iterdir())]
     return LIKELY if any(file.name.lower().endswith(".parquet") for file in files) else UNLIKELY
 
 

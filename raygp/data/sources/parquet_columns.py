@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from raygp.data.sources.columns import FILES, LABELS, SAMPLES, SPLITS, TRANSCRIPTS, choose_column, choose_label, named
+from raygp.data.sources.columns import (
+    FILES,
+    LABELS,
+    MAYBE_SPLITS,
+    SAMPLES,
+    SPLITS,
+    TRANSCRIPTS,
+    choose_column,
+    choose_label,
+    named,
+)
 from raygp.data.sources.parquet_values import Label, Shape, as_text, label_of, plain, shape_of, values_of
 from raygp.errors import InputError
 
@@ -24,7 +34,7 @@ _KINDS: dict[Shape, LabelKind] = {
     Shape.BYTES: "strings",
     Shape.NOTHING: "strings",
 }
-_SPLIT_SHAPES = (Shape.TEXT, Shape.BYTES, Shape.NOTHING)
+_WORDS = (Shape.TEXT, Shape.BYTES, Shape.NOTHING)
 _PARTS = ("bytes", "path")
 """Of a struct, or of a column that was flattened."""
 _MEDIA = ("Image", "Audio")
@@ -53,7 +63,9 @@ class Columns:
         self._features = _features(schema)
         self._own: list[str] = list(schema.names)
         self._names = [*self._own, *(name for name in folders if name not in self._own)]
-        self._split = choose_column(self._names, SPLITS, "splits", str(path)) if named(self._names, SPLITS) else ""
+        self.split_is_sure = bool(named(self._names, SPLITS))
+        """False: the column of splits may say something else, as a "subset" does that has other words in it."""
+        self._split = self._find_split()
         self._sample = self._find_sample()
         self._sample_columns = self._parts_of_sample()
         self._check_samples()
@@ -151,6 +163,16 @@ class Columns:
         """Columns that are Hugging Face's ClassLabels."""
         return [name for name in self._own if self._type_of(name) == "ClassLabel" and name != self._split]
 
+    def _find_split(self) -> str:
+        if self.split_is_sure:
+            return choose_column(self._names, SPLITS, "splits", str(self._path))
+        maybe = [name for name in named(self._own, MAYBE_SPLITS) if self._own.count(name) == 1]
+        return next((name for name in maybe if self._has_words(name)), "")
+
+    def _has_words(self, name: str) -> bool:
+        shape = shape_of(self._schema.field(name).type)
+        return shape in _WORDS or (shape == Shape.NUMBER and self._class_names(name) is not None)
+
     def _find_sample(self) -> str:
         media = [name for name in self._own if self._type_of(name) in _MEDIA]
         if len(media) > 1 and self._classes is not None:
@@ -227,7 +249,7 @@ class Columns:
                 )
         if self._split in self._own:
             type_ = self._schema.field(self._split).type
-            if shape_of(type_) not in _SPLIT_SHAPES and self._class_names(self._split) is None:
+            if not self._has_words(self._split):
                 raise InputError(
                     f"{self._path}: column {self._split} must hold words such as train and test, not {type_}; give it "
                     "another name if it says something else"

@@ -33,6 +33,11 @@ class Table:
     """Of each row."""
 
     @property
+    def top(self) -> Path:
+        """The folder that ``key`` is seen from."""
+        return self.path.parents[self.key.count("/")]
+
+    @property
     def usable(self) -> set[str]:
         """The labels that can be used."""
         return {label.text for label in self.labels if label.text and not label.problem}
