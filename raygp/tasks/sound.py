@@ -84,9 +84,7 @@ def resampled(sound: Sound) -> np.ndarray:
         values = torch.from_numpy(sound.values)
         found: np.ndarray = require("torchaudio").functional.resample(values, sound.rate, SAMPLE_RATE).numpy()
     else:
-        from scipy.signal import resample_poly
-
-        found = resample_poly(sound.values, up, down, window=_low_pass(up, down))
+        found = require("scipy.signal").resample_poly(sound.values, up, down, window=_low_pass(up, down))
     return np.ascontiguousarray(found)
 
 
