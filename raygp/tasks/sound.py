@@ -58,7 +58,7 @@ def read_sound(sample: bytes) -> Sound:
     values, rate = sound.values, sound.rate
     if len(values) < _SHORTEST_S * rate:
         raise ValueError(f"{len(values)} samples at {rate} Hz are too short (at least {_SHORTEST_S:g} s)")
-    largest = float(np.abs(values).max())
+    largest = max(float(values.max()), -float(values.min()))
     if not math.isfinite(largest):
         raise ValueError("a sample is not a finite number")
     if largest > _LARGEST:
@@ -84,9 +84,7 @@ def resampled(sound: Sound) -> np.ndarray:
         values = torch.from_numpy(sound.values)
         found: np.ndarray = require("torchaudio").functional.resample(values, sound.rate, SAMPLE_RATE).numpy()
     else:
-        from scipy.signal import resample_poly
-
-        found = resample_poly(sound.values, up, down, window=_low_pass(up, down))
+        found = require("scipy.signal").resample_poly(sound.values, up, down, window=_low_pass(up, down))
     return np.ascontiguousarray(found)
 
 
@@ -126,8 +124,10 @@ def _decoded(sample: bytes) -> Sound:
             block = _block(file, min(max(1, _BLOCK // channels), promised - found), found, promised)
             if not len(block):
                 break
-            loud = loud or bool(block.any())
-            blocks.append(block.mean(axis=1))
+            if channels > 1:
+                loud = loud or bool(block.any())
+                block = block.mean(axis=1)
+            blocks.append(block.reshape(-1))
             found += len(block)
         # The length of MPEG is a guess from its bit rate.
         promised = NOT_KNOWN if file.subtype.startswith("MPEG") else promised

@@ -8,8 +8,7 @@ import wave
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from raygp.data.sources.formats import suffixes
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
@@ -17,6 +16,9 @@ from raygp.data.sources.naming import TARS
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
 from raygp.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _SPLITS: tuple[SplitName, ...] = ("train", "test")
 _MARKS = re.compile(r"</?s>")
@@ -130,6 +132,8 @@ class RawRecording:
         Raises:
             InputError: the file cannot be read, or ends within a sample.
         """
+        import numpy as np  # Here, since listing the kinds of sources should load next to nothing.
+
         content = self.file()
         if not content:
             return content
@@ -147,7 +151,9 @@ class RawRecording:
 
 
 def _roughness(samples: np.ndarray) -> int:
-    return int(np.abs(np.diff(samples.astype(np.int64))).sum())
+    """The differences of neighbours, summed."""
+    wide = samples.astype("i8")
+    return int(abs(wide[1:] - wide[:-1]).sum())
 
 
 def _rank(name: str) -> int:
