@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from raygp.data.sources import SourceSample
@@ -42,12 +42,6 @@ def with_one_spelling(
             chosen[label] = label if classes and label in known else spellings.get(tidy, tidy)
         found.append(sample if chosen[label] == label else replace(sample, label=chosen[label]))
     return found, {label: spelling for label, spelling in chosen.items() if label != spelling}
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names as they stand in a message: the first few, then how many more there are."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
 
 
 def _tidy(label: str, compose: bool = True) -> str:
