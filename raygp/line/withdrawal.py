@@ -73,7 +73,7 @@ def withdraw(location: Location, arrival: str) -> Withdrawal:
 
 def _unknown(location: Location, arrival: str) -> InputError:
     """What to say where no arrival of a name can be withdrawn."""
-    if part_plans(location, arrival):
+    if arrival in arrival_names(location) and part_plans(location, arrival):
         return InputError(
             f"{location.root}: arrival '{arrival}' is not published: an ingest is at work on it or was interrupted. "
             "The same ingest again goes on with it, raygp gc deletes it"
