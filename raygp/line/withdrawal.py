@@ -79,7 +79,7 @@ def _unknown(location: Location, arrival: str) -> InputError:
             "The same ingest again goes on with it, raygp gc deletes it"
         )
     names = [manifest.arrival for manifest in list_arrivals(location)]
-    return InputError(f"{location.root} has no arrival '{arrival}' (arrivals: {listed(names, _SHOWN) or 'none'})")
+    return InputError(f"{location.root} has no arrival {arrival!r} (arrivals: {listed(names, _SHOWN) or 'none'})")
 
 
 def _seen(location: Location, arrival: str) -> set[str]:

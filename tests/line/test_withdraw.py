@@ -157,7 +157,7 @@ def test_names_that_are_none(location: Location, tmp_path: Path) -> None:
     line = weeks(location, "mon", "tue")
     for name in ("wed", "", "..", "mon/parts", "../mon", "mon\n", "MON"):
         assert message(lambda name=name: line.withdraw(name)) == (  # type: ignore[misc]
-            f"{location.root} has no arrival '{name}' (arrivals: mon, tue)"
+            f"{location.root} has no arrival {name!r} (arrivals: mon, tue)"
         )
     create_line(Location(str(tmp_path / "other")), TASK)
     empty = Line(str(tmp_path / "other"))
