@@ -66,7 +66,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
-        [options.arrival] if options.arrival else [],
+        [options.arrival] if options.arrival is not None else [],
         val_share=options.val_share,
         test_share=options.test_share,
         seed=options.seed,

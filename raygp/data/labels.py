@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from raygp.data.sources import SourceSample
@@ -72,9 +72,3 @@ def _halves(label: str) -> str:
     """What in a label is no character by itself: from JSON, or from the name of a file that is not UTF-8."""
     found = sorted({character for character in label if "\ud800" <= character <= "\udfff"})
     return f"{code_points(''.join(found))} is half a character"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names as they stand in a message: the first few, then how many more there are."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

@@ -45,7 +45,7 @@ def _check_named(task: Mapping[str, Any], advice: str) -> None:
     """Refuse settings of a task without its name."""
     if task.get("name") is None:
         given = " and ".join(f"--{field.replace('_', '-')}" for field in task if field != "name") or "an empty task"
-        raise InputError(f"{given} belongs to --task NAME, which is not given: {advice}")
+        raise InputError(f"{given} without --task NAME: {advice}")
 
 
 def _complete(task: Mapping[str, Any]) -> dict[str, Any]:

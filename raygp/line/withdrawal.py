@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raygp.data.admission import Holdings, lack_of
-from raygp.data.labels import listed
+from raygp.data.admission import Holdings, lack_of, listed
 from raygp.errors import InputError
 from raygp.line.unfinished import find_unfinished, update_folders
 from raygp.store import (
@@ -74,13 +73,13 @@ def withdraw(location: Location, arrival: str) -> Withdrawal:
 
 def _unknown(location: Location, arrival: str) -> InputError:
     """What to say where no arrival of a name can be withdrawn."""
-    if part_plans(location, arrival):
+    if arrival in arrival_names(location) and part_plans(location, arrival):
         return InputError(
             f"{location.root}: arrival '{arrival}' is not published: an ingest is at work on it or was interrupted. "
             "The same ingest again goes on with it, raygp gc deletes it"
         )
     names = [manifest.arrival for manifest in list_arrivals(location)]
-    return InputError(f"{location.root} has no arrival '{arrival}' (arrivals: {listed(names, _SHOWN) or 'none'})")
+    return InputError(f"{location.root} has no arrival {arrival!r} (arrivals: {listed(names, _SHOWN) or 'none'})")
 
 
 def _seen(location: Location, arrival: str) -> set[str]:

@@ -127,7 +127,7 @@ def check_arrival_name(arrival: str) -> None:
     """Raises InputError unless the name can be a folder in any storage."""
     if not _NAME.fullmatch(arrival):
         raise InputError(
-            f"'{arrival}' is no arrival name: use 1 to 100 of A-Z a-z 0-9 . _ - and do not start with a dot"
+            f"{arrival!r} is no arrival name: use 1 to 100 of A-Z a-z 0-9 . _ - and do not start with a dot"
         )
 
 

@@ -68,3 +68,52 @@ print([name for name in (*own, "torchvision", "ray", "PIL", "sklearn") if name i
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT)
     assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (IngestSettings(seed=-1), "--seed must be at least 0, not -1"),
+        (IngestSettings(part_rows=0), "part_rows must be at least 1, not 0"),
+        (IngestSettings(val_share=1.0), "the val share must be at least 0 and less than 1, not 1.0"),
+        (IngestSettings(val_share=-0.1), "the val share must be at least 0 and less than 1, not -0.1"),
+        (IngestSettings(test_share=float("nan")), "the test share must be at least 0 and less than 1, not nan"),
+        (IngestSettings(max_bad_share=float("nan")), "--max-bad-share must be at least 0 and less than 1, not nan"),
+        (IngestSettings(["a", "b"], [0.9, 0.2]), "the arrivals' shares must add up to 1, not 1.1"),
+        (IngestSettings(["a", "b"], [1.2, -0.2]), "the arrivals' shares must all be greater than 0, not [1.2, -0.2]"),
+        (
+            IngestSettings(["../x"]),
+            "'../x' is no arrival name: use 1 to 100 of A-Z a-z 0-9 . _ - and do not start with a dot",
+        ),
+        (IngestSettings([""]), "'' is no arrival name: use 1 to 100 of A-Z a-z 0-9 . _ - and do not start with a dot"),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_anything_is_read(
+    location: Location, settings: IngestSettings, message: str
+) -> None:
+    class Unread:
+        name = "unread"
+
+        def samples(self):  # type: ignore[no-untyped-def]
+            raise AssertionError("read")
+
+    with pytest.raises(InputError) as caught:
+        ingest(location, TASK, Unread(), settings)
+    assert str(caught.value) == message and not location.exists()
+
+
+def test_any_seed_that_is_a_whole_number_draws(location: Location) -> None:
+    (manifest,) = ingest(location, TASK, FewDigits(0, 200), IngestSettings(seed=2**70))
+    assert manifest.rows("train") == 144
+
+
+def test_settings_of_a_task_say_that_they_need_its_name(location: Location) -> None:
+    with pytest.raises(InputError) as caught:
+        ingest(location, {"image_size": 28, "augment": "none"}, FewDigits(0, 60))
+    assert str(caught.value) == "--image-size and --augment without --task NAME: say which"
+    ingest(location, TASK, FewDigits(0, 60))
+    with pytest.raises(InputError) as caught:
+        ingest(location, {"image_size": 28}, FewDigits(60, 90))
+    assert str(caught.value) == (
+        "--image-size without --task NAME: leave it out, as the line knows its task, or give --task lenet-300-100 too"
+    )
