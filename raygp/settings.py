@@ -18,7 +18,7 @@ from raygp.search.settings import SweepSettings
 from raygp.update.fields import Settings, Share, flat_errors
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
-from raygp.update.plan import DistillationSettings, Plan, SelectionSettings
+from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
 
 _MOST_WORKERS = 64
@@ -270,7 +270,7 @@ def _siblings(path: Sequence[str], tree: Any) -> list[str]:
     if parent == "optimizer":
         return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
     nested: dict[str, type[Settings]] = {
-        "replay": SelectionSettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
+        "replay": ReplaySettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
         "sweep": SweepSettings,
     }  # fmt: skip
     return list(nested.get(parent, Plan).model_fields)

@@ -43,7 +43,7 @@ from raygp.store.parts import (
 )
 from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.samples import kept_index, make_index, read_index, sample_digest
-from raygp.store.shards import read_shard
+from raygp.store.shards import read_labels, read_shard
 from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, write_version
 
@@ -96,6 +96,7 @@ __all__ = [
     "read_card",
     "read_head",
     "read_index",
+    "read_labels",
     "read_refusal",
     "read_shard",
     "read_tensors",
