@@ -78,7 +78,7 @@ class RunSettings(Settings):
     than its parent with this confidence (one-sided). 0.5: the tolerance alone counts."""
     gate_class_tolerance: Share = 0.05
     """How far it may lie below its parent's over the rows of one class that the parent knows. It counts where it is
-    more than ``gate_tolerance``."""
+    more than ``gate_tolerance``. Where an update brings classes, so much may be lost to these over all rows too."""
     gate_new_margin: Share = 0.0
     """By how much more than guessing the rows of new classes must be right, as a fraction."""
     ladder: bool = True

@@ -48,15 +48,18 @@ def uneven(old: np.ndarray, new: np.ndarray) -> bool:
 
 
 def _grouped(counts: np.ndarray) -> np.ndarray:
-    """Columns of classes, 2 x groups, in which enough rows are expected of each."""
+    """Columns of classes, 2 x groups, with enough rows expected in each. Neighbours are taken together: a choice by
+    counts would bring together what chance has made large."""
     expected = counts[1].sum() * counts.sum(axis=0) / counts.sum()
-    order = np.argsort(-expected, kind="stable")
-    columns = [counts[:, place] for place in order]
-    enough = sorted(expected, reverse=True)
-    while len(columns) > 1 and enough[-1] < _EXPECTED:
-        rare, few = columns.pop(), enough.pop()
-        columns[-1], enough[-1] = columns[-1] + rare, enough[-1] + few
-    return np.stack(columns, axis=1)
+    number, group, rows = 0, [], 0.0
+    for more in expected.tolist():
+        group.append(number)
+        rows += more
+        if rows >= _EXPECTED:
+            number, rows = number + 1, 0.0
+    # Of the last group too few may be expected: it is joined to the one before.
+    of_class = np.minimum(group, max(0, number - 1))
+    return np.stack([np.bincount(of_class, weights=part) for part in counts])
 
 
 def _quantile(free: int) -> float:
@@ -96,10 +99,11 @@ class ByClass:
         shares = np.where(known, np.bincount(self.classes, minlength=size), 0)
         wanted = quotas(shares, by_class(chosen) + by_class(self.taken), by_class(order), count)
         mine = self.classes[order]
-        drawn = np.zeros(len(order), dtype=bool)
-        for number in np.flatnonzero(wanted):
-            drawn[np.flatnonzero(mine == number)[: wanted[number]]] = True
-        return order[drawn]
+        together, counts = np.argsort(mine, kind="stable"), np.bincount(mine, minlength=size)
+        place = np.empty(len(order), dtype=np.int64)  # Among those of its class.
+        place[together] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        drawn: np.ndarray = order[place < wanted[mine]]
+        return drawn
 
 
 def quotas(shares: np.ndarray, have: np.ndarray, there: np.ndarray, count: int) -> np.ndarray:
