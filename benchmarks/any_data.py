@@ -7,7 +7,8 @@
 imagenette/imagenette-small.tar; what is missing is said and left out. ``digits`` and ``tones`` need nothing. Methods:
 
 - ``raygp``: the default plan of the task's model, with the ladder; ``raygp-first``: without the ladder
-- ``by-class``: as ``raygp``, with replay drawn by class where an arrival is uneven
+- ``by-class``: as ``raygp``, with replay drawn by class where an arrival is uneven; ``third``, ``third-by-class``: 30 %
+  of the earlier rows are replayed, whatever the arrival is, at random or so
 - ``hardest``, ``paper``: the plans of these names, without the ladder
 - ``fine-tuning``: a dense network of the first arrival, five epochs over everything at half of its learning rate
 - ``scratch``: a dense network, trained on everything

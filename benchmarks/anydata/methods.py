@@ -32,6 +32,11 @@ def _by_class(task: str) -> Method:
     return replace(method, plan=changed(method.plan, {"replay": {"by_class": "auto"}}))
 
 
+def _third(task: str, by_class: str = "never") -> Method:
+    method = _sparse(task, ladder=False)
+    return replace(method, plan=changed(method.plan, {"fit": None, "replay": {"share": 0.3, "by_class": by_class}}))
+
+
 def _dense_start(task: str) -> Plan:
     return changed(named_plan("default", "synthesis", task), DENSE)
 
@@ -52,6 +57,8 @@ FINE_TUNING_EPOCHS, FINE_TUNING_LR = 5, 0.5
 METHODS: dict[str, Callable[[str], Method]] = {
     "raygp": _sparse,
     "by-class": _by_class,
+    "third": _third,
+    "third-by-class": lambda task: _third(task, "auto"),
     "raygp-first": lambda task: _sparse(task, ladder=False),
     "hardest": lambda task: _sparse(task, "hardest", ladder=False),
     "paper": lambda task: _sparse(task, "paper", ladder=False),
