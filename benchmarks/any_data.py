@@ -7,6 +7,8 @@
 imagenette/imagenette-small.tar; what is missing is said and left out. ``digits`` and ``tones`` need nothing. Methods:
 
 - ``raygp``: the default plan of the task's model, with the ladder; ``raygp-first``: without the ladder
+- ``by-class``: as ``raygp``, with replay drawn by class where an arrival is uneven; ``third``, ``third-by-class``: 30 %
+  of the earlier rows are replayed, whatever the arrival is, at random or so
 - ``hardest``, ``paper``: the plans of these names, without the ladder
 - ``fine-tuning``: a dense network of the first arrival, five epochs over everything at half of its learning rate
 - ``scratch``: a dense network, trained on everything
@@ -35,6 +37,7 @@ from benchmarks.anydata.runs import Row, run_cell
 from benchmarks.anydata.tables import cells_table, markdown_rows, summary_row, summary_table
 from benchmarks.training_cost import read_rows
 from raygp.errors import RaygpError
+from raygp.update.plan import Plan
 
 
 def run_all(options: argparse.Namespace, console: Console) -> list[Row]:
@@ -56,9 +59,9 @@ def run_all(options: argparse.Namespace, console: Console) -> list[Row]:
                 cut = parts(loaded, kind, seed)
                 for method_name in options.method:
                     method = METHODS[method_name](loaded.task.name)
-                    plan = method.plan.model_dump(mode="json")
+                    plan = method.plan.identity()
                     same = [row for row in rows if _of(row) == (name, kind, method_name, seed)]
-                    if any(row["plan"] == plan for row in same):
+                    if any(Plan.model_validate(row["plan"]).identity() == plan for row in same):
                         continue
                     started = time.monotonic()
                     console.print(f"{name}, {kind}, {method_name}, seed {seed} ...")

@@ -34,7 +34,7 @@ from raygp.update.optimizers.base import OptimizerSettings  # noqa: E402
 from raygp.update.phases.base import Phase  # noqa: E402
 from raygp.update.phases.grow import Grow  # noqa: E402
 from raygp.update.phases.prune import Prune  # noqa: E402
-from raygp.update.plan import DistillationSettings, Plan, SelectionSettings  # noqa: E402
+from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
 
@@ -59,6 +59,7 @@ SECTIONS = [
     Section("plan.phases: pruning", "What `prune-recoverable` and `prune-permanent` take besides.", Prune, Phase),
     *(Section(f"plan.optimizer: {name}", "", OPTIMIZERS.get(name), OptimizerSettings) for name in OPTIMIZERS),
     Section("plan.replay, plan.arrival", "", SelectionSettings),
+    Section("plan.replay", "What `replay` takes besides.", ReplaySettings, SelectionSettings),
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),

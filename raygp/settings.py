@@ -18,7 +18,7 @@ from raygp.search.settings import SweepSettings
 from raygp.update.fields import Settings, Share, flat_errors
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
-from raygp.update.plan import DistillationSettings, Plan, SelectionSettings
+from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
 from raygp.yaml_reading import read_yaml
 
@@ -79,7 +79,7 @@ class RunSettings(Settings):
     than its parent with this confidence (one-sided). 0.5: the tolerance alone counts."""
     gate_class_tolerance: Share = 0.05
     """How far it may lie below its parent's over the rows of one class that the parent knows. It counts where it is
-    more than ``gate_tolerance``."""
+    more than ``gate_tolerance``. Where an update brings classes, so much may be lost to these over all rows too."""
     gate_new_margin: Share = 0.0
     """By how much more than guessing the rows of new classes must be right, as a fraction."""
     ladder: bool = True
@@ -276,7 +276,7 @@ def _siblings(path: Sequence[str], tree: Any) -> list[str]:
     if parent == "optimizer":
         return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
     nested: dict[str, type[Settings]] = {
-        "replay": SelectionSettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
+        "replay": ReplaySettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
         "sweep": SweepSettings,
     }  # fmt: skip
     return list(nested.get(parent, Plan).model_fields)

@@ -4,7 +4,7 @@ raygp's plans differ in: the kind of model."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.cost.methods import DENSE, changed
 from raygp.update.plan import Plan
@@ -27,6 +27,16 @@ def _sparse(task: str, name: str = "default", ladder: bool = True) -> Method:
     return Method(named_plan(name, "update", task), named_plan("default", "synthesis", task), False, ladder)
 
 
+def _by_class(task: str) -> Method:
+    method = _sparse(task)
+    return replace(method, plan=changed(method.plan, {"replay": {"by_class": "auto"}}))
+
+
+def _third(task: str, by_class: str = "never") -> Method:
+    method = _sparse(task, ladder=False)
+    return replace(method, plan=changed(method.plan, {"fit": None, "replay": {"share": 0.3, "by_class": by_class}}))
+
+
 def _dense_start(task: str) -> Plan:
     return changed(named_plan("default", "synthesis", task), DENSE)
 
@@ -46,6 +56,9 @@ FINE_TUNING_EPOCHS, FINE_TUNING_LR = 5, 0.5
 
 METHODS: dict[str, Callable[[str], Method]] = {
     "raygp": _sparse,
+    "by-class": _by_class,
+    "third": _third,
+    "third-by-class": lambda task: _third(task, "auto"),
     "raygp-first": lambda task: _sparse(task, ladder=False),
     "hardest": lambda task: _sparse(task, "hardest", ladder=False),
     "paper": lambda task: _sparse(task, "paper", ladder=False),

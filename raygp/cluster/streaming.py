@@ -16,6 +16,7 @@ import torch
 from raygp.cluster.pipeline import examples_dataset, refs_of
 from raygp.data.batches import Batch, Split
 from raygp.data.catalog import Catalog
+from raygp.data.reading import read_classes
 from raygp.data.resident import slice_of_rank
 from raygp.data.streaming_order import TRAIN, rows_by_shard, shuffled_sequence, window_pieces
 from raygp.tasks.protocol import Task
@@ -41,6 +42,10 @@ class StreamingData:
     def new_rows(self) -> int:
         """Training examples of the new arrival."""
         return self.catalog.train_rows - self.catalog.old_rows
+
+    def classes(self) -> np.ndarray | None:
+        """See :class:`raygp.data.batches.TrainingData`. Of the shards, the labels alone are read."""
+        return read_classes(self.catalog, self.task)
 
     def groups(self, split: Split) -> dict[str, slice]:
         """See :class:`raygp.data.batches.TrainingData`."""

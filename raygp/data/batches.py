@@ -53,6 +53,10 @@ class TrainingData(Protocol):
         """Training examples of the new arrival: ids old_rows .. old_rows + new_rows - 1."""
         ...
 
+    def classes(self) -> np.ndarray | None:
+        """Class of each training example, by its id, int64; None where labels are no classes. Nothing is decoded."""
+        ...
+
     def groups(self, split: Split) -> dict[str, slice]:
         """By arrival name, which rows of the held-out split it brought: contiguous, in order, covering all rows."""
         ...

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.errors import InputError
-from raygp.store import read_shard
+from raygp.store import read_labels, read_shard
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -20,6 +21,8 @@ inputs and targets are columns of objects instead, one array for each row."""
 
 _CHUNK_ROWS = 512
 _LOOKED_AT = 16
+_READERS = 16
+"""Shards whose labels are read at once."""
 
 
 def read_examples(catalog: Catalog, ref: ShardRef, task: Task, rows: np.ndarray | None = None) -> Iterator[Decoded]:
@@ -75,6 +78,28 @@ def read_rows(
                 raise InputError(f"{_place(refs[number], row, keys[row].as_py())}: {error}") from error
         column = as_objects if task.sequences else np.stack
         yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen + firsts[shards]}
+
+
+def read_classes(catalog: Catalog, task: Task) -> np.ndarray | None:
+    """Class of each training row, by its id, int64; None where labels are no classes. Of the shards, the labels alone
+    are read.
+
+    Raises:
+        InputError: a shard cannot be read, or a label is outside the vocabulary; the message names shard and row.
+    """
+    if not task.labels_are_classes or task.sequences:
+        return None
+    class_ids = {label: i for i, label in enumerate(catalog.classes)}
+    with ThreadPoolExecutor(_READERS) as pool:
+        found = list(pool.map(lambda ref: read_labels(catalog.location, ref.arrival, ref.shard), catalog.train))
+    classes = np.empty(catalog.train_rows, dtype=np.int64)
+    for ref, labels in zip(catalog.train, found, strict=True):
+        for row, label in enumerate(labels):
+            if label not in class_ids:
+                place = f"arrivals/{ref.arrival}/{ref.shard.file} row {row}"
+                raise InputError(f"{place}: label '{label}' is not in the vocabulary")
+            classes[ref.first + row] = class_ids[label]
+    return classes
 
 
 def as_objects(arrays: list[np.ndarray]) -> np.ndarray:

@@ -64,6 +64,11 @@ class ResidentData:
         """Training examples of the new arrival."""
         return len(self.train) - self.old_rows
 
+    def classes(self) -> np.ndarray | None:
+        """See :class:`raygp.data.batches.TrainingData`."""
+        targets = self.train.targets
+        return targets.numpy() if isinstance(targets, Tensor) and targets.ndim == 1 else None
+
     def groups(self, split: Split) -> dict[str, slice]:
         """See :class:`raygp.data.batches.TrainingData`."""
         if split in self.held_out_groups:

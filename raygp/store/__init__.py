@@ -45,7 +45,7 @@ from raygp.store.parts import (
 )
 from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.samples import kept_index, make_index, read_index, sample_digest
-from raygp.store.shards import read_shard
+from raygp.store.shards import read_labels, read_shard
 from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, write_version
 from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
@@ -103,6 +103,7 @@ __all__ = [
     "read_card",
     "read_head",
     "read_index",
+    "read_labels",
     "read_refusal",
     "read_shard",
     "read_tensors",

@@ -7,7 +7,7 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from raygp.errors import InputError, RaygpError
 from raygp.store.backends import Files, StoredFile, connect
@@ -111,6 +111,22 @@ class Location:
         """The whole file, or None if there is none."""
         with self._explained(path):
             return self._files.read(_checked(path))
+
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[BinaryIO]:
+        """A file from which parts are to be read, in the block.
+
+        Raises:
+            InputError: there is no such file.
+        """
+        with self._explained(path):
+            if self._files.folder is not None:
+                with open(self._files.folder / _checked(path), "rb") as local:
+                    yield local
+            else:
+                system, root = self.filesystem()
+                with system.open(f"{root.rstrip('/')}/{_checked(path)}", "rb") as remote:
+                    yield remote
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Write a file, over what is there; it is seen whole or not at all. Folders are made as needed."""

@@ -74,6 +74,29 @@ def read_shard(location: Location, arrival: str, shard: ShardInfo) -> pa.Table:
     return table
 
 
+def read_labels(location: Location, arrival: str, shard: ShardInfo) -> list[str]:
+    """The labels of a shard's rows, in order. No sample is read, so the file's SHA-256 is not compared.
+
+    Raises:
+        InputError: the file is missing, or is not what it should be.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = f"{arrival_folder(arrival)}/{shard.file}"
+    where = location.url(path)
+    with location.opened(path) as file:
+        try:
+            table = pq.ParquetFile(file).read(columns=["label"])
+        except (pa.ArrowException, KeyError) as error:
+            raise InputError(f"{where} is no Parquet file: {' '.join(str(error).split())}") from error
+    check_format(_format_of(table), SHARD_FORMAT, where)
+    if table.column_names != ["label"] or table.num_rows != shard.rows:
+        raise InputError(f"{where}: expected labels of {shard.rows} rows, found {table.num_rows}")
+    labels: list[str] = table.column("label").to_pylist()
+    return labels
+
+
 def _format_of(table: pa.Table) -> int:
     number = (table.schema.metadata or {}).get(_FORMAT_KEY.encode(), b"1")
     return int(number) if number.isdigit() else 1

@@ -10,6 +10,7 @@ import torch
 
 from raygp.data.batches import TrainingData
 from raygp.sparse import select_largest
+from raygp.update.by_class import ByClass, Draw, uneven
 from raygp.update.learner import Learner
 from raygp.update.phases import Phase
 from raygp.update.plan import Plan, SelectionSettings
@@ -41,14 +42,31 @@ class ExampleChoice:
 
     def choose(self) -> np.ndarray:
         """Ids of the replayed examples and those of the arrival, chosen by the model as it is."""
-        chosen = [
-            choose_examples(
-                self._settings(part), ids, numpy_generator(self._seed, part), self._losses_of(part, ids), self.unlearnt
-            )
-            for part, ids in self._parts().items()
-        ]
-        self.chosen = np.concatenate(chosen)
+        if (classes := self._classes_to_balance()) is None:
+            replay, arrival = self._chosen_of("replay"), self._chosen_of("arrival")
+        else:
+            arrival = self._chosen_of("arrival")
+            replay = self._chosen_of("replay", ByClass(classes, self._data.old_rows, arrival))
+        self.chosen = np.concatenate([replay, arrival])
         return self.chosen
+
+    def _chosen_of(self, part: str, draw: Draw | None = None) -> np.ndarray:
+        ids, generator = self._parts()[part], numpy_generator(self._seed, part)
+        return choose_examples(
+            self._settings(part), ids, generator, self._losses_of(part, ids), self.unlearnt, draw or first_of
+        )
+
+    def _classes_to_balance(self) -> np.ndarray | None:
+        """The class of every training example, if replay is to be drawn by class."""
+        replay = self._plan.replay
+        if replay.by_class == "never" or not 0.0 < replay.share < 1.0 or not self._learner.task.labels_are_classes:
+            return None
+        classes = self._data.classes()
+        if classes is None or not len(classes) or replay.by_class == "always":
+            return classes
+        size, old_rows = int(classes.max()) + 1, self._data.old_rows
+        old, new = (np.bincount(rows, minlength=size) for rows in (classes[:old_rows], classes[old_rows:]))
+        return classes if uneven(old, new) else None
 
     def unlearnt(self) -> float:
         """Part of a sample of the earlier examples that the model gets wrong: loss above ln 2, at which it gives the
@@ -103,12 +121,18 @@ class ExampleChoice:
         return self._learner.losses if known is None else lambda wanted: known[wanted - ids[0]]
 
 
+def first_of(order: np.ndarray, chosen: np.ndarray, count: int) -> np.ndarray:
+    """Draws so many ids at random: the first of those in random order, whatever was chosen before."""
+    return order[:count]
+
+
 def choose_examples(
     settings: SelectionSettings,
     ids: np.ndarray,
     generator: np.random.Generator,
     losses: Callable[[np.ndarray], np.ndarray],
     unlearnt: Callable[[], float] = lambda: 0.0,
+    draw: Draw = first_of,
 ) -> np.ndarray:
     """Choose ``round(share * len(ids))`` of some training examples.
 
@@ -118,6 +142,7 @@ def choose_examples(
         generator: of the random part and of what is scanned.
         losses: the model's loss on given ids, the same on every rank; not called when nothing is chosen by loss.
         unlearnt: gives the part that "auto" leaves out (:meth:`ExampleChoice.unlearnt`).
+        draw: draws the random part.
 
     Returns:
         Sorted ids, int64, without repetition.
@@ -138,6 +163,6 @@ def choose_examples(
         fit[select_largest(loss, fit, hopeless)] = False
         hard = select_largest(loss, fit, hard_wanted)
         chosen[scanned[hard.numpy()]] = True
-    rest = order[~chosen[order]][: wanted - int(chosen.sum())]
-    chosen[rest] = True
+    rest = draw(ids[order[~chosen[order]]], ids[chosen], wanted - int(chosen.sum()))
+    chosen[np.searchsorted(ids, rest)] = True
     return ids[chosen]

@@ -23,7 +23,8 @@ _YOUNGER: dict[str, Any] = {"growth": "gradient", "pruning": "magnitude", "fit":
 """Settings that raygp 0.1.0 did not have, with the values that do what it did."""
 
 _YOUNGER_INSIDE: dict[str, dict[str, Any]] = {
-    "distillation": {"replay_only": False}, "replay": {"leave_out": 0.0}, "arrival": {"leave_out": 0.0},
+    "distillation": {"replay_only": False}, "replay": {"leave_out": 0.0, "by_class": "never"},
+    "arrival": {"leave_out": 0.0},
 }  # fmt: skip
 """The same inside settings of a plan."""
 
@@ -46,6 +47,14 @@ class SelectionSettings(Settings):
     def by_loss(self) -> bool:
         """Whether losses have to be looked at: some of the examples are chosen, and some of those by loss."""
         return 0.0 < self.share < 1.0 and self.hard > 0.0
+
+
+class ReplaySettings(SelectionSettings):
+    """Which of the earlier arrivals' examples are seen again."""
+
+    by_class: Literal["auto", "always", "never"] = "never"
+    """Draw the random part by class, so that replay and arrival together have the class shares of all data, as far as
+    ``share`` allows. "auto": where the arrival brings classes in other shares than they had, by more than chance."""
 
 
 class DistillationSettings(Settings):
@@ -142,7 +151,7 @@ class Plan(Settings):
         Annotated[OptimizerSettings, BeforeValidator(by_registry(OPTIMIZERS, "name", default="sgd"))]
     ] = Sgd()
     """The optimizer of an update; one for all its phases, so momentum carries over."""
-    replay: SelectionSettings = SelectionSettings(share=0.1, hard=0.7)
+    replay: ReplaySettings = ReplaySettings(share=0.1, hard=0.7)
     """Which of the earlier arrivals' examples are seen again."""
     arrival: SelectionSettings = SelectionSettings()
     """Which of the new arrival's examples are trained on. Growth on the arrival alone (grow-new) sees all of it."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from raygp.record import RungRecord
 from raygp.update.fitting import Sizes
-from raygp.update.plan import DistillationSettings, Plan, SelectionSettings
+from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 
 LADDER = 1
 """Number of this set of rungs. An update is known by it: one that was begun on other rungs does not go on on these."""
@@ -69,8 +69,9 @@ def rungs_of(plan: Plan, sizes: Sizes, ladder: bool) -> list[Rung]:
             weight=weight, replay_only=sizes.old_rows > 0, temperature=plan.distillation.temperature
         )
         fit = None if plan.fit is None else plan.fit.model_copy(update={"replay_ratio": None})
+        replay = ReplaySettings(**_EVERYTHING.model_dump(), by_class=plan.replay.by_class)
         everything = plan.model_copy(
-            update={"replay": _EVERYTHING, "arrival": _EVERYTHING, "distillation": taught, "fit": fit, "shrink": 1.0}
+            update={"replay": replay, "arrival": _EVERYTHING, "distillation": taught, "fit": fit, "shrink": 1.0}
         )
         if not sizes.new_classes:
             safer.append(("replay", everything))

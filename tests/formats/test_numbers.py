@@ -143,6 +143,20 @@ def test_a_card_with_accuracies_by_arrival_alone_is_read(number: int, location: 
     assert again["format"] == 4 and "accuracy_by_arrival" not in again
 
 
+def test_a_card_that_says_nothing_of_answers_among_known_classes_is_read(
+    location: Location, make_card: MakeCard
+) -> None:
+    both = Compared(rows=9, accuracy=0.9, parent_accuracy=1.0)
+    write_version(location, make_card(known=both, by_class={"cat": both}), {"a": torch.ones(2)})
+    stored = json.loads(location.read_bytes("versions/v0000/card.json"))
+    assert "among_known" not in stored["known"], "what most updates say nothing of is not stored"
+    rewrite(location, lambda card: card.update(format=3))
+    card = read_card(location, "v0000")
+    assert card.format == 4 and card.known == both and card.known.among_known is None
+    said = card.model_copy(update={"known": both.model_copy(update={"among_known": 0.95})})
+    assert json.loads(encode(said))["known"]["among_known"] == 0.95
+
+
 @pytest.mark.parametrize("phases", [["x"], "x", {"a": 1}])
 def test_a_damaged_card_says_where(phases: Any, tmp_path: Path) -> None:
     location = unpack("line", tmp_path)

@@ -138,6 +138,42 @@ def climb(plan: Plan, parent: Path) -> Outcome:
     return Ladder(lambda look: rungs_of(plan, sizes.seen(look), ladder=True), make, Silent()).run()
 
 
+def new_five() -> Watched:
+    """Digits 0 to 4 of an arrival before, 5 to 9 of the one that is new; both for validation too."""
+    whole = digits()
+    every = [*range(150)], [*range(150, 190)]
+    targets = torch.cat([whole.train.targets, whole.held_out["val"].targets])  # type: ignore[list-item]
+    inputs = torch.cat([whole.train.inputs, whole.held_out["val"].inputs])  # type: ignore[list-item]
+    examples = Examples(inputs, targets)
+    train, val = (np.array(sorted(rows, key=lambda row: bool(targets[row] >= 5))) for rows in every)
+    old, kept = (int((targets[rows] < 5).sum()) for rows in (train, val))
+    groups = {"val": {"low": slice(0, kept), "high": slice(kept, len(val))}}
+    return Watched(examples.take(train), old, {"val": examples.take(val)}, groups)  # type: ignore[arg-type]
+
+
+def knows_five() -> Outcome:
+    """A first version of digits 0 to 4."""
+    data = new_five()
+    kept = data.groups("val")["low"].stop
+    first = ResidentData(
+        data.train.take(np.arange(data.old_rows)), 0, {"val": data.held_out["val"].take(np.arange(kept))}
+    )
+    phase = {"kind": "prune-permanent", "gradual": True, "epochs": 12}
+    plan = Plan.model_validate({"phases": [phase], "batch_size": 16, "lr": 0.05})
+    learner = make_learner(make_task({"name": "lenet-300-100"}), first, plan, num_classes=5, seed=5, parent=None)
+    return Update(plan, learner, first, seed=5, has_parent=False).run()
+
+
+def update_of_new_classes(plan: Plan, parent: Path) -> Outcome:
+    """``plan`` over the outcome kept in ``parent``, which knew digits 0 to 4; the others are new."""
+    data, known = new_five(), load(parent)
+    assert isinstance(known, Outcome)
+    task = make_task({"name": "lenet-300-100"})
+    learner = make_learner(task, data, plan, num_classes=10, seed=5, parent=known.tensors, parent_classes=5)
+    classes = [str(number) for number in range(10)]
+    return Update(plan, learner, data, seed=5, has_parent=True, parent_classes=5, classes=classes).run()
+
+
 def run_ranks(world: int, folder: Path, *arguments: object, work: Callable[..., object] = stretch) -> list[Any]:
     """:func:`stretch`, or other ``work``, on ``world`` ranks; what each gave, by rank."""
     folder.mkdir()

@@ -152,14 +152,9 @@ def test_rows_of_new_classes_say_nothing_of_the_parent() -> None:
     forgot = decide(wrong(rows, c3=15), parent, rows, GATE)
     assert (forgot.promoted, forgot.decided_by, forgot.rows) == (False, "validation", 115)
     good = decide(wrong(rows, c5=3), parent, rows, GATE)
-    assert (
-        good.promoted
-        and good.rows == 230
-        and good.reason
-        == (
-            "validation 100.00%, parent 100.00%, tolerance 0.20%, on 115 rows of known classes; 97.39% on 115 rows of new "
-            "classes, guessing 10.00%"
-        )
+    assert good.promoted and good.rows == 230 and good.reason == (
+        "validation 100.00%, parent 100.00%, tolerance 0.20%, on 115 rows of known classes; 97.39% on 115 rows of new "
+        "classes, guessing 10.00%"
     )
 
 
@@ -241,8 +236,7 @@ FIVE = {f"c{number}": 400 for number in range(5, 10)}
 def test_rows_that_new_classes_take_are_not_forgotten() -> None:
     rows = validation(10, 400, known=5)
     parent, among = wrong(rows, c0=4, c3=4, **FIVE), wrong(rows, c1=5, c4=5, **FIVE)
-    new = {f"c{number}": -12 for number in range(5, 10)}
-    candidate = np.where(rows.new[:, None], wrong(rows, **{name: 12 for name in new}), among)
+    candidate = np.where(rows.new[:, None], wrong(rows, **{name: 12 for name in FIVE}), among)
     candidate = served(rows, candidate, c0=8, c1=8, c2=8, c3=8, c4=8)
     # Without a look at what is known alone, 1.6 points lost on 2,000 rows refuse it.
     assert decide(candidate, parent, rows, GATE).decided_by == "validation"

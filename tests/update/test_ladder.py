@@ -20,7 +20,7 @@ from raygp.update.examples import ExampleChoice, choose_examples
 from raygp.update.fitting import Sizes, surprises
 from raygp.update.ladder import Ladder
 from raygp.update.outcome import Outcome
-from raygp.update.plan import FitSettings, Plan, SelectionSettings
+from raygp.update.plan import FitSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.rungs import Rung, differences, falls_away, first_rung, next_rung, rungs_of
 from raygp.update.state import Checkpoint
 from tests.update.records import figures
@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_ladder_is_refused(parent: Outcome) -> None:
 
 
 def test_rungs_get_safer_and_say_what_they_change() -> None:
-    by_loss = RUINOUS.model_copy(update={"replay": SelectionSettings(share=0.2, hard=1.0)})
+    by_loss = RUINOUS.model_copy(update={"replay": ReplaySettings(share=0.2, hard=1.0)})
     assert [rung.name for rung in rungs_of(by_loss, SIZES, ladder=True)] == ["plan", "uniform", "replay", "longer"]
     plan, replay, longer = rungs_of(RUINOUS, SIZES, ladder=True)
     assert plan.changes == {}
@@ -225,14 +225,14 @@ def test_more_replay_is_passed_over_where_new_classes_were_not_learnt() -> None:
 
 
 def test_a_choice_by_loss_is_passed_over_where_much_was_not_learnt() -> None:
-    by_loss = rungs_of(RUINOUS.model_copy(update={"replay": SelectionSettings(share=0.2)}), SIZES, ladder=True)
+    by_loss = rungs_of(RUINOUS.model_copy(update={"replay": ReplaySettings(share=0.2)}), SIZES, ladder=True)
     assert first_rung(by_loss, 0.001) == 0 and first_rung(by_loss, 0.05) == 1
     assert first_rung(rungs_of(RUINOUS, SIZES, ladder=True), 0.05) == 0
 
 
 def test_wrong_labels_make_the_ladder_begin_higher(parent: Outcome) -> None:
     # The parent has not learnt its data by heart: it gets more than two per cent of them wrong.
-    by_loss = RUINOUS.model_copy(update={"replay": SelectionSettings(share=0.2), "shrink": 1.0})
+    by_loss = RUINOUS.model_copy(update={"replay": ReplaySettings(share=0.2), "shrink": 1.0})
     outcome, watcher = climb(by_loss, parent)
     first, second = outcome.record.rungs[:2]
     assert first.name == "plan" and first.val_accuracy is None and first.examples == 0.0
@@ -327,7 +327,7 @@ def test_a_small_arrival_gets_smaller_batches_then_more_replay_then_more_epochs(
 
 
 def test_an_upper_bound_of_replay_is_kept() -> None:
-    bounded = FITTING.model_copy(update={"replay": SelectionSettings(share=0.01, hard=0.0)})
+    bounded = FITTING.model_copy(update={"replay": ReplaySettings(share=0.01, hard=0.0)})
     assert bounded.fitted(Sizes(10_000, 64)).replay.share == pytest.approx(0.01)
 
 
