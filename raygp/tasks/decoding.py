@@ -23,11 +23,14 @@ import functools
 import importlib
 import warnings
 from collections.abc import Iterator
+from io import BytesIO
 from types import ModuleType
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -102,22 +105,29 @@ def check(sample: bytes) -> None:
 def _check(sample: bytes) -> None:
     if not sample:
         raise UnfitImage("empty file")
-    bare, lenient = sample, True
+    if sample.startswith((JPEG, PNG)):
+        # What decodes them forgives what is missing, and Pillow does not.
+        image = _bare(sample)
+        _check_size(image)
+        image.load()
+        return
+    with _quiet(), open_picture(sample) as image:
+        _check_size(image)
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if min(width, height) < _MIN_SIDE:
+        raise UnfitImage(f"image of {width} x {height} pixels: at least 2 x 2 are needed")
+    if width * height > _MAX_PIXELS:
+        raise UnfitImage(f"image of {width} x {height} pixels: more than {_MAX_PIXELS:,} in all")
+
+
+def _bare(sample: bytes) -> ImageFile.ImageFile:
+    """A JPEG or PNG opened by Pillow without what does not change its pixels, so that none of that can be refused."""
     if sample.startswith(JPEG):
-        bare = bare_jpeg(sample)
-    elif sample.startswith(PNG):
-        bare = bare_png(sample)
-    else:
-        lenient = False
-    with _quiet(), open_picture(bare) as image:
-        width, height = image.size
-        if min(width, height) < _MIN_SIDE:
-            raise UnfitImage(f"image of {width} x {height} pixels: at least 2 x 2 are needed")
-        if width * height > _MAX_PIXELS:
-            raise UnfitImage(f"image of {width} x {height} pixels: more than {_MAX_PIXELS:,} in all")
-        if lenient:
-            # The decoder of JPEG and PNG forgives what is missing, and Pillow does not.
-            image.load()
+        return JpegImageFile(BytesIO(bare_jpeg(sample)))
+    return PngImageFile(BytesIO(bare_png(sample)))
 
 
 def _read(sample: bytes, channels: int, background: str) -> Tensor:
@@ -135,8 +145,7 @@ def _read(sample: bytes, channels: int, background: str) -> Tensor:
     if sample[_DEPTH:_KIND] > b"\x08":
         return _upright(_tensor(flat(_deep_png(sample, notes.get(b"tRNS")), channels, background)), turned)
     if b"tRNS" in notes or sample[_KIND : _KIND + 1] in _WITH_ALPHA:
-        with open_picture(bare_png(sample)) as image:
-            return _upright(_tensor(flat(image, channels, background)), turned)
+        return _upright(_tensor(flat(_bare(sample), channels, background)), turned)
     return _upright(_decoded(sample, channels), turned)
 
 

@@ -348,10 +348,10 @@ def copy(kind: Kind, tree: Tree, name: str, number: int) -> None:
     """The same bytes in the same folder once more."""
     if name in tree.files and kind.task is IMAGES:
         stem, _, suffix = name.rpartition(".")
+        tree.copies += f"{stem}x.{suffix}" not in tree.files
         tree.files[f"{stem}x.{suffix}"] = tree.files[name]
         if f"{stem}.cls" in tree.files:
             tree.files[f"{stem}x.cls"] = tree.files[f"{stem}.cls"]
-        tree.copies += 1
 
 
 def contradict(kind: Kind, tree: Tree, name: str, number: int) -> None:
@@ -478,8 +478,9 @@ def mangled(kind: Kind, changes: list[Change]) -> tuple[Tree, Packed]:
             if packed.files[file] == before:
                 continue
             around = [names for first, last, names in packed.spans[file] if first < end and start < last]
-            # The whole of a table counts only where no row of it does.
-            for name in around[0] if kind.name.startswith("parquet") and around else sum(around, ()):
+            # Outside of its samples, all of a table is about all of its rows.
+            inside = [names for first, last, names in packed.spans[file] if first <= start and end <= last]
+            for name in inside[0] if kind.name.startswith("parquet") and inside else sum(around, ()):
                 tree.rows[name].sound = False
             tree.may_be_refused |= not (kind.single_files and file in tree.rows)
     return tree, packed
