@@ -13,6 +13,7 @@ would win. Fine-tuning and raygp are tuned for each share by themselves. What wa
 ``benchmarks/recipes/<workload>.search.jsonl``, what was chosen ``benchmarks/recipes/<workload>.yaml``; trials that are
 there are not repeated. Methods depend on each other in this order: tfs, gp-fs (whose most accurate recipe synthesises
 the parents of raygp), nft, raygp, paper (which starts from the parents of raygp; not searched unless asked for).
+Networks with fewer units (few-tfs, few-nft, fast-tfs, fast-nft) need nothing but the reference.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Search:
         self.yaml.write_text(header + yaml.safe_dump(plain, sort_keys=False))
 
 
-_BY_SHARE = ("nft", "raygp", "paper")
+_BY_SHARE = ("nft", "few-nft", "fast-nft", "raygp", "paper")
 """Methods with a recipe for each share of new data."""
 _KEPT_OF_ROW = (
     "examples", "sparse_flops", "worker_seconds", "cpu_seconds", "train_rows",

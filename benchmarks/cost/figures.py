@@ -16,6 +16,7 @@ from benchmarks.cost.protocol import MARGIN, reference_accuracy
 
 _COLOURS = {
     "best": "#b0b0b0", "tfs": "#1f3b57", "nft": "#7a5195", "gp-fs": "#bc5090", "raygp": "#e4572e", "paper": "#ffa600",
+    "few-tfs": "#9ecae1", "few-nft": "#6baed6", "fast-tfs": "#a1d99b", "fast-nft": "#41ab5d",
 }  # fmt: skip
 
 

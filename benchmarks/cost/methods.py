@@ -13,23 +13,30 @@ gp-fs    a sparse random seed network                            growing and pru
 raygp    a compact model synthesised from the old data           one update, default plan
 paper    the same model                                          one update, plan ``paper``
 ======== ======================================================= ==========================
+
+``few-tfs`` and ``few-nft`` are tfs and nft of a dense network with fewer units, which has as many connections as
+raygp's model; ``fast-tfs`` and ``fast-nft`` of one that takes as much arithmetic for an example
+(:mod:`benchmarks.cost.narrow`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.cost.narrow import Measure
 from raygp.errors import InputError
 from raygp.update.plan import Plan
 from raygp.update.plans import Role, named_plan
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-METHODS = ("best", "tfs", "nft", "gp-fs", "raygp", "paper")
-FROM_SCRATCH = ("best", "tfs", "gp-fs")
+NARROW: dict[str, Measure] = {"few": "connections", "fast": "arithmetic"}
+"""Dense networks of fewer units, by what they have as much of as raygp's."""
+METHODS = ("best", "tfs", "nft", "gp-fs", "raygp", "paper", "few-tfs", "few-nft", "fast-tfs", "fast-nft")
+FROM_SCRATCH = ("best", "tfs", "gp-fs", "few-tfs", "fast-tfs")
 """Methods to which all data are new: the share makes no difference."""
 DENSE: dict[str, Any] = {
     "name": "dense",
@@ -52,6 +59,8 @@ class Method:
     plan: Plan
     parent: Plan | None = None
     """On the old data alone, uncharged. None: the method starts from scratch, and all data are new to it."""
+    narrow: Measure | None = None
+    """What the network has as much of as raygp's; None: it is the workload's own."""
 
     @property
     def incremental(self) -> bool:
@@ -86,6 +95,11 @@ def make_method(name: str, task: str, recipes: dict[str, Any], new_share: float,
         new_share: the share.
         precision: of all passes.
     """
+    narrow, _, base = name.rpartition("-")
+    if narrow in NARROW:
+        # "nft" takes its parent's recipe from "best": here that is the one of the same network from scratch.
+        own_recipes = {"best": recipes.get(f"{narrow}-tfs"), base: recipes.get(name)}
+        return replace(make_method(base, task, own_recipes, new_share, precision), name=name, narrow=NARROW[narrow])
     recipe = _recipe(recipes, name, new_share)
     # A recipe may say how its parent is trained.
     own = {key: value for key, value in recipe.items() if key != "parent"}

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from benchmarks.cost.methods import Method
+from benchmarks.cost.narrow import narrowed
 from benchmarks.cost.workloads import Workload
 from raygp.errors import InputError
 from raygp.events import EpochEnded, Event
@@ -125,11 +126,12 @@ def run_method(
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise InputError(f"--device {device}: torch sees no GPU here; leave it out to train on the CPU")
+    workload = narrowed(workload, method.narrow)
     rows = workload.split(key.new_share if method.incremental else 0.5, key.seed)
     everything = np.sort(np.concatenate([rows.old, rows.new]))
     parent: Tensors | None = None
     if method.parent is not None:
-        parent = _parent(workload, method.parent, rows.old, rows.val, key, folder, device, watch)
+        parent = _parent(workload, method, rows.old, rows.val, key, folder, device, watch)
         data = workload.data(rows.old, rows.new, rows.val)
     else:
         data = workload.data(_NOTHING, everything, rows.val)
@@ -180,7 +182,7 @@ def is_of(row: Row, method: Method) -> bool:
 
 def _parent(
     workload: Workload,
-    plan: Plan,
+    method: Method,
     old: np.ndarray,
     val: np.ndarray,
     key: Key,
@@ -189,7 +191,10 @@ def _parent(
     watch: Callable[[str, Event], None],
 ) -> Tensors:
     """A model of the old data, trained once for all that start from it."""
-    home = folder / "parents" / f"{key.workload}-{key.new_share}-{key.seed}-{_digest(plan)}"
+    plan = method.parent
+    assert plan is not None
+    size = f"-{method.narrow}" if method.narrow else ""
+    home = folder / "parents" / f"{key.workload}-{key.new_share}-{key.seed}-{_digest(plan)}{size}"
     if not (home / "done").exists():
         curve = Curve(home / "in-flight", lambda event: watch("parent", event))
         outcome = train(workload, plan, workload.data(_NOTHING, old, val), key.seed, None, curve, device)

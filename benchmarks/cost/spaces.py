@@ -11,6 +11,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.cost.methods import NARROW
+
 Recipe = dict[str, Any]
 Space = dict[str, list[Any]]
 _LENET_DENSE: Space = {"epochs": [4, 5, 6, 8, 12, 20], "lr": [0.05, 0.1, 0.2], "optimizer.weight_decay": [2e-4, 5e-4]}
@@ -112,6 +114,24 @@ def _resnet(epochs: list[int], lr: list[float], replay: list[float], changes: Sp
     return {"epochs": epochs, "lr": lr} | common | _UNTAUGHT | (changes or {})
 
 
+_LENET_NARROW: dict[str, Space | list[Space]] = {
+    # Small networks take longer and forgive less decay.
+    "tfs": {"epochs": [12, 24], "lr": [0.1, 0.2], "optimizer.weight_decay": [1e-4]},
+    "nft": {"epochs": [3, 5], "lr": [0.05, 0.1], "optimizer.weight_decay": [1e-4]},
+}
+_NARROW: dict[str, dict[str, Space | list[Space]]] = {
+    "lenet-300-100": _LENET_NARROW,
+    "lenet-5": _LENET_NARROW,
+    "resnet18": {
+        "tfs": {"epochs": [24, 36], "lr": [0.1, 0.2], "optimizer.weight_decay": [5e-4]},
+        "nft": {"epochs": [8, 10], "lr": [0.1, 0.2], "shrink": [0.5], "optimizer.weight_decay": [5e-4]},
+    },
+    "deepspeech2": {
+        "tfs": {"epochs": [60, 90], "lr": [0.003, 0.006], "batch_size": [16], "clip_norm": [1.0]},
+        "nft": {"epochs": [12, 20], "lr": [0.003], "shrink": [0.5], "batch_size": [16], "clip_norm": [1.0]},
+    },
+}
+"""For dense networks with fewer units."""
 SPACES: dict[str, dict[str, Space | list[Space]]] = {
     "lenet-300-100": {
         "tfs": _LENET_DENSE, "nft": [_LENET_TUNE, _LENET_SHRUNK], "gp-fs": _LENET_GROW, "raygp": _LENET_UPDATE,
@@ -327,6 +347,8 @@ SPACES: dict[str, dict[str, Space | list[Space]]] = {
         },
     },
 }  # fmt: skip
+for _workload, _spaces in _NARROW.items():
+    SPACES[_workload] |= {f"{size}-{method}": space for size in NARROW for method, space in _spaces.items()}
 
 
 def recipes_of(space: Space | list[Space], trials: int, seed: int) -> list[Recipe]:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks import tune_baselines
 from benchmarks.cost.methods import FROM_SCRATCH, METHODS, RECIPES, default_updates, make_method, read_recipes
+from benchmarks.cost.narrow import narrowed
 from benchmarks.cost.protocol import (
     cost_until_reached,
     cut,
@@ -168,6 +169,26 @@ def test_the_default_plan_can_be_measured_whatever_was_tuned(workload: str) -> N
     assert method.plan == named_plan("default", "update", task)
     assert method.parent == make_method("gp-fs", task, {"gp-fs": recipes["parent"]}, 1.0).plan
     assert method.plan != make_method("raygp", task, recipes, 0.1).plan
+
+
+def test_narrow_networks_are_the_widest_that_are_no_larger_than_the_sparse_one(digits: Workload) -> None:
+    narrow = {measure: narrowed(digits, measure).task.build_model(10) for measure in ("connections", "arithmetic")}
+    weights = {
+        measure: sum(weight.numel() for name, weight in model.named_parameters() if name.endswith("weight"))
+        for measure, model in narrow.items()
+    }
+    # 33 units for 300 and 11 for 100; without convolutions, arithmetic goes with weights.
+    assert weights == {"connections": 784 * 33 + 33 * 11 + 11 * 10, "arithmetic": 784 * 52 + 52 * 17 + 17 * 10}
+    assert narrowed(digits, None) is digits
+
+
+def test_a_narrow_baseline_is_a_dense_plan_whose_parent_is_as_narrow() -> None:
+    recipes = {"best": {"epochs": 9}, "few-tfs": {"epochs": 30}, "few-nft": {0.5: {"epochs": 3}}}
+    made = make_method("few-nft", "lenet-5", recipes, 0.5)
+    assert made.parent is not None
+    assert (made.name, made.narrow, made.plan.epochs, made.parent.epochs) == ("few-nft", "connections", 3, 30)
+    assert made.plan.density == made.parent.density == 1.0
+    assert make_method("fast-tfs", "lenet-5", recipes, 1.0).narrow == "arithmetic"
 
 
 def test_a_workload_without_recipes_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
