@@ -234,6 +234,7 @@ REFUSED = {
     ),
     "weeks": ("week1/cat*2 week2/cat*1", ["week1 holds folders ('week1/cat')"]),
     "validation images without classes": ("train/a*2 val*5", ["val holds 5 images in no class folder"]),
+    "images in and beside a folder that says nothing": ("train*1 train/images/cat*3", ["train holds 4 images in no"]),
     "training images without classes": ("train*2 test/a*5", ["train holds 2 images in no class folder"]),
     "more images beside the folders than in them": (
         "cat*1 a.png b.png",
@@ -366,6 +367,16 @@ def test_members_of_a_tar_that_lead_out_of_it_are_said(tmp_path: Path) -> None:
         "hidden files and folders: 1, such as .git",
         "names that lead out of the tar: 2, such as ../c/1.png",
     ]
+
+
+def test_a_tar_of_very_deep_folders(tmp_path: Path) -> None:
+    path = tmp_path / "deep.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("d/" * 3000 + "cat/1.png", "d/" * 3000 + "dog/1.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 3
+            tar.addfile(member, io.BytesIO(b"abc"))
+    assert [sample.key for sample in open_source(f"imagefolder:{path}").samples()] == ["cat/1.png", "dog/1.png"]
 
 
 @pytest.mark.parametrize(("validation", "split"), [("valid", "val"), ("Validation", "val"), ("val", "test")])

@@ -88,7 +88,7 @@ class ImageFolderSource:
         except InputError:
             what = UNREADABLE
         if what is None:
-            folder.images.append((name, content))
+            folder.add(name, content)
         else:
             self.passed_over.add(what, f"{folder.path}/{name}".lstrip("/"))
 

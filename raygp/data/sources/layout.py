@@ -35,28 +35,31 @@ class Tree:
     images: list[tuple[str, FileSlice]] = field(default_factory=list)
     """Name and content of each image that lies directly in it."""
     folders: dict[str, Tree] = field(default_factory=dict)
+    above: Tree | None = None
+    count: int = 0
+    """Images in it, at any depth."""
 
-    def folder(self, name: str) -> Tree:
-        """The folder of this name in it, made where it is not there yet."""
-        if name not in self.folders:
-            self.folders[name] = Tree(name, f"{self.path}/{name}" if self.path else name)
-        return self.folders[name]
+    def add(self, name: str, content: FileSlice) -> None:
+        """Put an image into it."""
+        self.images.append((name, content))
+        folder: Tree | None = self
+        while folder is not None:
+            folder.count += 1
+            folder = folder.above
 
     def at(self, parts: Parts) -> Tree:
         """The folder at a path below it, made where it is not there yet."""
         found = self
         for part in parts:
-            found = found.folder(part)
+            if part not in found.folders:
+                path = f"{found.path}/{part}" if found.path else part
+                found.folders[part] = Tree(part, path, above=found)
+            found = found.folders[part]
         return found
 
     @cached_property
-    def count(self) -> int:
-        """Images in it, at any depth. The tree must be whole by now."""
-        return len(self.images) + sum(folder.count for folder in self.folders.values())
-
-    @cached_property
     def full(self) -> list[Tree]:
-        """The folders in it that hold images at any depth, sorted by name."""
+        """The folders in it that hold images at any depth, sorted by name. The tree must be whole by now."""
         return [folder for _, folder in sorted(self.folders.items()) if folder.count]
 
     @property
@@ -247,6 +250,8 @@ class _Reading:
                 self._open(folder.inner)
                 if all(one.only_says_split for one in folder.inner.full):
                     raise self._mixed([folder], folder.inner.full)
+                if len(folder.inner.full) == 1 and folder.inner.full[0].says_nothing:
+                    raise self._unlabelled(folder, "train" in has)
                 self._check_names(folder.inner.full)
                 found += [ClassFolder(split, _label(one), one) for one in folder.inner.full]
             elif folder.split == "test":
