@@ -398,6 +398,9 @@ def test_folders_that_say_label_and_split(tmp_path: Path) -> None:
     found = Counter((sample.split, sample.label) for sample in listed(tmp_path / "t"))
     wanted = ("cat", "café", "a/b", "train", "")
     assert found == {(split, label): 1 for split in ("train", "test") for label in wanted}
+    # A column of numbers that holds none is filled from its folder.
+    none = {"image": [png(1)], "label": pa.array([None], pa.float64())}
+    assert labels(write_parquet(tmp_path / "label=cat" / "0.parquet", none)) == ["cat"]
     # So do those that lead to what was given, but no others.
     alone = listed(tmp_path / "t/split=test/label=cat/0.parquet")
     assert [(sample.split, sample.label, sample.key) for sample in alone] == [("test", "cat", "0.parquet#000000")]
