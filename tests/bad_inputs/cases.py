@@ -144,19 +144,19 @@ SOURCES = [
         "a table without labels",
         parquet({"image": [b"x"], "caption": ["a"]}),
         f"ingest --source parquet:@/x.parquet {NEW}",
-        "@/x.parquet has no column of labels or transcripts: expected one of label, text, transcript, transcription, sentence, fine_label, found image, caption",
+        "@/x.parquet has no column of labels: expected one of label, labels, fine_label, class, text, transcript, transcription, sentence, found image, caption",
     ),
     Case(
         "a table of paths",
         parquet({"image": ["a.png"], "label": ["a"]}),
         f"ingest --source parquet:@/x.parquet {NEW}",
-        "@/x.parquet: column image must hold bytes (or bytes and path), not string",
+        "@/x.parquet: column image must hold bytes (or bytes and path), not string with paths alone, and there is no file 'a.png' beside the table: put the bytes of the files into the column (with pandas: table['image'] = [open(path, 'rb').read() for path in table['image']]), or the files beside the table",
     ),
     Case(
         "a table of scores",
         parquet({"image": [b"x"], "label": [0.5]}),
         f"ingest --source parquet:@/x.parquet {NEW}",
-        "@/x.parquet: column label must hold strings or whole numbers, not double",
+        "1 of 1 rows cannot be used, which is more than --max-bad-share 0.01; the first of them is x.parquet#000000: label 0.5 is no whole number",
     ),
     Case(
         "a table cut short",

@@ -18,8 +18,10 @@ import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.sources import Source, SourceSample, open_source, passed_over_lines, tell_labels
+from raygp.data.sources.columns import LABELS, MAYBE_SPLITS, SAMPLES, SPLITS, TRANSCRIPTS
 from raygp.errors import InputError
 from raygp.store import Location, Manifest, list_arrivals
+from tests.checkout import PROJECT
 from tests.data.test_tables_and_tars import TASK, png, refusal, wav, write_parquet
 
 NAMES = {"info": {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}}
@@ -396,6 +398,9 @@ def test_folders_that_say_label_and_split(tmp_path: Path) -> None:
     found = Counter((sample.split, sample.label) for sample in listed(tmp_path / "t"))
     wanted = ("cat", "café", "a/b", "train", "")
     assert found == {(split, label): 1 for split in ("train", "test") for label in wanted}
+    # A column of numbers that holds none is filled from its folder.
+    none = {"image": [png(1)], "label": pa.array([None], pa.float64())}
+    assert labels(write_parquet(tmp_path / "label=cat" / "0.parquet", none)) == ["cat"]
     # So do those that lead to what was given, but no others.
     alone = listed(tmp_path / "t/split=test/label=cat/0.parquet")
     assert [(sample.split, sample.label, sample.key) for sample in alone] == [("test", "cat", "0.parquet#000000")]
@@ -647,3 +652,15 @@ def test_a_word_of_several_may_say_the_split(tmp_path: Path) -> None:
     words = ["Training", "PublicTest", "PrivateTest"]  # As FER2013 has them.
     file = write_parquet(tmp_path / "x.parquet", {"image": [png(1)] * 3, "label": list("abc"), "split": words})
     assert [sample.split for sample in listed(file)] == ["train", "test", "test"]
+
+
+@pytest.mark.parametrize("guide", ["own-images", "speech"])
+def test_the_guides_name_the_columns(guide: str) -> None:
+    text = (PROJECT / f"docs/guides/{guide}.md").read_text().split("## Columns of Parquet files")[1].split("\n## ")[0]
+    roles = {"own-images": (*SAMPLES, *LABELS), "speech": (*SAMPLES, *TRANSCRIPTS)}
+    assert [name for name in (*roles[guide], *SPLITS, *MAYBE_SPLITS) if f"`{name}`" not in text] == []
+
+
+def test_a_label_and_its_folder_may_differ_in_blanks(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "label=cat/0.parquet", {"image": [png(1)], "label": ["cat "]})
+    assert labels(tmp_path) == ["cat "]

@@ -182,7 +182,7 @@ def test_the_lines_task_decides_what_a_label_is(columns: tuple[str, ...], classe
         (("text", "sentence"), True, "x has the columns 'text' and 'sentence', and each may be the transcript"),
         (("text", "label"), None, "x has the columns 'label' and 'text': whether a label is a class or a text depends"),
         (("label", "Label"), True, "x has the columns 'label' and 'Label': give one of them another name"),
-        (("picture",), True, "x has no column of labels: expected one of label, fine_label, class, text, transcript, "),
+        (("picture",), True, "x has no column of labels: expected one of label, labels, fine_label, class, text, "),
         (
             ("sound",),
             False,

@@ -15,7 +15,7 @@ FILES = (
     "wav_filename", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
-LABELS = ("label", "fine_label", "class")
+LABELS = ("label", "labels", "fine_label", "class")
 """Names of a column of classes, the first comes first."""
 TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
 """Names of a column of what is said. A table has one of them."""

@@ -19,6 +19,7 @@ from raygp.data.sources.columns import (
     named,
 )
 from raygp.data.sources.parquet_values import Label, Shape, as_text, label_of, plain, shape_of, values_of
+from raygp.data.text import tidy
 from raygp.errors import InputError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Columns:
             return
         for value in values_of(batch.column(self.label)):
             label = label_of(value, self.class_names)
-            if folder.text and label.text not in ("", folder.text) and not label.problem:
+            if folder.text and label.text and not label.problem and tidy(label.text) != tidy(folder.text):
                 label = Label(label.text, f"label '{label.text}' in a folder that is called {self.label}={said}")
             yield label if label.text or label.problem else folder
 
@@ -129,7 +130,7 @@ class Columns:
             return
         names = self._class_names(self._split)
         for value in values_of(batch.column(self._split)):
-            yield label_of(value, names).text.strip() or said
+            yield tidy(label_of(value, names).text) or said
 
     def samples(self, batch: pa.RecordBatch) -> Iterator[tuple[bytes | None, str]]:
         """Bytes of the sample of each row, and the path that stands beside them or in their place."""

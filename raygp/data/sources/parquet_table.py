@@ -60,7 +60,7 @@ def clear_unlabelled(tables: Sequence[Table]) -> None:
     """
     numbers = [table for table in tables if table.columns.kind == "numbers"]
     counts = Counter(label.text for table in numbers for label in table.labels if not label.problem)
-    classes = {int(text) for text in counts if text and text != "-1"}
+    classes = {int(text) for text in counts if is_number(text) and text != "-1"}
     if "-1" not in counts or len(classes) < 2 or min(classes) not in (0, 1):
         return
     rare = counts["-1"] <= _FEW * counts.total()
