@@ -7,7 +7,7 @@ import os
 # Before torch is loaded, and for the processes that tests start. Their models are so small that two threads spend their
 # time waiting for each other: on a busy machine the same tests take seven times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray gives its workers little of a CPU that another process wants. Another process runs the tests without Ray meanwhile.
+# Ray gives its workers little of a CPU that others want. Another process runs the tests without Ray meanwhile.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 import uuid

@@ -84,7 +84,7 @@ SOURCES = [
         "a single class",
         lambda folder: photos(folder, classes=1),
         f"ingest --source imagefolder:@/photos {NEW}",
-        "@/photos holds only one class ('class0'); at least two are needed",
+        "arrival arrival-000 holds only one class ('class0'); at least two are needed: the first arrival must have them, later ones may hold one alone",
     ),
     Case(
         "a class of one image",
