@@ -75,7 +75,7 @@ def lack_of(arrival: str, holdings: Holdings, before: Holdings, classes: bool) -
     if not trained:
         return Lack(
             f"arrival {arrival} has no training rows, and no arrival before it has any",
-            "all its rows are held out; where a name such as test or val says so, rename it",
+            "every row that it brings is held out; where a name such as test or val says so, rename it",
         )
     if not before.val_rows + holdings.val_rows:
         return Lack(

@@ -117,8 +117,8 @@ NO_VAL = (
     "give --val-share above 0, more samples of a class than one, or a source that holds some out"
 )
 NO_TRAIN = (
-    "arrival arrival-000 has no training rows, and no arrival before it has any: all its rows are held out; where a "
-    "name such as test or val says so, rename it"
+    "arrival arrival-000 has no training rows, and no arrival before it has any: every row that it brings is held out; "
+    "where a name such as test or val says so, rename it"
 )
 NOT_TRAINED = "neither here nor in the line; add some, or rename or take away what is held out"
 UNFIT: list[tuple[str, Shape, dict[str, float], str]] = [
