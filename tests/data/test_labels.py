@@ -154,6 +154,7 @@ def test_numbers_beside_names_are_those_names(tmp_path: Path) -> None:
     table(tmp_path / "x" / "a.parquet", ["cat", "dog"], 0)
     table(tmp_path / "x" / "b.parquet", None, 20)
     assert labels_of(tmp_path / "x") == {"cat", "dog"}
-    # Where files have different names, a number could be either: it stays one.
+    # Where files have different names, a number could be either, and would be a second spelling of one of them.
     table(tmp_path / "x" / "c.parquet", ["owl", "eel"], 40)
-    assert labels_of(tmp_path / "x") == {"cat", "dog", "owl", "eel", "0", "1"}
+    with pytest.raises(InputError, match=r"class names in .*a\.parquet .* and numbers in .*b\.parquet"):
+        labels_of(tmp_path / "x")
