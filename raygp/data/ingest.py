@@ -293,8 +293,8 @@ class _Incoming:
             counts = chosen.counts
             rows = counts.skipped + counts.contradicted + counts.kept
             raise InputError(
-                f"{self._source} holds {rows:,} rows whose bytes the line or the source has already, and --strict is "
-                "given"
+                f"{rows:,} of {len(self._rows):,} rows of {self._source} have bytes that the line or the source has "
+                "already, and --strict is given"
             )
         few = len(chosen.drawn) <= self._settings.max_bad_share * len(self._rows)
         if few and chosen.counts.skipped and all(problem(row) is not None for row in chosen.drawn):
