@@ -36,7 +36,7 @@ MOST_MIB = 1024
 """By so much may the memory of this process grow: a damaged header can promise an image of 134 million pixels."""
 
 numbers = st.integers(0, 1 << 20)
-changes = st.lists(st.tuples(st.sampled_from(BYTE_CHANGES + TREE_CHANGES), numbers, numbers), max_size=3)
+changes = st.lists(st.tuples(st.sampled_from(BYTE_CHANGES + TREE_CHANGES), numbers, numbers), min_size=1, max_size=3)
 
 
 def try_out(kind: Kind, changes: list[Change]) -> list[str]:
