@@ -39,6 +39,8 @@ _READ: dict[str, tuple[tuple[bytes, ...], Callable[[Path], Any]]] = {
     "lz4": ((b"\x04\x22\x4d\x18",), _open_arrow("lz4")),
 }
 """By name: with which bytes such a file begins, and what reads it."""
+COMPRESSIONS = tuple(_READ)
+"""Names of those that are read."""
 _NOT_READ = {
     b"PK\x03\x04": "a zip archive",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",

@@ -9,15 +9,17 @@ UNDERSCORE = "files and folders whose names begin with _"
 SYSTEM = "files of the operating system"
 PARTIAL = "partial downloads and temporary files"
 
-_SYSTEM = frozenset(
+SYSTEM_NAMES = frozenset(
     {
         "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r", "$recycle.bin",
         "system volume information", "lost+found", "@eadir", "#recycle", "@recycle",
     }
 )  # fmt: skip
-_PARTIAL = (
+"""In lower case. What begins with ``._`` is theirs, too."""
+PARTIAL_ENDS = (
     ".crdownload", ".part", ".partial", ".filepart", ".download", ".opdownload", ".aria2", ".!ut", ".tmp", ".temp", "~",
 )  # fmt: skip
+"""How their names end, in lower case. What begins with ``~$`` is one, too."""
 _SAMPLES = suffixes("image") + suffixes("audio")
 
 
@@ -29,11 +31,11 @@ def skipped(name: str) -> str | None:
     what ends as samples do may begin with an underscore.
     """
     lower = name.lower()
-    if lower in _SYSTEM or lower.startswith("._"):
+    if lower in SYSTEM_NAMES or lower.startswith("._"):
         return SYSTEM
     if name.startswith("."):
         return HIDDEN
-    if lower.endswith(_PARTIAL) or name.startswith("~$"):
+    if lower.endswith(PARTIAL_ENDS) or name.startswith("~$"):
         return PARTIAL
     if name.startswith("_") and not lower.endswith(_SAMPLES):
         return UNDERSCORE

@@ -13,7 +13,7 @@ from raygp.data.sources.tarkeys import Member
 
 _CLASS_KEYS = ("label", "cls", "class")
 _TEXT_KEYS = ("text", "transcript", "transcription", "sentence", "caption")
-_WHERE: dict[Medium, tuple[tuple[str, tuple[str, ...]], ...]] = {
+LABEL_PLACES: dict[Medium, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "image": (
         ("cls", ()),
         ("label", ()),
@@ -55,7 +55,7 @@ def label_of(members: Sequence[Member], medium: Medium) -> tuple[str, Member | N
         ValueError: the one that comes first cannot be read, or none of them has a label; the message says which.
     """
     objects: dict[str, Any] = {}
-    for suffix, keys in _WHERE[medium]:
+    for suffix, keys in LABEL_PLACES[medium]:
         found = [member for member in members if member.suffix == suffix]
         if len(found) > 1:
             raise ValueError(f"which of {_base(found[0])} and {_base(found[1])} is the label cannot be told")

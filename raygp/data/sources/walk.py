@@ -23,7 +23,7 @@ CIRCLES = "links that lead back to a folder they lie in"
 SPECIAL = "pipes, sockets and devices"
 UNREADABLE = "files that cannot be read"
 
-_OTHER = (
+NO_SAMPLES = (
     ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".py", ".ipynb", ".mat",
     ".npy", ".npz", ".pkl", ".pdf", ".zip", ".db",
     # Raw files of cameras are TIFF by their first bytes, but what can be decoded of them is a thumbnail.
@@ -140,7 +140,10 @@ def _head(content: FileSlice, size: int) -> bytes:
 
 
 _KNOWN: dict[Medium, tuple[str, ...]] = {"image": suffixes("image"), "audio": suffixes("audio")}
-_NOT: dict[Medium, tuple[str, ...]] = {"image": (*suffixes("audio"), *_OTHER), "audio": (*suffixes("image"), *_OTHER)}
+_NOT: dict[Medium, tuple[str, ...]] = {
+    "image": (*suffixes("audio"), *NO_SAMPLES),
+    "audio": (*suffixes("image"), *NO_SAMPLES),
+}
 
 
 def files_of(path: str, endings: tuple[str, ...], passed_over: PassedOver | None = None) -> list[tuple[Path, Path]]:
@@ -251,7 +254,7 @@ def _wanted(file: Path, base: Path, endings: tuple[str, ...], passed_over: Passe
         if lower.endswith(endings):
             return True
         what = f"files that are no {endings[0]}"
-        if not lower.endswith((*_KNOWN["image"], *_KNOWN["audio"], *_OTHER)):
+        if not lower.endswith((*_KNOWN["image"], *_KNOWN["audio"], *NO_SAMPLES)):
             try:
                 head = _head(FileSlice(str(file)), _MARKS_END)
                 if any(head.startswith(mark, at) for ending, at, mark in _MARKS if ending in endings):
