@@ -39,8 +39,8 @@ def inputs_page(made: str) -> str:
         "# What raygp accepts",
         "",
         _wrapped(
-            "This page is made from the tables and rules that the code itself goes by. What a source holds and gives no "
-            "row is passed over with a line that counts it (`--strict` makes that an error). A row that cannot be used "
+            "This page is made from the tables and rules that the code itself goes by. What a source holds and gives "
+            "no row is passed over with a line that counts it (`--strict` makes that an error). A row that cannot be used "
             "is left out, listed in `quarantine.jsonl` of its arrival with the reason, and counts against "
             "`--max-bad-share`. [Your own images](../guides/own-images.md) and [Speech](../guides/speech.md) explain "
             "with examples."
@@ -92,8 +92,8 @@ def _splits() -> Iterator[str]:
         yield _row(split, _list(words))
     yield ""
     yield _wrapped(
-        f"Such a word may be joined to one that says nothing, as in `trainset`: {_list(sorted(naming.PLAIN_WORDS))}. In a "
-        f"folder such as `split=train`, these keys say a split: {_list(naming.PARTITIONS)}."
+        f"Such a word may be joined to one that says nothing, as in `trainset`: {_list(sorted(naming.PLAIN_WORDS))}. "
+        f"In a folder such as `split=train`, these keys say a split: {_list(naming.PARTITIONS)}."
     )
 
 
