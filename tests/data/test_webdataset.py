@@ -179,9 +179,9 @@ NO_LABEL = "1.json has no label: "
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        ({"1.cls": b"\xff\xfe\xff"}, "1.cls is no text in UTF-8"),
-        ({"1.txt": "caf\u00e9".encode("latin-1")}, "1.txt is no text in UTF-8"),
-        ({"1.json": b"\xff{}"}, "1.json is no JSON: 1.json is no text in UTF-8"),
+        ({"1.cls": b"\xff\xfe\xff"}, "1.cls is no text that can be read: line 1 ends in the middle of a character"),
+        ({"1.txt": "caf\u00e9s".encode("latin-1")}, "1.txt is no text that can be read: line 1 is not UTF-8"),
+        ({"1.json": b"\xff{}"}, "1.json is no JSON: 1.json is no text that can be read: line 1 is not UTF-8"),
         ({"1.json": "{"}, "1.json is no JSON: "),
         ({"1.json": "[" * 100_000}, "1.json is no JSON: "),
         ({"1.json": "9" * 5000}, "1.json is no JSON: "),

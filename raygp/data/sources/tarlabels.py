@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from raygp.data.sources.formats import Medium
 from raygp.data.sources.tarkeys import Member
+from raygp.data.text import decode_text
 
 _CLASS_KEYS = ("label", "cls", "class")
 _TEXT_KEYS = ("text", "transcript", "transcription", "sentence", "caption")
@@ -83,6 +83,8 @@ def _object(member: Member) -> Any:
 def _from_object(found: Any, keys: Sequence[str], member: Member) -> str | None:
     """The label under the first of the keys that is there; None if none is."""
     for value in [found[key] for key in keys if key in found] if isinstance(found, dict) else [found]:
+        if isinstance(value, bool):
+            return json.dumps(value)  # As Parquet and JSON lines have it: true.
         if isinstance(value, str | int):
             return str(value).strip()
         if isinstance(value, float) and value.is_integer() and abs(value) <= _MOST_EXACT:
@@ -103,12 +105,10 @@ def _text(member: Member) -> str:
     size = member.content.size or 0
     if size > _MOST_BYTES:
         raise ValueError(f"{_base(member)} has {size:,} bytes, too many for a label")
-    content = member.content()
     try:
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{_base(member)} is no text in UTF-8") from error
+        return decode_text(member.content())
+    except ValueError as error:
+        raise ValueError(f"{_base(member)} is no text that can be read: {error}") from error
 
 
 def _base(member: Member) -> str:
