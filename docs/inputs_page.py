@@ -40,8 +40,8 @@ def inputs_page(made: str) -> str:
         "",
         _wrapped(
             "This page is made from the tables and rules that the code itself goes by. What a source holds and gives "
-            "no row is passed over with a line that counts it (`--strict` makes that an error). A row that cannot be used "
-            "is left out, listed in `quarantine.jsonl` of its arrival with the reason, and counts against "
+            "no row is passed over with a line that counts it (`--strict` makes that an error). A row that cannot be "
+            "used is left out, listed in `quarantine.jsonl` of its arrival with the reason, and counts against "
             "`--max-bad-share`. [Your own images](../guides/own-images.md) and [Speech](../guides/speech.md) explain "
             "with examples."
         ),

@@ -442,7 +442,9 @@ def cut(content: bytes, draw: random.Random) -> tuple[bytes, int, int]:
 def hole(content: bytes, draw: random.Random) -> tuple[bytes, int, int]:
     """Zeros, as a disk leaves them after a crash."""
     start = draw.randrange(len(content)) if content else 0
-    end = min(len(content), start + draw.choice((1, 16, 512, 4096)))
+    # In a tar, more zeros look like the end of one of several that were joined.
+    sizes = (1, 16, 512) if content[257:262] == b"ustar" else (1, 16, 512, 4096)
+    end = min(len(content), start + draw.choice(sizes))
     return content[:start] + bytes(end - start) + content[end:], start, end
 
 

@@ -203,6 +203,13 @@ def test_a_lone_block_of_zeros_does_not_end_a_tar(tmp_path: Path) -> None:
     assert contents(index) == {"a": b"1", "b": b"2"}
 
 
+def test_zeros_in_place_of_members_are_told(tmp_path: Path) -> None:
+    content = tar([(name, name.encode() * 300) for name in "abcdefgh"])
+    index, lines = indexed(tmp_path, content[:2048] + bytes(4096) + content[6144:])
+    assert contents(index) == {name: name.encode() * 300 for name in "abgh"}
+    assert lines == ["zeros between members, which may have been members: 1, such as bytes 2,048 to 6,144 of x.tar"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -14,6 +14,8 @@ from raygp.errors import InputError
 
 _BLOCK = 512
 _AT_ONCE = 1 << 20
+_RECORD = 20 * _BLOCK
+"""To a multiple of it, most programs fill up a tar; some end it with two blocks of zeros."""
 _GNU_FOLDER, _VOLUME_LABEL = b"D", b"V"
 """Types of members that only GNU tar writes."""
 _MOST_HOPS = 40
@@ -30,7 +32,8 @@ class TarIndex:
 
     Args:
         path: the tar; its content says how it is compressed, if it is.
-        passed_over: is told what gives no file: links that lead nowhere, devices, sparse files and replaced members.
+        passed_over: is told what gives no file: links that lead nowhere, devices, sparse files and replaced members;
+            and runs of zeros that may have been members.
 
     Raises:
         InputError: the file is not a tar, is damaged or ends too early.
@@ -46,7 +49,7 @@ class TarIndex:
         try:
             plain = plain_file(path)
             with plain.open("rb") as file:
-                self._scan(file, str(plain))
+                self._scan(file, str(plain), path.name)
         except _DAMAGED as error:
             raise InputError(f"{path} cannot be read as a tar: {error or type(error).__name__}") from error
 
@@ -61,7 +64,7 @@ class TarIndex:
             found.update(archive)
         return found
 
-    def _scan(self, file: BinaryIO, path: str) -> None:
+    def _scan(self, file: BinaryIO, path: str, name: str) -> None:
         start: int | None = 0
         while start is not None:
             archive = _Archive(path)
@@ -76,7 +79,11 @@ class TarIndex:
                 raise ValueError(f"it is damaged or cut short at byte {end:,}")
             archive.follow_links(self)
             self.archives.append(archive.files)
-            start = _next_archive(file, end)
+            following = _next_archive(file, end)
+            if following is not None and not _ends_there(start, end, following):
+                place = f"bytes {end:,} to {following:,} of {name}"
+                self._passed_over.add("zeros between members, which may have been members", place)
+            start = following
 
     def _add(self, archive: _Archive, member: tarfile.TarInfo) -> None:
         name = _plain(member.name)
@@ -197,6 +204,14 @@ def _plain(name: str) -> str:
         return name
     start = "/" if name.startswith("/") else ""
     return start + "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
+def _ends_there(start: int, end: int, following: int) -> bool:
+    """Whether zeros before the next of joined tars are as programs write them at the end of one.
+
+    Those that a disk leaves in place of a piece of a file hide the members in it.
+    """
+    return following - end <= 2 * _BLOCK or (following - start) % _RECORD <= _BLOCK
 
 
 def _next_archive(file: BinaryIO, end: int) -> int | None:
