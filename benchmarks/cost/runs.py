@@ -135,7 +135,9 @@ def run_method(
         data = workload.data(rows.old, rows.new, rows.val)
     else:
         data = workload.data(_NOTHING, everything, rows.val)
-    curve = Curve(folder / "in-flight" / run_name(key, method), lambda event: watch(method.name, event))
+    # A folder may serve several workloads.
+    home = folder / "in-flight" / f"{key.workload}-{run_name(key, method)}"
+    curve = Curve(home, lambda event: watch(method.name, event))
     outcome = train(workload, method.plan, data, key.seed, parent, curve, device)
     return make_row(key, method, outcome.record, curve.points, curve.cpu_seconds, len(everything), device)
 
@@ -164,7 +166,7 @@ def make_row(
         "parent_val_accuracy": record.parent_val_accuracy,
         "active_connections": record.active_connections, "total_connections": record.total_connections,
         "train_rows": train_rows, "device": device, "processor": _processor(device),
-        "precision": method.plan.precision,
+        "precision": method.plan.precision, "narrow": method.narrow,
         "plan": method.plan.model_dump(mode="json"),
         "parent_plan": None if method.parent is None else method.parent.model_dump(mode="json"), "curve": points,
     }  # fmt: skip
@@ -172,6 +174,8 @@ def make_row(
 
 def is_of(row: Row, method: Method) -> bool:
     """Whether a row was made with this method's plans, fields that have been added to plans since at their defaults."""
+    if row.get("narrow") != method.narrow:
+        return False
     try:
         same = Plan.model_validate(row["plan"]) == method.plan
         parent = row.get("parent_plan")

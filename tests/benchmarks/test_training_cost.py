@@ -24,7 +24,7 @@ from benchmarks.cost.protocol import (
     reference_accuracy,
     with_reached,
 )
-from benchmarks.cost.runs import Key, run_method, run_name
+from benchmarks.cost.runs import Key, is_of, run_method, run_name
 from benchmarks.cost.spaces import SPACES, recipes_of
 from benchmarks.cost.workloads import TASKS, Workload, load_workload
 from benchmarks.training_cost import run_all, write_rows
@@ -188,7 +188,12 @@ def test_a_narrow_baseline_is_a_dense_plan_whose_parent_is_as_narrow() -> None:
     assert made.parent is not None
     assert (made.name, made.narrow, made.plan.epochs, made.parent.epochs) == ("few-nft", "connections", 3, 30)
     assert made.plan.density == made.parent.density == 1.0
-    assert make_method("fast-tfs", "lenet-5", recipes, 1.0).narrow == "arithmetic"
+    fast = make_method("fast-tfs", "lenet-5", recipes, 1.0)
+    assert fast.narrow == "arithmetic"
+    # Networks of different sizes with one plan are two runs.
+    row = {"plan": fast.plan.model_dump(mode="json"), "parent_plan": None, "narrow": "arithmetic"}
+    assert is_of(row, fast) and not is_of(row | {"narrow": "connections"}, fast)
+    assert not is_of(row, make_method("tfs", "lenet-5", {}, 1.0))
 
 
 def test_a_workload_without_recipes_says_what_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
