@@ -22,9 +22,8 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Two processes: one for the tests that use Ray, which mostly wait, and one for the others.
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=10
+	$(BIN)/python -m pytest --durations=10
 
 drill: $(STAMP)
 	$(BIN)/python -m pytest -m drill --durations=10

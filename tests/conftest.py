@@ -7,8 +7,6 @@ import os
 # Before torch is loaded, and for the processes that tests start. Their models are so small that two threads spend their
 # time waiting for each other: on a busy machine the same tests take seven times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray gives its workers little of a CPU that others want. Another process runs the tests without Ray meanwhile.
-os.environ.setdefault("RAY_worker_niceness", "0")
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,15 +26,6 @@ UseServer = Callable[[str], str]
 """Points s3fs at the server with this address and makes a bucket there; gives the bucket's name."""
 
 LEDGER = ("examples", "sparse_flops", "dense_flops", "worker_seconds", "reduced_bytes")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests (``pytest -n 2 --dist loadgroup``), one of them runs all that use Ray: they
-    share a cluster, and two at a time would take each other's CPUs."""
-    for item in items:
-        if item.get_closest_marker("cluster"):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(autouse=True)

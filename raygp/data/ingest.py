@@ -211,17 +211,21 @@ class _Incoming:
             return False
         total = sum(making.total for making in makings)
         jobs = [(making, job) for making in makings for job in making.missing]
+        doubts: list[str] = []
         with contextlib.closing(
             self._run([job for _, job in jobs], self._counter(total, sum(len(job.rows) for _, job in jobs)))
         ) as done:
             for place, written in done:
                 making, job = jobs[place]
                 making.take(job.number, written.part)
+                doubts += written.doubts
                 if self._note(making, job, written.digests, compared):
                     return False
         if not compared and self._digests.duplicate_met(final=True):
             return False
         check_usable(self._settings.arrivals[0], _stored(makings, self._rows), self._before, self._classes)
+        if doubts:
+            self._say(f"taken in, but of little use: {len(doubts):,} of {total:,} rows, such as {min(doubts)}")
         return True
 
     def _note(self, making: ArrivalMaking, job: PartJob, digests: bytes, compared: bool) -> bool:

@@ -67,6 +67,8 @@ class Written:
     part: Part
     digests: bytes
     """Of the rows that were stored, in order: :func:`raygp.store.sample_digest` of each."""
+    doubts: tuple[str, ...] = ()
+    """What a person should know of rows that were stored: key and reason of each."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,14 @@ class PartJob:
     def do(self, watch: Callable[[int], None] = lambda samples: None) -> Written:
         """Check the samples and store those that can be used."""
         task = make_task(self.task)
-        check, bad = SampleCheck(task), 0
+        check, bad, doubts = SampleCheck(task), 0, list[str]()
         with PartWriter(self.location, self.arrival, symbols=task.symbols, number=self.number, indexed=True) as writer:
             for done, (row, sample) in enumerate(zip(self.rows, self.samples, strict=True), 1):
                 encoded, problem = check.read(sample)
                 if problem is None:
                     writer.add(self.split, encoded, sample.label, sample.key)
+                    if check.doubt is not None:
+                        doubts.append(f"{sample.key}: {check.doubt}")
                 else:
                     writer.quarantine(sample.key, row, sample.label, problem)
                     bad += 1
@@ -105,7 +109,7 @@ class PartJob:
             watch(len(self.rows) % _WATCH_EVERY)
             part = keep_part(self.location, self.arrival, self.plan, self.number, writer.finish())
             writer.close()
-        return Written(part, writer.digests)
+        return Written(part, writer.digests, tuple(doubts))
 
 
 @dataclass(frozen=True)

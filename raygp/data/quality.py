@@ -18,7 +18,7 @@ _MOST_NAMED = 100
 class Decoder(Protocol):
     """The members of a :class:`raygp.tasks.Task` that decide whether a sample can be used."""
 
-    def check(self, sample: bytes, label: str) -> None: ...
+    def check(self, sample: bytes, label: str) -> str | None: ...
 
     def decode(self, sample: bytes) -> np.ndarray: ...
 
@@ -29,6 +29,8 @@ class SampleCheck:
     def __init__(self, task: Decoder) -> None:
         self._task = task
         self._kind: str | None = None
+        self.doubt: str | None = None
+        """What a person should know of the last sample that was looked at, although it can be used."""
 
     def read(self, sample: SourceSample) -> tuple[bytes, str | None]:
         """The encoded sample of a source's row, and why it cannot be used; None if it can."""
@@ -46,10 +48,11 @@ class SampleCheck:
         Raises:
             RaygpError: nothing is wrong with the sample; a package is missing.
         """
+        self.doubt = None
         if not sample:
             return "empty file"
         try:
-            self._task.check(sample, label)
+            self.doubt = self._task.check(sample, label)
             # check() has decoded the sample already. Whole numbers, such as pixels, are always finite.
             if self._kind is not None and self._kind != "f":
                 return None

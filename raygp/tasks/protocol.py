@@ -90,9 +90,13 @@ class Task(Protocol):
         """
         ...
 
-    def check(self, sample: bytes, label: str) -> None:
+    def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a sample that is not fit for training under its label, before it is published. Raises as
-        :meth:`decode` does."""
+        :meth:`decode` does.
+
+        Returns:
+            What a person should know of a sample that is published all the same; None if there is nothing.
+        """
         ...
 
     def symbols(self, label: str) -> set[str]:

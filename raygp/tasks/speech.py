@@ -90,23 +90,32 @@ class SpeechTask:
         """
         return log_mel(sample, self.spec.mels)
 
-    def check(self, sample: bytes, label: str) -> None:
-        """Refuse a sample that :meth:`decode` refuses, that was cut short, or that is too short for its transcript.
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a sample that :meth:`decode` refuses, that was cut short, or that is shorter than its transcript.
 
-        CTC needs a frame for each character, and one more between two that are the same. With fewer, the loss of the
-        sample is 0 whatever the model says.
+        CTC needs a frame of logits for each character, and one more between two that are the same. With fewer, the loss
+        of the sample is 0 whatever the model says. That depends on the model, so such a sample is only told of. One
+        that has fewer frames of features than characters, which is a hundred of them a second, fits no model.
+
+        Returns:
+            That the model learns nothing from the sample, and why; None if it can.
 
         Raises:
             ValueError: the message is the reason alone.
         """
-        frames = self.output_frames(whole_frames(sample))
+        features = whole_frames(sample)
+        frames = self.output_frames(features)
         doubled = sum(first == second for first, second in itertools.pairwise(label))
-        if frames < len(label) + doubled:
-            same = f", {doubled:,} of them the same as the one before," if doubled else ""
-            raise ValueError(
-                f"its transcript is too long for it: {len(label):,} characters{same} need {len(label) + doubled:,} "
-                f"frames, the sound gives {frames:,}"
-            )
+        if frames >= len(label) + doubled:
+            return None
+        same = f", {doubled:,} of them the same as the one before," if doubled else ""
+        short = (
+            f"its transcript is too long for it: {len(label):,} characters{same} need {len(label) + doubled:,} "
+            f"frames, the sound gives {frames:,}"
+        )
+        if features < len(label):
+            raise ValueError(short)
+        return short
 
     def output_frames(self, frames: int) -> int:
         """How many frames of logits the model makes of ``frames`` frames of features."""

@@ -188,15 +188,18 @@ def test_output_frames_are_those_of_the_model(name: str) -> None:
 
 def test_a_transcript_needs_a_frame_for_each_character() -> None:
     sample = encode(sweep(0.2))  # 21 frames, of which the model makes 6.
-    TASK.check(sample, "abcdef")
-    TASK.check(sample, "abcde")
+    assert TASK.check(sample, "abcdef") is None
+    assert TASK.check(sample, "abcde") is None
     said = "its transcript is too long for it: 7 characters need 7 frames, the sound gives 6"
-    assert refusal(sample, "abcdefg") == said
+    assert TASK.check(sample, "abcdefg") == said
     TASK.check(sample, "abbcd")
     said = "its transcript is too long for it: 5 characters, 2 of them the same as the one before, need 7 frames"
-    assert refusal(sample, "aaabc").startswith(said)
+    assert str(TASK.check(sample, "aaabc")).startswith(said)
     # The paper's model makes twice as many frames.
-    make_task({"name": "deepspeech2"}).check(sample, "abcdefg")
+    assert make_task({"name": "deepspeech2"}).check(sample, "abcdefg") is None
+    # More characters than there are hundredths of a second fit no model.
+    said = "its transcript is too long for it: 22 characters need 22 frames, the sound gives 6"
+    assert refusal(sample, "abcdefghijklmnopqrstuv") == said
 
 
 def test_what_is_refused_has_no_loss_and_what_is_taken_has_one() -> None:

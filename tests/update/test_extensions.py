@@ -54,8 +54,10 @@ def test_the_identity_of_a_plan_names_its_criteria_only_where_they_are_not_those
     fields = ALL_KINDS.model_dump(mode="json")
     assert fields["growth"] == "gradient" and fields["pruning"] == "magnitude"
     older = {key: fields[key] for key in fields if key not in ("growth", "pruning", "fit")}
-    for part, younger in {"distillation": "replay_only", "replay": "leave_out", "arrival": "leave_out"}.items():
-        older[part] = {key: value for key, value in fields[part].items() if key != younger}
+    chosen = {"leave_out", "by_class"}
+    younger = {"distillation": {"replay_only"}, "replay": chosen, "arrival": chosen}
+    for part, keys in younger.items():
+        older[part] = {key: value for key, value in fields[part].items() if key not in keys}
     assert ALL_KINDS.identity() == older
     assert RANDOM.identity() == ALL_KINDS.identity() | {"growth": "random", "pruning": "random"}
     grown = ALL_KINDS.model_copy(update={"growth": "random"})
