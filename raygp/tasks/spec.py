@@ -48,7 +48,8 @@ such a line's task is the same one, in ``line.json`` and wherever it is compared
 class TaskSpec(BaseModel):
     """Settings of a task. Each task has a subclass with its own fields. Unknown fields are errors; values never change.
 
-    A dumped spec is complete: it stands in ``line.json``, and later versions of raygp must read the same task from it.
+    A dumped spec is complete, but for defaults of fields that raygp did not always have: it stands in ``line.json``,
+    and later versions of raygp must read the same task from it.
 
     Raises:
         pydantic.ValidationError: a field is unknown, missing or wrong; :func:`raygp.tasks.make_task` turns it into an

@@ -14,6 +14,7 @@ import os
 import resource
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from tests.bad_inputs.mangling import (
     TREE_CHANGES,
     Change,
     Kind,
+    Outcome,
     broken_rules,
     mangled,
     take_in,
@@ -73,3 +75,24 @@ def test_mangled_inputs_are_refused_or_come_out_right(kind: Kind) -> None:
 
     round_of()
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < MOST_MIB
+
+
+def test_the_rules_can_be_broken(tmp_path: Path) -> None:
+    kind = next(kind for kind in KINDS if kind.name == "split folders")
+    tree, packed = mangled(kind, [])
+    outcome = take_in(kind, packed, tmp_path)
+    assert broken_rules(kind, tree, packed, outcome) == []
+    split, label, sample = outcome.published[0]
+    others = outcome.published[1:]
+    for wrong in (
+        (split, "dog" if label != "dog" else "cat", sample),
+        ("val", label, sample),
+        (split, label, sample[:-1]),
+    ):
+        changed = replace(outcome, published=[wrong, *others])
+        assert "became" in broken_rules(kind, tree, packed, changed)[0]
+    lost = replace(outcome, published=others, listed=outcome.listed)
+    assert [rule.partition(" of ")[0] for rule in broken_rules(kind, tree, packed, lost)[1:]] == ["1"]
+    unheard = replace(outcome, published=others, listed=outcome.listed - 1)
+    assert "passed over" in broken_rules(kind, tree, packed, unheard)[1]
+    assert "without need" in broken_rules(kind, tree, packed, Outcome(refused="no"))[0]
