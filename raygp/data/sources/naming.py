@@ -1,7 +1,7 @@
 """What names tell, alike for every source: which split a thing belongs to.
 
 What is passed over is told by :mod:`raygp.data.sources.skipping`, and what lies below a path is found by
-:mod:`raygp.data.sources.walk`; both can be had from here.
+:mod:`raygp.data.sources.walk`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import SplitName
-from raygp.data.sources.walk import files_of
-
-__all__ = [
-    "PARTITIONS", "PLAIN_WORDS", "SPLIT_WORDS", "TARS", "files_of", "says_split", "skipped", "split_of",
-    "split_of_path", "words_of",
-]  # fmt: skip
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.bz2", ".tbz2")
 """How the names of tars end."""

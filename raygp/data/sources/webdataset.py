@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
-from raygp.data.sources.naming import TARS, files_of, skipped, split_of_path
-from raygp.data.sources.skipping import UNDERSCORE
+from raygp.data.sources.naming import TARS, split_of_path
+from raygp.data.sources.skipping import UNDERSCORE, skipped
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.tarindex import TarIndex
 from raygp.data.sources.tarkeys import KeyedSample, keyed_samples
 from raygp.data.sources.tarlabels import label_of
+from raygp.data.sources.walk import files_of
 from raygp.errors import InputError
 
 _MOST_KINDS = 12
