@@ -25,7 +25,7 @@ def update(
     line = Line(location)
     with printing(console, location) as printer:
         line.listen(printer)
-        return line.update(settings, runner=runner or RayRunner(), sweep=sweep)
+        return [version.card for version in line.update(settings, runner=runner or RayRunner(), sweep=sweep)]
 
 
 def publish(

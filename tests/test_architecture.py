@@ -17,11 +17,12 @@ ALLOWED = {
     "tasks": set(),
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
+    "inference": {"sparse", "store", "data", "tasks"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
-    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings"},
-    "line": {"store", "data", "tasks", "update", "search", "settings"},
-    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster"},
+    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference"},
+    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"},
 }
 
 

@@ -54,9 +54,9 @@ def run_with_ray(
 
     line = Line(location)
     line.listen(follow)
-    cards = line.update(settings, runner=RayRunner(local=local))
+    card = line.update(settings, runner=RayRunner(local=local))[-1].card
     train_rows = len(rows.old) + len(rows.new)
-    return make_row(key, method, cards[-1], points, cards[-1].ledger.worker_seconds, train_rows, "cpu")
+    return make_row(key, method, card, points, card.ledger.worker_seconds, train_rows, "cpu")
 
 
 def _publish(workload: Workload, location: Location, parts: dict[str, np.ndarray], val: np.ndarray) -> None:

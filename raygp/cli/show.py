@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
     """
     line = Line(options.root)
     line.refresh()  # A line that cannot be read is said before a version that is not there.
-    card = line.version(options.version)
+    card = line.version(options.version).card
     if options.json:
         print_json(card.model_dump(mode="json"))
     else:

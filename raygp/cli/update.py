@@ -37,6 +37,6 @@ def run(options: argparse.Namespace) -> None:
         line.listen(printer)
         promoted = line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
     if options.json:
-        print_json({"promoted": [card.version for card in promoted], "versions": versions_json(line)})
+        print_json({"promoted": [version.name for version in promoted], "versions": versions_json(line)})
     elif promoted:
         show_versions(line, console)

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
 def show_versions(line: Line, console: Console) -> None:
     """The table of all versions; the head has a star."""
-    cards = line.versions()
+    cards = [version.card for version in line.versions()]
     if not cards:
         console.print("no version yet (raygp update makes the first)")
         return
@@ -48,12 +48,12 @@ def show_versions(line: Line, console: Console) -> None:
 def versions_json(line: Line) -> list[dict[str, Any]]:
     """Each version as reports/summary.json has it, and whether it is the head."""
     head = line.state.version
-    versions: list[dict[str, Any]] = summary(line.versions(), 0.0)["versions"]
+    versions: list[dict[str, Any]] = summary([version.card for version in line.versions()], 0.0)["versions"]
     return [{**version, "head": version["version"] == head} for version in versions]
 
 
 def _show_graph(line: Line, console: Console) -> None:
-    cards = line.versions()
+    cards = [version.card for version in line.versions()]
     if not cards:
         console.print("no version yet (raygp update makes the first)")
     # Of a damaged line the graph shows what can still be read: only the head's name is looked up.

@@ -8,6 +8,7 @@ from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate
 from raygp.line.upkeep import Rollback
+from raygp.line.version import Version
 from raygp.line.withdrawal import Withdrawal
 
-__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "Withdrawal", "read_state"]
+__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "Version", "Withdrawal", "read_state"]

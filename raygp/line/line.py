@@ -11,8 +11,8 @@ from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked,
 from raygp.line import upkeep, withdrawal
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
+from raygp.line.version import Version
 from raygp.store import (
-    Card,
     Garbage,
     Location,
     Manifest,
@@ -45,8 +45,8 @@ class Line:
         line = raygp.open("line")
         line.listen(print)
         line.ingest("imagefolder:week2")
-        for card in line.update():
-            print(card.version, card.val_accuracy)
+        for version in line.update():
+            print(version.name, version.metrics)
 
     Args:
         root: a path, ``s3://bucket/prefix`` or another fsspec URL, or a :class:`raygp.store.Location`. There need not
@@ -107,21 +107,21 @@ class Line:
         return self._state.task if self._state else open_line(self.location).task
 
     @property
-    def head(self) -> Card | None:
+    def head(self) -> Version | None:
         """The version that counts; None if there is none yet."""
-        return self.state.card
+        return Version(self.location, self.state.card) if self.state.card else None
 
     @property
     def pending(self) -> tuple[Manifest, ...]:
         """Arrivals that wait for an update, oldest first."""
         return self.state.pending
 
-    def versions(self) -> list[Card]:
+    def versions(self) -> list[Version]:
         """All versions, oldest first, in the head's history or not."""
         open_line(self.location)
-        return list_versions(self.location)
+        return [Version(self.location, card) for card in list_versions(self.location)]
 
-    def version(self, name: str = "head") -> Card:
+    def version(self, name: str = "head") -> Version:
         """One version, by its name or as ``"head"``.
 
         Raises:
@@ -129,7 +129,7 @@ class Line:
         """
         if name != "head":
             open_line(self.location)
-            return read_card(self.location, name)
+            return Version(self.location, read_card(self.location, name))
         if self.head is None:
             raise InputError(f"{self.root} has no version yet: raygp update makes the first")
         return self.head
@@ -193,7 +193,7 @@ class Line:
 
     def update(
         self, settings: RunSettings | None = None, *, runner: Runner | None = None, sweep: bool = False
-    ) -> list[Card]:
+    ) -> list[Version]:
         """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on.
 
         Args:
@@ -217,7 +217,8 @@ class Line:
 
             runner = InProcessRunner()
         try:
-            return update_line(self.location, settings or self.settings(), runner, self._tell, sweep)
+            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep)
+            return [Version(self.location, card) for card in cards]
         finally:
             self._state = None
 

@@ -14,6 +14,7 @@ from raygp.tasks.making import make_task
 from raygp.tasks.spec import AUGMENTS, Augment, ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
+    from raygp.tasks.answer import Answer
     from raygp.tasks.images import ImageTask
     from raygp.tasks.padded import Padded
     from raygp.tasks.protocol import Task
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUGMENTS",
     "TASKS",
+    "Answer",
     "Augment",
     "ImageSpec",
     "ImageTask",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _NEED_TORCH = {
+    "Answer": "raygp.tasks.answer",
     "ImageTask": "raygp.tasks.images",
     "Padded": "raygp.tasks.padded",
     "SpeechSpec": "raygp.tasks.speech",

@@ -3,7 +3,7 @@ that builds it, and the name of its output layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from raygp.tasks.answer import Answer, class_answers
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.decoding import check, decode
 from raygp.tasks.divergence import divergence
@@ -123,3 +124,7 @@ class ImageTask:
         weight is 1."""
         points = (outputs.argmax(dim=1) == targets).to(torch.float64)
         return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
+
+    def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
+        """Each image's classes with their probabilities, from logits N x classes."""
+        return class_answers(outputs, vocabulary)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from torch import Tensor, nn
 
+from raygp.tasks.answer import Answer
 from raygp.tasks.spec import TaskSpec
 
 Values: TypeAlias = Any
@@ -138,4 +139,13 @@ class Task(Protocol):
     def score(self, outputs: Values, targets: Values) -> Tensor:
         """Points and weights of each example by metric, N x M x 2. Over a split, a metric is the sum of its points over
         the sum of its weights."""
+        ...
+
+    def answers(self, outputs: Values, vocabulary: Sequence[str]) -> list[Answer]:
+        """What the outputs say of each of N samples.
+
+        Args:
+            outputs: of the model.
+            vocabulary: classes or symbols, by id.
+        """
         ...

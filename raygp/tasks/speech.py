@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from raygp.tasks.answer import Answer
 from raygp.tasks.audio import MASK_DRAWS, log_mel, mask_bands, whole_frames
 from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_losses, greedy
 from raygp.tasks.divergence import divergence
@@ -159,6 +160,10 @@ class SpeechTask:
                 ]
             )
         return torch.tensor(rows, dtype=torch.float64).reshape(-1, 2, 2)
+
+    def answers(self, outputs: Padded, vocabulary: Sequence[str]) -> list[Answer]:
+        """Each utterance's transcript, by greedy decoding."""
+        return [Answer("".join(vocabulary[i] for i in ids)) for ids in greedy(outputs)]
 
 
 def _words(ids: list[int]) -> list[tuple[int, ...]]:

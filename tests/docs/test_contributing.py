@@ -95,7 +95,8 @@ def test_all_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "synthesis.optimizer={name: rmsprop}",
         "synthesis.lr=0.01",
     )
-    (card,) = line.update(settings)
+    (version,) = line.update(settings)
+    card = version.card
     assert [phase.kind for phase in card.phases] == ["grow-all", "train-until", "prune-permanent"]
     assert [epoch.round for epoch in card.phases[1].history] == [0, 1]
     assert card.phases[0].grown and card.phases[2].pruned

@@ -44,7 +44,8 @@ def test_an_update_that_was_begun_ends_as_it_would_have(name: str, tmp_path: Pat
     line.listen(seen.append)
     begun = [unfinished.update for unfinished in line.unfinished()]
     assert begun == [next_job(location, name).update_id]
-    [card] = line.update(settings_of(name), runner=InProcessRunner())
+    [version] = line.update(settings_of(name), runner=InProcessRunner())
+    card = version.card
     assert [card.update] == begun and line.unfinished() == []
     assert card.mask_digest == ends["mask_digest"]
     assert card.active_connections == ends["active_connections"]
@@ -61,7 +62,8 @@ def test_ray_goes_on_with_what_was_begun(name: str, tmp_path: Path) -> None:
 
     location, ends, sweep = unpack(name, tmp_path), described(name)["ends"], described(name)["sweep"]
     begun = location.list("updates")
-    [card] = raygp.open(location.root).update(settings_of(name), runner=RayRunner(), sweep=sweep)
+    [version] = raygp.open(location.root).update(settings_of(name), runner=RayRunner(), sweep=sweep)
+    card = version.card
     head = read_head(location)
     assert head is not None and head.version == card.version == "v0001" and read_tensors(location, card)
     assert sweep or [card.update] == begun

@@ -61,7 +61,8 @@ def test_they_wait_and_go_with_the_next_that_has_training_rows(line: Line) -> No
     assert [manifest.arrival for manifest in line.pending] == ["a1", "a2"]
     weeks(line, WEEK, VAL)
     events.clear()
-    (card,) = line.update(runner=runner)
+    (version,) = line.update(runner=runner)
+    card = version.card
     assert (card.version, card.arrival, card.arrivals) == ("v0001", "a3", ["a0", "a1", "a2", "a3"])
     assert card.manifests == {m.arrival: m.digest for m in list_arrivals(line.location)[:4]}
     (job,) = runner.jobs
@@ -78,7 +79,7 @@ def test_they_wait_and_go_with_the_next_that_has_training_rows(line: Line) -> No
 def test_a_first_update_goes_as_ever_and_what_is_held_out_after_it_waits(line: Line) -> None:
     weeks(line, VAL, WEEK)
     runner = FakeRunner()
-    promoted = line.update(runner=runner)
+    promoted = [version.card for version in line.update(runner=runner)]
     assert [(card.arrival, card.arrivals) for card in promoted] == [("a0", ["a0"]), ("a2", ["a0", "a1", "a2"])]
     assert [[manifest.arrival for manifest in job.seen] for job in runner.jobs] == [[], ["a0", "a1"]]
 
@@ -87,7 +88,8 @@ def test_after_a_rollback_they_wait_again(line: Line) -> None:
     weeks(line, VAL, WEEK)
     line.update(runner=FakeRunner())
     assert line.roll_back("v0000").unfolded == ("a1", "a2")
-    (card,) = line.update(runner=FakeRunner())
+    (version,) = line.update(runner=FakeRunner())
+    card = version.card
     assert card.arrivals == ["a0", "a1", "a2"] and card.version == "v0002"
 
 
@@ -174,7 +176,7 @@ def test_an_update_in_this_process_judges_by_them(tmp_path: Path) -> None:
     settings = load_settings(
         "lenet-300-100", overrides=["synthesis.epochs=3", "gate_tolerance=1.0", "plan.epochs=1", "ladder=false"]
     )
-    first, second = line.update(settings)
+    first, second = (version.card for version in line.update(settings))
     assert (first.arrivals, second.arrivals) == (
         ["arrival-000"],
         ["arrival-000", "arrival-001", "arrival-002"],

@@ -52,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     line = raygp.open(str(root))
     line.ingest(FewDigits(0, 150), task={"name": "lenet-300-100"})
     [first] = line.update(SETTINGS)
-    assert first.version == "v0000"
+    assert first.name == "v0000"
     line.ingest(FewDigits(150, 300))
     return root
 
@@ -186,7 +186,8 @@ def test_a_line_that_was_killed_before_the_promotion_promotes_what_was_finished(
     finished = carry_out(job)
     events: list[Event] = []
     line.listen(events.append)
-    [card] = line.update(SETTINGS)
+    [version] = line.update(SETTINGS)
+    card = version.card
     assert not [event for event in events if isinstance(event, InPhase)]
     assert (card.mask_digest, card.ledger) == (whole.record.mask_digest, finished.record.ledger)
     assert line.location.list("updates") == []

@@ -83,14 +83,14 @@ def test_ingest_makes_the_line_and_tells_of_samples_and_arrivals(tmp_path: Path)
 
 def test_an_update_folds_in_what_waits_and_tells_of_it(line: Line) -> None:
     events, runner = told(line), FakeRunner()
-    promoted = line.update(runner=runner)
+    promoted = [version.card for version in line.update(runner=runner)]
     assert [(card.version, card.arrival) for card in promoted] == [("v0000", "mon"), ("v0001", "tue")]
     assert kinds(events) == ["UpdatesWaiting", *["UpdateStarted", "CheckpointStored", "Promoted"] * 2]
     assert isinstance(events[0], UpdatesWaiting) and events[0].arrivals == 2
     assert isinstance(events[4], UpdateStarted) and (events[4].version, events[4].parent) == ("v0001", "v0000")
     assert runner.sessions == 1 and [job.version for job in runner.jobs] == ["v0000", "v0001"]
     assert [card.workers for card in promoted] == [3, 3], "as the runner says"
-    assert line.head is not None and line.head.version == "v0001" and line.pending == ()
+    assert line.head is not None and line.head.name == "v0001" and line.pending == ()
     summary = json.loads(line.location.read_bytes("reports/summary.json"))
     assert [version["version"] for version in summary["versions"]] == ["v0000", "v0001"]
     assert line.location.list("updates") == [] and not line.location.exists("lease.json")
@@ -131,7 +131,7 @@ def test_what_is_published_meanwhile_is_folded_in_too(line: Line) -> None:
             publish(line.location, "wed")
 
     promoted = line.update(runner=FakeRunner(meanwhile=publish_another))
-    assert [card.arrival for card in promoted] == ["mon", "tue", "wed"]
+    assert [version.card.arrival for version in promoted] == ["mon", "tue", "wed"]
 
 
 def test_a_refused_candidate_is_told_and_not_tried_again(line: Line) -> None:
@@ -146,7 +146,7 @@ def test_a_refused_candidate_is_told_and_not_tried_again(line: Line) -> None:
         line.update(runner=runner)
     assert [job.version for job in runner.jobs] == ["v0000", "v0001"] and runner.sessions == 1
     other = line.settings(None, "plan.alpha=0.123")
-    assert [card.version for card in line.update(other, runner=FakeRunner())] == ["v0001"]
+    assert [version.name for version in line.update(other, runner=FakeRunner())] == ["v0001"]
 
 
 def test_a_head_that_moved_meanwhile_is_left_alone(line: Line, make_card: MakeCard) -> None:
@@ -158,7 +158,7 @@ def test_a_head_that_moved_meanwhile_is_left_alone(line: Line, make_card: MakeCa
 
     with pytest.raises(ConflictError, match="v0002 cannot be promoted: the head is v0000 now"):
         line.update(runner=FakeRunner(meanwhile=roll_back))
-    assert line.head is not None and line.head.version == "v0000"
+    assert line.head is not None and line.head.name == "v0000"
 
 
 def test_a_version_that_was_never_promoted_becomes_the_head_first(line: Line) -> None:
@@ -173,7 +173,7 @@ def test_a_version_that_was_never_promoted_becomes_the_head_first(line: Line) ->
     write_version(line.location, job.card(outcome, 2), outcome.tensors)  # Killed here, before the promotion.
     events = told(line)
     assert line.update(runner=FakeRunner()) == []
-    assert line.head is not None and line.head.version == "v0002"
+    assert line.head is not None and line.head.name == "v0002"
     assert events == [Notice(text="v0002 had passed the gate and was not promoted yet: it is the head now")]
 
 
@@ -207,9 +207,9 @@ def test_versions_can_be_asked_for_by_name(line: Line) -> None:
     with pytest.raises(InputError, match="has no version yet: raygp update makes the first"):
         line.version()
     line.update(runner=FakeRunner())
-    assert line.version().version == line.version("head").version == "v0001"
-    assert line.version("v0000").version == "v0000"
-    assert [card.version for card in line.versions()] == ["v0000", "v0001"]
+    assert line.version().name == line.version("head").name == "v0001"
+    assert line.version("v0000").name == "v0000"
+    assert [version.name for version in line.versions()] == ["v0000", "v0001"]
     with pytest.raises(InputError, match=r"has no version v0009 \(versions: v0000, v0001\)"):
         line.version("v0009")
 

@@ -77,7 +77,8 @@ def test_a_candidate_that_forgot_is_refused_and_says_what_it_lost(line: Line) ->
 
 
 def test_the_default_plan_learns_new_classes_and_keeps_the_old(line: Line) -> None:
-    [card] = line.update(settings())
+    [version] = line.update(settings())
+    card = version.card
     assert card.known is not None and card.new is not None
     assert card.known.accuracy > 0.93 and card.new.accuracy > 0.9
     assert min(part.accuracy for part in card.by_class.values()) > 0.7
@@ -89,7 +90,8 @@ def test_the_default_plan_learns_new_classes_and_keeps_the_old(line: Line) -> No
 def test_a_candidate_that_kept_what_it_knew_is_promoted_and_shown(
     line: Line, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [card] = line.update(settings())
+    [version] = line.update(settings())
+    card = version.card
     assert card.known is not None and card.new is not None and card.val_rows == 229
     assert set(card.by_class) == set("0123456789") and set(card.by_arrival) == {"low", "high"}
     assert card.accuracy_by_arrival["low"] == card.by_arrival["low"].accuracy == card.known.accuracy

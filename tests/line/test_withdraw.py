@@ -298,7 +298,7 @@ def test_a_line_that_an_earlier_version_left_without_validation_rows_is_mended(l
     )
     assert runner.sessions == 0, "nothing is started for it"
     line.withdraw("w1")
-    assert [card.arrival for card in line.update(runner=runner)] == ["w2"]
+    assert [version.card.arrival for version in line.update(runner=runner)] == ["w2"]
 
 
 # -- others at the same time ------------------------------------------------------------------------------------------

@@ -1,0 +1,78 @@
+"""One version of a model line: its card, and its model when that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from raygp.store import Card, Location
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from raygp.inference import Predictor
+    from raygp.tasks import Answer, Task
+
+
+class Version:
+    """A version of a line. Its card is read; weights and torch are loaded when the model is first used.
+
+    Args:
+        location: root of the line.
+        card: what is known of the version.
+    """
+
+    def __init__(self, location: Location, card: Card) -> None:
+        self.location, self.card = location, card
+
+    def __repr__(self) -> str:
+        return f"Version({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """Such as ``v0003``."""
+        return self.card.version
+
+    @property
+    def classes(self) -> list[str]:
+        """The vocabulary, by id: classes, or the symbols of texts."""
+        return self.card.classes
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured of it, as fractions: ``val`` (what the gate judged by), and each metric on the test split
+        (``test accuracy``, say) where there is one."""
+        found = {"val": self.card.val_accuracy}
+        return found | {f"test {name}": value for name, value in self.card.test_metrics.items()}
+
+    @cached_property
+    def task(self) -> Task:
+        """The line's task."""
+        from raygp.tasks import make_task
+
+        return make_task(self.card.task)
+
+    def model(self) -> nn.Module:
+        """A plain module on the CPU, in evaluation mode, zero where a connection is dormant; a new one at each call.
+
+        Raises:
+            InputError: the version's file is missing or damaged.
+        """
+        from raygp.inference import load_model
+
+        return load_model(self.location, self.card, self.task)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What answers samples with this version's model. Raises as :meth:`model`."""
+        from raygp.inference import Predictor
+
+        return Predictor(self.task, self.model(), self.classes)
+
+    def predict(self, samples: Iterable[bytes]) -> Iterator[Answer]:
+        """An answer to each encoded sample (the content of an image file, say), in order, batch by batch.
+
+        A sample that cannot be read gets an answer that says why; the rest goes on. Raises as :meth:`model`.
+        """
+        return self.predictor.answers(samples)
