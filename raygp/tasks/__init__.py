@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind
-from raygp.tasks.making import make_task
+from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind, Unfit
+from raygp.tasks.making import fitted, make_task, with_fitted
 from raygp.tasks.spec import AUGMENTS, Augment, ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -35,7 +35,10 @@ __all__ = [
     "Task",
     "TaskKind",
     "TaskSpec",
+    "Unfit",
+    "fitted",
     "make_task",
+    "with_fitted",
 ]
 
 _NEED_TORCH = {
