@@ -37,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLOUR",
         help="for a new line: what transparent pixels show, '#808080' or 128 (default white)",
     )
+    parser.add_argument("--label", metavar="COLUMN", help="for a new line of table rows: the column of labels")
+    parser.add_argument(
+        "--categories", metavar="A,B", help="for a new line of table rows: columns that are categories, not numbers"
+    )
+    parser.add_argument("--drop", metavar="A,B", help="for a new line of table rows: columns that are left out")
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -63,7 +68,8 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
     given = {"name": options.task}
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "label")}
+    given |= {name: text.split(",") for name in ("categories", "drop") if (text := getattr(options, name)) is not None}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
         [options.arrival] if options.arrival is not None else [],

@@ -53,6 +53,7 @@ SOURCES: Registry[SourceKind] = Registry(
     {
         "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
         "parquet": "raygp.data.sources.parquet:PARQUET",
+        "table": "raygp.data.sources.table:TABLE",
         "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
         "idx": "raygp.data.sources.idx:IDX",
         "an4": "raygp.data.sources.an4:AN4",

@@ -136,7 +136,7 @@ class ParquetSource:
 
         if not name.as_posix().isprintable():
             raise InputError(f"the name {name.as_posix()!a} has characters that cannot be printed: rename the file")
-        with _reading(path), pq.ParquetFile(path) as file:
+        with reading(path), pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
         if not rows:
             self.passed_over.add("files without rows", name.as_posix())
@@ -234,7 +234,7 @@ def _rows(
 
     # Without these settings, all that a row group has of a column is read at once.
     little = {"pre_buffer": False, "buffer_size": _BUFFER}
-    with _reading(path), pq.ParquetFile(path, page_checksum_verification=True, **little) as file:
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True, **little) as file:
         found = 0
         # Structs of categories cannot be read across row groups.
         for group in range(file.num_row_groups):
@@ -246,7 +246,8 @@ def _rows(
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a Parquet file is read becomes an InputError that names it."""
     import pyarrow as pa
 
     try:
