@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from raygp.settings import RunSettings
+    from raygp.tasks import TaskRef
 
 ROOT_VARIABLE = "RAYGP_ROOT"
 """Environment variable that stands in for ``--root``."""
@@ -119,8 +120,8 @@ def add_single_writer(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_settings(options: argparse.Namespace, task: str) -> RunSettings:
-    """The settings that the update options say.
+def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
+    """The settings that the update options say, for a task (its whole spec).
 
     Raises:
         InputError: one of them does not exist or does not fit.

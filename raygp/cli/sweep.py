@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.dry_run:
         return update.run(options)
     line = Line(options.root)
-    settings = run_settings(options, line.task["name"])
+    settings = run_settings(options, line.task)
     forecast = line.forecast_sweep(settings)
     if options.json:
         print_json(_json(forecast))

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
         RaygpError: whatever else ended it; see :meth:`raygp.line.Line.update`.
     """
     load_slow_modules()
-    settings = run_settings(options, Line(options.root).task["name"])
+    settings = run_settings(options, Line(options.root).task)
     line = Line(options.root, single_writer=settings.single_writer)
     console = make_console(options.json)
     from raygp.cluster.runner import RayRunner

@@ -189,7 +189,7 @@ class Line:
         """
         from raygp.settings import load_settings
 
-        return load_settings(self.task["name"], file, overrides, **flags)
+        return load_settings(self.task, file, overrides, **flags)
 
     def update(
         self, settings: RunSettings | None = None, *, runner: Runner | None = None, sweep: bool = False

@@ -18,6 +18,24 @@ PlanRole = Literal["synthesis", "update"]
 """Whether a plan makes the first version of a line or updates a version."""
 
 
+TaskRef = str | Mapping[str, Any]
+"""A task by its name alone, or by its whole spec, as ``line.json`` holds it."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Which plans suit a task. An empty one: the plans as they are."""
+
+    settings: PlanFields = field(default_factory=dict)
+    """Fields of every plan for this task, such as its optimizer. A named plan's own fields win over them."""
+    plans: Mapping[str, Mapping[PlanRole, PlanFields]] = field(default_factory=dict)
+    """By name of a plan ("default") and its role, fields that win over the named plan's own."""
+
+    def fields_for(self, plan: str, role: PlanRole) -> PlanFields:
+        """What :attr:`plans` holds for one plan; empty if it holds nothing."""
+        return self.plans.get(plan, {}).get(role, {})
+
+
 @dataclass(frozen=True)
 class TaskKind:
     """The entry of a task in :data:`TASKS`. Named plans take over what it says about plans; a task that says nothing is
@@ -32,9 +50,15 @@ class TaskKind:
     plans: Mapping[str, Mapping[PlanRole, PlanFields]] = field(default_factory=dict)
     """By name of a plan ("default") and its role, fields that win over the named plan's own."""
 
-    def fields_for(self, plan: str, role: PlanRole) -> PlanFields:
-        """What :attr:`plans` holds for one plan; empty if it holds nothing."""
-        return self.plans.get(plan, {}).get(role, {})
+    tuning: Callable[[Any], Tuning] | None = None
+    """From an instance of ``spec``, what suits its task, where that depends on more than the name. It stands in for
+    ``settings`` and ``plans``, which then count only where no more than the name is known."""
+
+    def tuning_for(self, spec: TaskSpec | None) -> Tuning:
+        """What suits the task of this spec; None: any task of this kind."""
+        if self.tuning is None or spec is None:
+            return Tuning(self.settings, self.plans)
+        return self.tuning(spec)
 
 
 TASKS: Registry[TaskKind] = Registry(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from raygp.errors import InputError
-from raygp.tasks.kind import TASKS, TaskKind
+from raygp.tasks.kind import TASKS, TaskKind, TaskRef, Tuning
 from raygp.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -34,6 +34,25 @@ def make_task(spec: TaskSpec | Mapping[str, Any]) -> Task:
     if task.dense:
         _check_dense(task)
     return task
+
+
+def tuning_of(task: TaskRef) -> Tuning:
+    """Which plans suit a task; an empty tuning for one that is not known.
+
+    Args:
+        task: its name or its whole spec. Where plans depend on the spec (:attr:`raygp.tasks.TaskKind.tuning`), the name
+            alone gives what suits any task of that name.
+
+    Raises:
+        InputError: the package that brings the task cannot be loaded, or a field of the spec is wrong.
+    """
+    name = task if isinstance(task, str) else task.get("name")
+    if not isinstance(name, str) or name not in TASKS:
+        return Tuning()
+    kind = TASKS.get(name)
+    if kind.tuning is None or isinstance(task, str):
+        return kind.tuning_for(None)
+    return kind.tuning_for(_parse(task, name, kind))
 
 
 def _kind_of(fields: Mapping[str, Any]) -> tuple[str, TaskKind]:
