@@ -17,19 +17,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import ConfigDict, Field
 
 from raygp.errors import InputError
-from raygp.tasks.own_errors import OWN_MODULES, Told, in_own_code, missing_neighbour
+from raygp.tasks.own_errors import OWN_MODULES, Told, in_own_code, refuse_neighbours
 from raygp.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from raygp.tasks.base import OwnTask
+    from raygp.tasks.protocol import Task
 
-OWN = "own"
-"""Name of every task of one's own in a spec."""
 _FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<cls>\w+))?")
 _MODULE = re.compile(r"(?P<file>\w+(?:\.\w+)*):(?P<cls>\w+)")
 
@@ -65,10 +64,10 @@ class OwnSpec(TaskSpec):
     """Name of the class in it."""
     sha256: str
     """Of the code."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """All options of the task's kind, such as ``image_size``: what was given, else what the class says, else the
     default."""
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = Field(default_factory=dict)
     """Those of the options that were given when the line was made, and what was found in its first arrival. A changed
     file does not change them."""
     classifier: str = ""
@@ -77,8 +76,13 @@ class OwnSpec(TaskSpec):
     """Names of parameters that are never pruned."""
     network: str = ""
     """Kind of network, which plans depend on."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     """Fields of every plan, as the class gives them."""
+
+    @classmethod
+    def of(cls, file: str, class_name: str, sha256: str, given: Mapping[str, Any] | None = None) -> OwnSpec:
+        """A spec that holds no more than which code it is, and what was given."""
+        return cls.model_validate({"file": file, "class": class_name, "sha256": sha256, "given": dict(given or {})})
 
 
 def is_own(reference: object) -> bool:
@@ -127,7 +131,7 @@ def find_code(spec: Mapping[str, Any]) -> TaskCode:
 def changed(spec: Mapping[str, Any], code: TaskCode) -> str:
     """What is said where the code is not the one that a line was made with."""
     return (
-        f"{code.file} has changed: the line was made with SHA-256 {spec.get('sha256')}, and this one has {code.sha256}. "
+        f"{code.file} has changed: the line was made with SHA-256 {spec.get('sha256')}, this one has {code.sha256}. "
         "Its versions may not fit it: give back the old file, or --task with --task-changed to go on with the new one"
     )
 
@@ -138,9 +142,11 @@ def _code_of_file(path: Path, shown: str) -> TaskCode:
     except OSError as error:
         raise InputError(f"{shown} cannot be read: {error.strerror}") from error
     try:
-        return TaskCode(path.name, data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest())
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown} is no Python file in UTF-8: byte {error.start} cannot be read") from error
+    refuse_neighbours(path, text)
+    return TaskCode(path.name, text, hashlib.sha256(data).hexdigest())
 
 
 def _module_sha256(module: str) -> str:
@@ -167,7 +173,7 @@ def own_spec(code: TaskCode, class_name: str = "", given: Mapping[str, Any] | No
         InputError: the code cannot be run, has no such class, or an option does not exist or does not fit.
     """
     found = task_class(code, class_name)
-    bare = OwnSpec(file=code.file, class_=found.__name__, sha256=code.sha256, given=dict(given or {}))
+    bare = OwnSpec.of(code.file, found.__name__, code.sha256, given)
     with Told(code.file):
         task = found(bare, code)
         return bare.model_copy(
@@ -181,7 +187,7 @@ def own_spec(code: TaskCode, class_name: str = "", given: Mapping[str, Any] | No
         )
 
 
-def make_own(spec: OwnSpec, code: TaskCode | None = None) -> OwnTask:
+def make_own(spec: OwnSpec, code: TaskCode | None = None) -> Task:
     """The task that a spec describes.
 
     Args:
@@ -196,10 +202,10 @@ def make_own(spec: OwnSpec, code: TaskCode | None = None) -> OwnTask:
         raise InputError(changed(spec.model_dump(), code))
     found = task_class(code, spec.class_)
     with Told(code.file):
-        return found(spec, code)
+        return cast("Task", found(spec, code))
 
 
-def rebuild(fields: dict[str, Any], code: TaskCode | None) -> OwnTask:
+def rebuild(fields: dict[str, Any], code: TaskCode | None) -> Task:
     """What a pickled task of one's own becomes in another process."""
     return make_own(OwnSpec.model_validate(fields), code)
 
@@ -284,5 +290,4 @@ def _failed(code: TaskCode, error: Exception) -> str:
     if isinstance(error, SyntaxError) and error.filename == code.file:
         shown = f": {error.text.strip()}" if error.text else ""
         return f"{code.file}, line {error.lineno}: {error.msg}{shown}"
-    said = in_own_code(error) or f"{code.file} cannot be run: {type(error).__name__}: {error}"
-    return said + missing_neighbour(code.file, error)
+    return in_own_code(error) or f"{code.file} cannot be run: {type(error).__name__}: {error}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +24,9 @@ def in_own_code(error: BaseException) -> str | None:
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
         if module in OWN_MODULES:
-            place = f"{OWN_MODULES[module]}, line {line}, in {frame.f_code.co_name}"
+            inside = frame.f_code.co_name
+            place = f"{OWN_MODULES[module]}, line {line}" + (f", in {inside}" if inside != "<module>" else "")
+            layer = ""  # Only layers that this line called.
         elif module.startswith("torch.nn.modules.") and frame.f_code.co_name == "forward":
             layer = _shown(frame.f_locals.get("self"))
     if place is None:
@@ -75,11 +79,39 @@ def in_layer(error: BaseException, model: str) -> str | None:
     return None if layer is None else f"{model}: {_what(error)} in layer {_shown(layer) or type(layer).__name__}"
 
 
-def missing_neighbour(file: str, error: Exception) -> str:
-    """What to do where the code imports a file that lies beside it; empty if that is not what went wrong."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return ""
-    return (
-        f". Only {Path(file).name} itself travels to workers: put what it imports into it, or install it as a package "
-        "wherever workers run"
-    )
+def refuse_neighbours(path: Path, text: str) -> None:
+    """Refuse code that imports what lies beside it: it would be found here, and not where workers run.
+
+    Raises:
+        InputError: it does; the message names the line.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return  # Whoever runs it says so.
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = ["." if node.level else str(node.module)]
+        for name in names:
+            if name == "." or _lies_beside(path, name.partition(".")[0]):
+                shown = "a module of its own package" if name == "." else f"'{name}', which lies beside it"
+                line = getattr(node, "lineno", 1)
+                raise InputError(
+                    f"{path}, line {line}: it imports {shown}, but this one file alone travels to workers: put "
+                    "that code into it, or install both as a package wherever workers run and give --task "
+                    "package.module:Class"
+                )
+
+
+def _lies_beside(path: Path, name: str) -> bool:
+    """Whether a module of this name is found in the folder of a file, and nowhere else."""
+    folder = path.resolve().parent
+    if not (folder / f"{name}.py").is_file() and not (folder / name).is_dir():
+        return False
+    try:
+        found = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return True
+    places = [] if found is None else [found.origin, *(found.submodule_search_locations or ())]
+    return found is None or any(place and Path(place).resolve().is_relative_to(folder) for place in places)
