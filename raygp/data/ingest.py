@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from raygp.store import (
 )
 from raygp.tasks import make_task
 
+if TYPE_CHECKING:
+    from raygp.tasks.own import TaskCode
+
 __all__ = ["IngestSettings", "default_shares", "ingest", "next_arrival", "numbered_arrivals"]
 
 Watch = Callable[[int, int], None]
@@ -55,6 +58,7 @@ def ingest(
     watch: Watch = lambda done, total: None,
     run: RunParts = one_by_one,
     tell: Listener = unheard,
+    code: TaskCode | None = None,
 ) -> list[Manifest]:
     """Publish a source as one or more arrivals, and make the line if there is none.
 
@@ -74,6 +78,7 @@ def ingest(
         watch: is told how many samples are done.
         run: writes the parts.
         tell: is told :class:`raygp.events.AllKnown` if nothing is new, and what else a person should know.
+        code: of a task of one's own.
 
     Returns:
         The arrivals, in the order of the settings' names; empty if nothing is new.
@@ -83,7 +88,7 @@ def ingest(
         ConflictError: an arrival of this name is published.
     """
     settings = settings or IngestSettings()
-    line = Target.at(location, task)
+    line = Target.at(location, task, code)
     published = list_arrivals(location)
     settings = settings.filled_in([manifest.arrival for manifest in published])
     return _Incoming(line, source, settings, published, watch, run, tell).publish()
@@ -116,7 +121,7 @@ class _Incoming:
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
         self._before = Holdings.of_manifests(self._others)
-        self._task = make_task(line.task)
+        self._task = make_task(line.task, line.code)
         self._classes = self._task.labels_are_classes
         tell_labels(source, self._classes)
         self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
@@ -183,7 +188,7 @@ class _Incoming:
         left_out = LeftOut(self._strange, chosen.contradicted, counts)
         makings = []
         for name, rows in zip(settings.arrivals, divided, strict=True):
-            bounds = settings.max_bad_share, settings.part_rows
+            bounds = settings.max_bad_share, settings.part_rows, line.code
             makings.append(
                 ArrivalMaking(line.location, line.task, name, self._source, self._rows, rows, left_out, *bounds)
             )

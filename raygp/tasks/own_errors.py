@@ -15,11 +15,14 @@ OWN_MODULES: dict[str, str] = {}
 
 
 def in_own_code(error: BaseException) -> str | None:
-    """What went wrong in code of one's own and where, as one line; None if no such code was running.
+    """What went wrong in code of one's own and where, as one line; None if no such code was running, or if raygp found
+    what is wrong and says it.
 
     The innermost line of one's own counts, however deep in torch the error was raised. Where torch's own layers were
     running for such a task's model, the layer is named.
     """
+    if isinstance(error, RaygpError):
+        return None
     place, layer = None, ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
@@ -63,14 +66,16 @@ class Told:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not isinstance(error, RaygpError):
-            said = in_own_code(error) or (self._model and in_layer(error, self._model))
+        if isinstance(error, Exception):
+            said = in_own_code(error) or (in_layer(error, self._model) if self._model else None)
             if said:
                 raise InputError(said) from error
 
 
 def in_layer(error: BaseException, model: str) -> str | None:
     """What went wrong in a layer of torch's, as one line; None if none was running."""
+    if isinstance(error, RaygpError):
+        return None
     layer = None
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__", ""))
