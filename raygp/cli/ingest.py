@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from raygp.cli.options import add_held_out, add_publish_options
+from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError
 from raygp.line import Line
+from raygp.tasks.own import is_own
 
 if TYPE_CHECKING:
     from raygp.data.parts import RunParts
@@ -29,7 +30,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
-    parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help=f"model of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
+    )
+    add_task_changed(parser)
     parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
     parser.add_argument(
@@ -50,7 +56,8 @@ def run(options: argparse.Namespace) -> None:
         InputError: neither is asked for, the source cannot be used, or what was published is damaged.
     """
     load_slow_modules()
-    line = Line(options.root)
+    own = options.task if is_own(options.task) else None
+    line = Line(options.root, task=own, task_changed=options.task_changed)
     if options.source:
         _publish(line, options)
     elif not options.verify:
@@ -62,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
 def _publish(line: Line, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": options.task}
+    given = {"name": None if is_own(options.task) else options.task}
     given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(

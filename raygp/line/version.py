@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from raygp.store import Card, Location
+from raygp.store import Card, Location, open_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -58,9 +58,9 @@ class Version:
         from raygp.tasks import make_task
 
         task = self.card.task
-        if self.code is not None:
-            # Code that was changed since, and confirmed, makes the older versions too.
-            task = {**task, "sha256": self.code.sha256}
+        if self.code is not None and self.code.sha256 != task.get("sha256"):
+            # The code was changed since, and that was confirmed: the line's task makes the older versions, too.
+            task = open_line(self.location).task
         return make_task(task, self.code)
 
     def model(self) -> nn.Module:
