@@ -15,8 +15,10 @@ from raygp.data.sources.source import (
     Source,
     SourceSample,
     SplitName,
+    notes_of,
     passed_over_lines,
     tell_labels,
+    tell_task,
 )
 
 if TYPE_CHECKING:
@@ -34,10 +36,12 @@ __all__ = [
     "SourceSample",
     "SplitName",
     "draw_splits",
+    "notes_of",
     "open_source",
     "passed_over_lines",
     "source_forms",
     "tell_labels",
+    "tell_task",
 ]
 
 
