@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
-from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
 from raygp.line import upkeep, withdrawal
 from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
@@ -199,7 +199,8 @@ class Line:
         """Publish samples as arrivals; makes the line if there is none.
 
         Args:
-            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``.
+            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``. Of a path alone,
+                such as ``"week2/"``, the kind is guessed where it is plain, and a Notice says how it is read.
             settings: names of the arrivals, held-out shares and the rest. None: one arrival, called by the next
                 ``arrival-NNN`` that is free, with 15 % each held out for validation and testing.
             task: for a new line: the name of its task under ``"name"``, and the task's options. A task of one's own
@@ -215,9 +216,8 @@ class Line:
         """
         from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
-        from raygp.data.sources import open_source
 
-        opened = open_source(source) if isinstance(source, str) else source
+        opened = self._opened(source) if isinstance(source, str) else source
         task, code = self._task_for_ingest(task)
         published = ingest(
             self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
@@ -342,6 +342,16 @@ class Line:
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
             listener(event)
+
+    def _opened(self, source: str) -> Source:
+        """The source that a form or a path names."""
+        from raygp.data.sources import guess_source, is_form, open_source
+
+        if is_form(source):
+            return open_source(source)
+        guessed = guess_source(source)
+        self._tell(Notice(text=f"{source} is read as {guessed}"))
+        return open_source(guessed)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))
