@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
 from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import upkeep, withdrawal
+from raygp.line import adopting, upkeep, withdrawal
 from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
@@ -245,6 +246,42 @@ class Line:
             return task, code
         # What was given for this line holds unless something else is given now, which is refused where it differs.
         return (GivenCode.again(self.task, code, options) if options else None), code
+
+    def adopt(
+        self,
+        weights: str | os.PathLike[str],
+        *,
+        classes: adopting.Classes | None = None,
+        density: float | None = None,
+        settings: RunSettings | None = None,
+        runner: Runner | None = None,
+    ) -> adopting.Adoption:
+        """Make a dense model that somebody trained the line's first version: as it is, measured on what arrivals hold
+        out. It has seen no arrival: the next update prunes it while it learns them.
+
+        Args:
+            weights: a safetensors file, or one that ``torch.save`` wrote of a state dict.
+            classes: their order, or a file that has it; None: what the checkpoint says, or the line's own.
+            density: fold in every arrival at once, as :meth:`update` does, with this as ``plan.density``.
+            settings: of that update, and the seed of what is new in the model; None: the defaults of the line's task.
+            runner: of that update.
+
+        Raises:
+            InputError: the line has a version or no arrival, or the checkpoint cannot be read or does not fit.
+            ConflictError: somebody else is at work on the line.
+
+        Also raises as :meth:`update`, once the dense model is the head.
+        """
+        chosen = settings or self.settings()
+        if density is not None:  # Checked before anything is written.
+            chosen = adopting.with_density(chosen, density)
+        try:
+            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell)
+        finally:
+            self._state = None
+        if density is None:
+            return adopted
+        return replace(adopted, updated=tuple(self.update(chosen, runner=runner)))
 
     def settings(self, file: str | None = None, *overrides: str, **flags: Any) -> RunSettings:
         """Settings of an update of this line: defaults of its task, then a YAML file, flags, ``"key.path=value"``.
