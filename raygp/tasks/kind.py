@@ -91,6 +91,7 @@ TASKS: Registry[TaskKind] = Registry(
         "resnet18-small": "raygp.tasks.resnet:RESNET18_SMALL",
         "deepspeech2": "raygp.tasks.speech:DEEPSPEECH2",
         "deepspeech2-small": "raygp.tasks.speech:DEEPSPEECH2_SMALL",
+        "text": "raygp.tasks.text:TEXT",
     },
 )
 """All tasks by name. To list the names costs nothing; to get an entry loads its model's code, and torch with it."""
