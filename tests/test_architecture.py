@@ -18,11 +18,13 @@ ALLOWED = {
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
+    "serve": {"store", "tasks", "inference"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
-    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference"},
+    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference"},
-    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"},
+    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"}
+    | {"serve"},
 }
 
 
