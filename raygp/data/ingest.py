@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,9 @@ from raygp.store import (
 from raygp.tasks import Unfit, fitted, make_task
 from raygp.tasks.protocol import samples_repeat
 
+if TYPE_CHECKING:
+    from raygp.tasks.own import TaskCode
+
 __all__ = ["IngestSettings", "default_shares", "ingest", "next_arrival", "numbered_arrivals"]
 
 Watch = Callable[[int, int], None]
@@ -56,6 +59,7 @@ def ingest(
     watch: Watch = lambda done, total: None,
     run: RunParts = one_by_one,
     tell: Listener = unheard,
+    code: TaskCode | None = None,
 ) -> list[Manifest]:
     """Publish a source as one or more arrivals, and make the line if there is none.
 
@@ -75,6 +79,7 @@ def ingest(
         watch: is told how many samples are done.
         run: writes the parts.
         tell: is told :class:`raygp.events.AllKnown` if nothing is new, and what else a person should know.
+        code: of a task of one's own.
 
     Returns:
         The arrivals, in the order of the settings' names; empty if nothing is new.
@@ -84,7 +89,7 @@ def ingest(
         ConflictError: an arrival of this name is published.
     """
     settings = settings or IngestSettings()
-    line = Target.at(location, task)
+    line = Target.at(location, task, code)
     published = list_arrivals(location)
     settings = settings.filled_in([manifest.arrival for manifest in published])
     return _Incoming(line, source, settings, published, watch, run, tell).publish()
@@ -117,7 +122,7 @@ class _Incoming:
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
         self._before = Holdings.of_manifests(self._others)
-        self._task = make_task(line.task)
+        self._task = make_task(line.task, line.code)
         self._classes, self._repeat = self._task.labels_are_classes, samples_repeat(self._task)
         tell_labels(source, self._classes)
         tell_task(source, self._task)
@@ -189,7 +194,7 @@ class _Incoming:
         left_out = LeftOut(self._strange, chosen.contradicted, counts)
         makings = []
         for name, rows in zip(settings.arrivals, divided, strict=True):
-            bounds = settings.max_bad_share, settings.part_rows
+            bounds = settings.max_bad_share, settings.part_rows, line.code
             makings.append(
                 ArrivalMaking(line.location, line.task, name, self._source, self._rows, rows, left_out, *bounds)
             )
@@ -226,7 +231,7 @@ class _Incoming:
             where = "" if error.sample is None else f"{self._rows[read[error.sample]].key}: "
             raise InputError(f"{where}{error}") from error
         if task is not None:
-            self._line, self._task = replace(self._line, task=task), make_task(task)
+            self._line, self._task = replace(self._line, task=task), make_task(task, self._line.code)
             for note in getattr(self._task, "notes", ()):
                 self._say(note)
 

@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from raygp.tasks.answer import Answer, class_answers
-from raygp.tasks.divergence import divergence
+from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind, Unfit
+from raygp.tasks.numbers import NumberTask
 from raygp.tasks.spec import TaskSpec
 from raygp.tasks.tabular_cells import column_name, is_missing, label_number, read_row, shown, with_names
 from raygp.tasks.tabular_fit import ColumnSpec, TableFit, rows_of
@@ -136,7 +135,7 @@ def build_mlp(spec: TabularSpec, outputs: int) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class TabularTask:
+class TabularTask(ClassTask):
     """Classes of rows. Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
 
     spec: TabularSpec
@@ -171,21 +170,18 @@ class TabularTask:
         return 0
 
     @property
+    def table(self) -> TabularSpec:
+        """What is known of the table: the spec. A task of one's own has it elsewhere."""
+        return self.spec
+
+    @property
     def notes(self) -> list[str]:
         """For people: what the columns are, and which are left out and why."""
-        return _notes(self.spec)
+        return _notes(self.table)
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
-        return self.build(self.spec, num_classes)
-
-    def symbols(self, label: str) -> set[str]:
-        """The label itself, a class."""
-        return {label}
-
-    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The class's id, int64, without dimensions. Raises KeyError for a label that is not in the vocabulary."""
-        return np.array(ids[label], dtype=np.int64)
+        return self.build(self.table, num_classes)
 
     def decode(self, sample: bytes) -> np.ndarray:
         """A row as float32 values, in the order that :class:`RowFeatures` expects: standardised numbers, each followed
@@ -194,7 +190,7 @@ class TabularTask:
         Raises:
             ValueError: it is no row of the line's table; the message is the reason alone.
         """
-        columns = self.spec.columns
+        columns = self.table.columns
         row = with_names(read_row(sample), [column.name for column in columns])
         numbers: list[float] = []
         places: list[float] = []
@@ -230,52 +226,23 @@ class TabularTask:
         """The rows as they are decoded: float32, N x :func:`values_of`."""
         return inputs.float()
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy of each row, shape (N,), from logits N x classes and class ids (N,)."""
-        return F.cross_entropy(outputs, targets, reduction="none")
-
-    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        """Kullback-Leibler divergence of each row's softened probabilities from the teacher's, over the classes that
-        the teacher knows, shape (N,)."""
-        return divergence(outputs, taught, temperature)
-
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Points and weights of each row, N x 1 x 2: 1 point if the largest logit is the target's, else 0; the weight
-        is 1."""
-        points = (outputs.argmax(dim=1) == targets).to(torch.float64)
-        return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
-
-    def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
-        """Each row's classes with their probabilities, from logits N x classes."""
-        return class_answers(outputs, vocabulary)
-
 
 @dataclass(frozen=True)
-class RegressionTask(TabularTask):
-    """Numbers of rows. Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means.
-
-    Training sees labels less their mean over their deviation, both of the first arrival's training rows. The metric is
-    R2 against that deviation: 1 is perfect, 0 no better than always saying the mean. One row counts no less than -1.
-    """
+class RegressionTask(NumberTask, TabularTask):
+    """Numbers of rows. Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
 
     labels_are_classes: bool = False
     metrics: tuple[str, ...] = ("R2",)
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and deviation of the first arrival's training labels."""
+        table = self.table
+        return (table.target_mean, table.target_deviation) if isinstance(table, RegressionSpec) else (0.0, 1.0)
+
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised; outputs standardised numbers, N x 1."""
-        return self.build(self.spec, 1)
-
-    def symbols(self, label: str) -> set[str]:
-        """Nothing: numbers have no vocabulary."""
-        return set()
-
-    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The label, standardised: float32, without dimensions.
-
-        Raises:
-            ValueError: it is no number; the message is the reason alone.
-        """
-        return np.array((label_number(label) - self._mean) / self._deviation, dtype=np.float32)
+        return self.build(self.table, 1)
 
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a row that cannot be decoded, or whose label is no number.
@@ -285,33 +252,6 @@ class RegressionTask(TabularTask):
         """
         label_number(label)
         return super().check(sample, label)
-
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared error of each row, shape (N,), in units of the labels' variance."""
-        return (outputs[:, 0] - targets).square()
-
-    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        """Squared distance of each row's answer from the teacher's, shape (N,). Like the divergence of classes, it is
-        smaller by the square of the temperature, which whoever asks makes up for."""
-        return ((outputs[:, 0] - taught[:, 0]) / temperature).square()
-
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Points and weights of each row, N x 1 x 2: 1 less the squared error, at least -1; the weight is 1."""
-        points = (1.0 - self.losses(outputs, targets).to(torch.float64)).clamp(min=-1.0)
-        return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
-
-    def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
-        """Each row's number, in the unit of the labels."""
-        values = (outputs[:, 0].double() * self._deviation + self._mean).tolist()
-        return [Answer(f"{value:.6g}", value=value) for value in values]
-
-    @property
-    def _mean(self) -> float:
-        return self.spec.target_mean if isinstance(self.spec, RegressionSpec) else 0.0
-
-    @property
-    def _deviation(self) -> float:
-        return self.spec.target_deviation if isinstance(self.spec, RegressionSpec) else 1.0
 
 
 # -- what is found by the ingest that makes a line --------------------------------------------------------------------

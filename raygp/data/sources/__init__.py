@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raygp.data.sources.kind import LIKELY, POSSIBLE, SOURCES, UNLIKELY, SourceKind, open_source, source_forms
+from raygp.data.sources.kind import (
+    LIKELY,
+    POSSIBLE,
+    SOURCES,
+    UNLIKELY,
+    SourceKind,
+    guess_source,
+    is_form,
+    open_source,
+    source_forms,
+)
 from raygp.data.sources.source import (
     FileSlice,
     PassedOver,
@@ -36,6 +46,8 @@ __all__ = [
     "SourceSample",
     "SplitName",
     "draw_splits",
+    "guess_source",
+    "is_form",
     "notes_of",
     "open_source",
     "passed_over_lines",

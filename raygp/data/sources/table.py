@@ -100,13 +100,13 @@ class TableSource:
 
     def expect_task(self, task: Task) -> None:
         """Take the label and the columns that the line has, if its samples are rows of a table."""
-        label = str(getattr(task.spec, "label", ""))
+        table = getattr(task, "table", None)
+        label = str(getattr(table, "label", ""))
         if label and self._label and label != self._label:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
-        if columns := getattr(task.spec, "columns", ()):
-            kinds = {column.name: column for column in columns}
-            self._known = _Known(kinds, tuple(getattr(task.spec, "left_out", {})), task.labels_are_classes)
+        if columns := getattr(table, "columns", ()):
+            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "left_out", {})))
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -228,7 +228,6 @@ class _Known:
     columns: dict[str, Any]
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
     left_out: tuple[str, ...]
-    classes: bool
     _sets: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
