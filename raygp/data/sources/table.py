@@ -33,6 +33,8 @@ _TEXTS = (".csv", ".tsv")
 _ENDINGS = tuple(end + more for end in (*_TEXTS, ".parquet") for more in ("", ".gz", ".xz", ".bz2", ".zst"))
 _SHOWN = 3
 _AT_ONCE = 1024
+_NEAR = 0.5
+"""How much a column's name has to be like another to be taken for its new name."""
 
 Cells = dict[str, Any]
 """A row by the names of its columns."""
@@ -106,7 +108,7 @@ class TableSource:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
         if columns := getattr(table, "columns", ()):
-            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "left_out", {})))
+            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "order", ())))
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -227,7 +229,8 @@ class _Known:
 
     columns: dict[str, Any]
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
-    left_out: tuple[str, ...]
+    all_in_order: tuple[str, ...]
+    """With those that the model does not see."""
     _sets: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -241,9 +244,9 @@ class _Known:
         Raises:
             InputError: one that the model sees is missing.
         """
-        extra = [name for name in there if name not in self.columns and name not in self.left_out]
+        extra = [name for name in there if name not in self.columns and name not in self.all_in_order]
         if missing := [name for name in self.columns if name not in there]:
-            near = {name: difflib.get_close_matches(name, extra, 1) for name in missing}
+            near = {name: difflib.get_close_matches(name, extra, 1, _NEAR) for name in missing}
             which = ", ".join(f"'{n}'" + (f" (is it '{near[n][0]}' now?)" if near[n] else "") for n in missing)
             raise InputError(
                 f"{where} lacks the column{'s' * (len(missing) > 1)} {which}, which the line's model sees: give the "
@@ -251,7 +254,8 @@ class _Known:
             )
         for name in extra:
             passed_over.add("columns that the line does not know", f"'{name}' of {where}")
-        return [*self.columns, *(name for name in self.left_out if name in there)]
+        # A column that the model does not see may be missing.
+        return [name for name in self.all_in_order or self.columns if name in there]
 
     def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
         """Count the categories of a row that the line does not know."""
