@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ class ImageTask:
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    medium: ClassVar[str] = "image"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -78,8 +81,12 @@ class ImageTask:
         Raises:
             ValueError: the message is the reason alone.
         """
-        check(sample)
+        self.refuse(sample)
         self.decode(sample)
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no label and decodes no pixels to keep. Raises as that."""
+        check(sample)
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The model's input: augmented where ``draws`` are given, scaled to [0, 1] and normalised.

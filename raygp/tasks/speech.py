@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ class SpeechTask:
     labels_are_classes: bool = False
     reserved: tuple[str, ...] = (" ",)
     metrics: tuple[str, ...] = ("word accuracy", "character accuracy")
+    medium: ClassVar[str] = "audio"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -117,6 +119,10 @@ class SpeechTask:
         if features < len(label):
             raise ValueError(short)
         return short
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no transcript. Raises as that."""
+        whole_frames(sample)
 
     def output_frames(self, frames: int) -> int:
         """How many frames of logits the model makes of ``frames`` frames of features."""
