@@ -8,11 +8,12 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from raygp.cli.options import add_held_out, add_publish_options
+from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError
 from raygp.line import Line
+from raygp.tasks.own import is_own
 
 if TYPE_CHECKING:
     from raygp.data.parts import RunParts
@@ -31,7 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
-    parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help=f"model of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
+    )
+    add_task_changed(parser)
     parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
     parser.add_argument(
@@ -57,7 +63,8 @@ def run(options: argparse.Namespace) -> None:
     if not source and not options.verify:
         raise InputError("ingest: give a path or --source, or --verify to check what was published")
     load_slow_modules()
-    line = Line(options.root)
+    own = options.task if is_own(options.task) else None
+    line = Line(options.root, task=own, task_changed=options.task_changed)
     if source:
         _publish(line, source, options)
     if options.verify:
@@ -78,7 +85,7 @@ def _source(options: argparse.Namespace) -> str:
 def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": options.task}
+    given = {"name": None if is_own(options.task) else options.task}
     given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(

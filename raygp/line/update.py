@@ -5,19 +5,22 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from raygp.errors import RejectedError
+from raygp.errors import ConflictError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
 from raygp.line.summary import write_summary
+from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
     Manifest,
     Refusal,
     find_manifests,
+    finish_interrupted_promotion,
     line_lease,
     list_versions,
+    open_line,
     promote,
     read_head,
     read_refusal,
@@ -33,13 +36,19 @@ if TYPE_CHECKING:
     from raygp.data.catalog import Catalog
     from raygp.record import UpdateRecord
     from raygp.settings import RunSettings
+    from raygp.tasks.own import TaskCode
     from raygp.update.gate import Verdict
     from raygp.update.job import UpdateJob
     from raygp.update.probe import Probe
 
 
 def update_line(
-    location: Location, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool = False
+    location: Location,
+    settings: RunSettings,
+    runner: Runner,
+    tell: Listener,
+    sweep: bool = False,
+    code: TaskCode | None = None,
 ) -> list[Card]:
     """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
     some.
@@ -52,6 +61,7 @@ def update_line(
         runner: carries the updates out.
         tell: told of what happens.
         sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+        code: of a task of one's own.
 
     Returns:
         The versions that became head.
@@ -70,22 +80,31 @@ def update_line(
         return []
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
-        if finished := _finish_promotion(location, tell):
-            tell(Notice(text=f"{finished.version} had passed the gate and was not promoted yet: it is the head now"))
+        if finished := _finish_promotion(location, code, tell):
+            what = "was adopted" if finished.origin else "had passed the gate"
+            tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
         moved = finished or read_head(location) != state.head
         state = read_state(location) if moved else with_pending(location, state)
-        return _fold_in(location, state, settings, runner, tell, sweep)
+        if code is not None and open_line(location).task != state.task:
+            raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
+        return _fold_in(location, state, settings, runner, tell, sweep, code)
 
 
 def _fold_in(
-    location: Location, state: LineState, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool
+    location: Location,
+    state: LineState,
+    settings: RunSettings,
+    runner: Runner,
+    tell: Listener,
+    sweep: bool,
+    code: TaskCode | None,
 ) -> list[Card]:
     """One update after the other, until nothing is pending that has training rows."""
     if state.next is None:
         return []
     started = time.monotonic()
-    job, state = next_job(location, state, state.next, settings, sweep)
+    job, state = next_job(location, state, state.next, settings, sweep, code)
     if job.sweep:
         from raygp.search.space import space_of
 
@@ -99,11 +118,16 @@ def _fold_in(
             write_summary(location, list_versions(location), time.monotonic() - started)
             if state.next is None:
                 return promoted
-            job, state = next_job(location, state, state.next, settings, sweep)
+            job, state = next_job(location, state, state.next, settings, sweep, code)
 
 
 def next_job(
-    location: Location, state: LineState, arrival: Manifest, settings: RunSettings, sweep: bool = False
+    location: Location,
+    state: LineState,
+    arrival: Manifest,
+    settings: RunSettings,
+    sweep: bool = False,
+    code: TaskCode | None = None,
 ) -> tuple[UpdateJob, LineState]:
     """The update that folds ``arrival`` into the head, and the state that knows the manifests read for it.
 
@@ -114,6 +138,7 @@ def next_job(
         settings: plans and the rest.
         sweep: search for the plan around ``settings.plan``. The first version has no parent to share work with, and its
             plan is not searched for.
+        code: of a task of one's own.
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
@@ -142,6 +167,7 @@ def next_job(
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
         ladder=settings.ladder,
+        code=code,
     )
     job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
     if refusal := read_refusal(location, job.folder):
@@ -182,7 +208,7 @@ def _update(
         said = _Candidate(job.version, job.arrival.arrival, outcome.record)
         raise _refused(location, state.version, folder, said, outcome.verdict, tell)
     card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
-    _bless(location, state.version, folder, card, job.catalog(), outcome.probe, tell)
+    _bless(Version(location, card, job.code), state.version, folder, job.catalog(), outcome.probe, tell)
     head = promote(location, card, state.head)
     if trials is not None:
         from raygp.search.outcome import keep_events
@@ -193,7 +219,7 @@ def _update(
     return card, state_after(location, state, head, card)
 
 
-def _finish_promotion(location: Location, tell: Listener) -> Card | None:
+def _finish_promotion(location: Location, code: TaskCode | None, tell: Listener) -> Card | None:
     """Promote the child of the head that was written before somebody was killed; None if there is none.
 
     Raises:
@@ -201,8 +227,8 @@ def _finish_promotion(location: Location, tell: Listener) -> Card | None:
     """
     head = read_head(location)
     card = waiting_version(location, head)
-    if card is None:
-        return None
+    if card is None or card.origin:
+        return finish_interrupted_promotion(location)  # Of what was adopted nothing was trained.
     from raygp.data.catalog import build_catalog
     from raygp.update.checkpoints import youngest_checkpoint
     from raygp.update.outcome import Outcome
@@ -213,19 +239,13 @@ def _finish_promotion(location: Location, tell: Listener) -> Card | None:
     _, done = youngest_checkpoint(location, folder)
     probe = done.probe if isinstance(done, Outcome) else None
     catalog = build_catalog(location, seen, new, card.classes, replays=False)
-    _bless(location, head.version if head else None, folder, card, catalog, probe, tell)
+    _bless(Version(location, card, code), head.version if head else None, folder, catalog, probe, tell)
     promote(location, card, head)
     return card
 
 
 def _bless(
-    location: Location,
-    head: str | None,
-    folder: str,
-    card: Card,
-    catalog: Catalog,
-    probe: Probe | None,
-    tell: Listener,
+    candidate: Version, head: str | None, folder: str, catalog: Catalog, probe: Probe | None, tell: Listener
 ) -> None:
     """Have a candidate answer a few rows as it lies in storage (:mod:`raygp.line.blessing`); refuse it if it cannot.
 
@@ -233,11 +253,11 @@ def _bless(
         RejectedError: it was refused, and its files are gone.
     """
     from raygp.line.blessing import ADVICE, LOADING, unfit
-    from raygp.tasks import make_task
     from raygp.update.gate import Verdict
     from raygp.update.probe import ROWS
 
-    if reason := unfit(location, card, make_task(card.task), catalog, probe):
+    location, card = candidate.location, candidate.card
+    if reason := unfit(location, card, candidate.task, catalog, probe):
         remove_version(location, card)
         verdict = Verdict(False, f"rejected: {reason}", LOADING, ROWS, ADVICE)
         raise _refused(location, head, folder, _Candidate(card.version, card.arrival, card), verdict, tell)

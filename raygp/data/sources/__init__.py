@@ -25,8 +25,10 @@ from raygp.data.sources.source import (
     Source,
     SourceSample,
     SplitName,
+    notes_of,
     passed_over_lines,
     tell_labels,
+    tell_task,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ __all__ = [
     "draw_splits",
     "guess_source",
     "is_form",
+    "notes_of",
     "open_source",
     "passed_over_lines",
     "source_forms",
     "tell_labels",
+    "tell_task",
 ]
 
 
