@@ -19,11 +19,14 @@ ALLOWED = {
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
+    "serve": {"store", "tasks", "inference"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
-    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference"},
+    "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt"},
-    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"},
+    "cli": {
+        "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
+    },
 }
 
 

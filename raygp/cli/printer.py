@@ -217,7 +217,7 @@ class Printer:
         if self._lines:
             self._lines.interrupt(text)
         else:
-            self._print(text)
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def _end_bar(self) -> None:
         if self._bar is not None:

@@ -21,7 +21,7 @@ from raygp.store.head import (
     version_to_make,
 )
 from raygp.store.lease import line_lease, publishing_lease
-from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
+from raygp.store.line import LineSpec, change_task, check_root_usable, create_line, open_line
 from raygp.store.location import Location
 from raygp.store.manifest import (
     Duplicates,
@@ -72,6 +72,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "change_task",
     "check_arrival_name",
     "check_free",
     "check_root_usable",
