@@ -18,11 +18,24 @@ ALLOWED = {
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
+    "export": {"sparse", "store", "data", "tasks", "inference"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference"},
-    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "export"},
+    "cli": {
+        "store",
+        "data",
+        "tasks",
+        "update",
+        "search",
+        "settings",
+        "line",
+        "report",
+        "cluster",
+        "inference",
+        "export",
+    },
 }
 
 

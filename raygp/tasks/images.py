@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from raygp.tasks.answer import Answer, class_answers
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.decoding import check, decode
 from raygp.tasks.divergence import divergence
+from raygp.tasks.preprocessing import image_preprocessing
 from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
@@ -124,6 +126,10 @@ class ImageTask:
         weight is 1."""
         points = (outputs.argmax(dim=1) == targets).to(torch.float64)
         return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return image_preprocessing(self.spec)
 
     def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
         """Each image's classes with their probabilities, from logits N x classes."""
