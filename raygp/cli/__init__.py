@@ -24,6 +24,8 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "predict",
+    "export",
     "rollback",
     "withdraw",
     "serve",

@@ -7,15 +7,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from raygp.data.sources import SOURCES, FileSlice, PassedOver, SourceSample
+from raygp.data.sources.texts import FILES as TEXT_FILES
+from raygp.data.sources.texts import TextFile
+from raygp.data.sources.unlabelled import medium_of
 from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, shown, walk
 from raygp.errors import InputError
 from raygp.tasks.protocol import Task
 
 STDIN = "-"
 """Stands for standard input."""
-_TEXTS = (".txt", ".text")
 
 
 class Inputs:
@@ -33,12 +36,11 @@ class Inputs:
         given: standard input, as an open file of bytes; None: that of the process.
     """
 
-    def __init__(self, task: Task, paths: Sequence[str], given: object = None) -> None:
+    def __init__(self, task: Task, paths: Sequence[str], given: BinaryIO | None = None) -> None:
         self.passed_over = PassedOver()
         """What lies in folders and files and gives no sample; filled while samples are found."""
         self._task, self._paths = task, list(paths)
-        self._given = given
-        self._medium: str | None = getattr(task, "medium", None)
+        self._given, self._medium = given, medium_of(task)
         self._kinds = [SOURCES.get(name).inputs for name in SOURCES]
 
     def __iter__(self) -> Iterator[SourceSample]:
@@ -59,7 +61,7 @@ class Inputs:
             raise InputError("it does not exist")
         else:
             many = self._many(path, path)
-            yield from many if many is not None else [_sample(path, path)]
+            yield from many if many is not None else [self._sample(path, path)]
 
     def _of_folder(self, path: str) -> Iterator[SourceSample]:
         count = 0
@@ -87,32 +89,31 @@ class Inputs:
         """A file in a folder, if it is a sample."""
         try:
             if self._is_wanted(file, name):
-                yield _sample(file, key)
+                yield self._sample(file, key)
             else:
                 what = {"image": "files that are no images", "audio": "files that are no recordings"}
                 self.passed_over.add(what.get(self._medium or "", "files that are no samples"), key)
         except InputError as error:
             yield _problem(key, str(error))
 
+    def _sample(self, file: str, key: str) -> SourceSample:
+        path = os.path.abspath(file)
+        return SourceSample(None, "", key, TextFile(path) if self._medium == "text" else FileSlice(path))
+
     def _is_wanted(self, file: str, name: str) -> bool:
         if self._medium == "image" or self._medium == "audio":
             return is_sample("image" if self._medium == "image" else "audio", name, FileSlice(file))
-        return name.lower().endswith(_TEXTS) if self._medium == "text" else not name.lower().endswith(NO_SAMPLES)
+        return name.lower().endswith(TEXT_FILES) if self._medium == "text" else not name.lower().endswith(NO_SAMPLES)
 
     def _stdin(self) -> Iterator[SourceSample]:
         """One sample; or one in each line, where samples are text."""
         given = self._given or sys.stdin.buffer
         if self._medium in ("image", "audio"):
-            content: bytes = given.read()  # type: ignore[attr-defined]  # An open file, of whatever kind.
-            yield SourceSample(None, "", STDIN, partial(bytes, content))
+            yield SourceSample(None, "", STDIN, partial(bytes, given.read()))
             return
-        for number, line in enumerate(given, 1):  # type: ignore[call-overload,var-annotated]  # The same.
+        for number, line in enumerate(given, 1):
             if line.strip():
                 yield SourceSample(None, "", f"line {number:,}", partial(bytes, line.rstrip(b"\r\n")))
-
-
-def _sample(file: str, key: str) -> SourceSample:
-    return SourceSample(None, "", key, FileSlice(os.path.abspath(file)))
 
 
 def _below(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
