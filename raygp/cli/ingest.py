@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raygp.cli.options import add_held_out, add_publish_options
 from raygp.cli.printer import printing
@@ -29,8 +29,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
-    parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
-    parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="model of a new line: one of raygp's own, or a classifier of a library (timm:mobilenetv3_small_050, "
+        "torchvision:resnet50)",
+    )
+    parser.add_argument("--task", metavar="NAME", help=f"task of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        help="side of the model's input in pixels, for a new line (default: the model's own, where it has one)",
+    )
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
     parser.add_argument(
         "--background",
@@ -62,9 +72,7 @@ def run(options: argparse.Namespace) -> None:
 def _publish(line: Line, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": options.task}
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
-    task = {key: value for key, value in given.items() if value is not None} or None
+    task = _task_of(options)
     settings = IngestSettings(
         [options.arrival] if options.arrival is not None else [],
         val_share=options.val_share,
@@ -79,6 +87,24 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
         line.listen(printer)
         line.ingest(options.source, settings, task=task, run=run_parts)
+
+
+def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What the options say of the task; None if they say nothing.
+
+    Raises:
+        InputError: no model is called as ``--model`` says, or ``--task`` says another.
+    """
+    from raygp.tasks.libraries import named_model
+
+    given: dict[str, Any] = {"name": options.task}
+    if options.model is not None:
+        named = named_model(options.model)
+        if options.task not in (None, named["name"]):
+            raise InputError(f"--model {options.model} is of task {named['name']}: leave --task {options.task} out")
+        given |= named
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
+    return {key: value for key, value in given.items() if value is not None} or None
 
 
 @contextlib.contextmanager

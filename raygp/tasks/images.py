@@ -35,6 +35,8 @@ class ImageTask:
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    other_outputs: tuple[str, ...] = ()
+    """Output layers beside the classifier, of a model whose output is the mean of several."""
 
     @property
     def name(self) -> str:
