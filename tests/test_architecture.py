@@ -14,7 +14,7 @@ BASE = {"__version__", "errors", "registry", "record", "events", "stopping", "lo
 ALLOWED = {
     "sparse": set(),
     "store": set(),
-    "tasks": set(),
+    "tasks": {"sparse"},
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
