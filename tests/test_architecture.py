@@ -22,7 +22,20 @@ ALLOWED = {
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference"},
-    "cli": {"store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference"},
+    "check": {"sparse", "store", "data", "tasks", "settings", "line"},
+    "cli": {
+        "check",
+        "store",
+        "data",
+        "tasks",
+        "update",
+        "search",
+        "settings",
+        "line",
+        "report",
+        "cluster",
+        "inference",
+    },
 }
 
 
