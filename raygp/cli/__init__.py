@@ -20,13 +20,16 @@ COMMANDS = (
     "init_task",
     "check",
     "ingest",
+    "adopt",
     "update",
     "sweep",
     "status",
     "versions",
     "show",
+    "export",
     "rollback",
     "withdraw",
+    "serve",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""

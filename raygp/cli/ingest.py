@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from raygp.tasks import TASKS
     from raygp.tasks.spec import AUGMENTS
 
+    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or file of samples whose kind is plain")
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
@@ -55,18 +57,32 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: neither is asked for, the source cannot be used, or what was published is damaged.
     """
+    if options.path and options.source:
+        raise InputError(f"ingest: {options.path} and --source {options.source} are both given: one arrival is of one")
+    source = _source(options)
+    if not source and not options.verify:
+        raise InputError("ingest: give a path or --source, or --verify to check what was published")
     load_slow_modules()
     own = options.task if is_own(options.task) else None
     line = Line(options.root, task=own, task_changed=options.task_changed)
-    if options.source:
-        _publish(line, options)
-    elif not options.verify:
-        raise InputError("ingest: give --source, or --verify to check what was published")
+    if source:
+        _publish(line, source, options)
     if options.verify:
         _verify(line)
 
 
-def _publish(line: Line, options: argparse.Namespace) -> None:
+def _source(options: argparse.Namespace) -> str:
+    """The form of the source, or a path of which the line finds out the kind; empty if there is none."""
+    from raygp.data.sources import is_form, open_source
+
+    given: str = options.path or options.source or ""
+    if options.source and not is_form(options.source):
+        open_source(options.source)  # Raises, with the form that may be meant.
+    # A folder may be called "digits", as one of raygp's own sources is.
+    return f"./{given}" if options.path and is_form(given) and os.path.exists(given) else given
+
+
+def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
     given = {"name": None if is_own(options.task) else options.task}
@@ -85,7 +101,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     console = make_console()
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
         line.listen(printer)
-        line.ingest(options.source, settings, task=task, run=run_parts)
+        line.ingest(source, settings, task=task, run=run_parts)
 
 
 @contextlib.contextmanager

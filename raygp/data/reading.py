@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
 
 Decoded = dict[str, np.ndarray]
-"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Where samples are sequences,
-inputs and targets are columns of objects instead, one array for each row."""
+"""``inputs``: stack of decoded samples; ``targets``: class ids, or numbers; ``ids``: row ids, int64. Where samples are
+sequences, inputs and targets are columns of objects instead, one array for each row."""
 
 _CHUNK_ROWS = 512
 _LOOKED_AT = 16

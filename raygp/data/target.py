@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
 from raygp.store import Location, check_root_usable, create_line, list_arrivals
-from raygp.tasks import make_task
+from raygp.tasks import make_task, with_fitted
 
 if TYPE_CHECKING:
     from raygp.tasks.own import TaskCode
@@ -41,6 +41,8 @@ class Target:
             return cls(location, _complete(task, code), is_new=True, code=code)
         if task is not None:
             _check_named(task, f"leave it out, as the line knows its task, or give --task {spec.task['name']} too")
+        if task is not None:
+            task = with_fitted(task, spec.task)
         if task is not None and make_task(task, code).spec != make_task(spec.task, code).spec:
             create_line(location, _complete(task, code))  # Raises an error that names the fields that differ.
         return cls(location, _complete(spec.task, code), is_new=False, code=code)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
-from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import upkeep, withdrawal
+from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.line import adopting, upkeep, withdrawal
 from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
@@ -203,7 +204,8 @@ class Line:
         """Publish samples as arrivals; makes the line if there is none.
 
         Args:
-            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``.
+            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``. Of a path alone,
+                such as ``"week2/"``, the kind is guessed where it is plain, and a Notice says how it is read.
             settings: names of the arrivals, held-out shares and the rest. None: one arrival, called by the next
                 ``arrival-NNN`` that is free, with 15 % each held out for validation and testing.
             task: for a new line: the name of its task under ``"name"``, and the task's options. A task of one's own
@@ -219,9 +221,8 @@ class Line:
         """
         from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
-        from raygp.data.sources import open_source
 
-        opened = open_source(source) if isinstance(source, str) else source
+        opened = self._opened(source) if isinstance(source, str) else source
         task, code = self._task_for_ingest(task)
         published = ingest(
             self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
@@ -254,6 +255,42 @@ class Line:
             raise InputError(f"{self.root}: this line's task is {self.task['class']} of {code.file}, not {name}")
         # What was given for this line holds unless something else is given now, which is refused where it differs.
         return (GivenCode.again(self.task, code, options) if options else None), code
+
+    def adopt(
+        self,
+        weights: str | os.PathLike[str],
+        *,
+        classes: adopting.Classes | None = None,
+        density: float | None = None,
+        settings: RunSettings | None = None,
+        runner: Runner | None = None,
+    ) -> adopting.Adoption:
+        """Make a dense model that somebody trained the line's first version: as it is, measured on what arrivals hold
+        out. It has seen no arrival: the next update prunes it while it learns them.
+
+        Args:
+            weights: a safetensors file, or one that ``torch.save`` wrote of a state dict.
+            classes: their order, or a file that has it; None: what the checkpoint says, or the line's own.
+            density: fold in every arrival at once, as :meth:`update` does, with this as ``plan.density``.
+            settings: of that update, and the seed of what is new in the model; None: the defaults of the line's task.
+            runner: of that update.
+
+        Raises:
+            InputError: the line has a version or no arrival, or the checkpoint cannot be read or does not fit.
+            ConflictError: somebody else is at work on the line.
+
+        Also raises as :meth:`update`, once the dense model is the head.
+        """
+        chosen = settings or self.settings()
+        if density is not None:  # Checked before anything is written.
+            chosen = adopting.with_density(chosen, density)
+        try:
+            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell)
+        finally:
+            self._state = None
+        if density is None:
+            return adopted
+        return replace(adopted, updated=tuple(self.update(chosen, runner=runner)))
 
     def settings(self, file: str | None = None, *overrides: str, **flags: Any) -> RunSettings:
         """Settings of an update of this line: defaults of its task, then a YAML file, flags, ``"key.path=value"``.
@@ -351,6 +388,16 @@ class Line:
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
             listener(event)
+
+    def _opened(self, source: str) -> Source:
+        """The source that a form or a path names."""
+        from raygp.data.sources import guess_source, is_form, open_source
+
+        if is_form(source):
+            return open_source(source)
+        guessed = guess_source(source)
+        self._tell(Notice(text=f"{source} is read as {guessed}"))
+        return open_source(guessed)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))

@@ -74,7 +74,8 @@ def update_line(
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
         if finished := finish_interrupted_promotion(location):
-            tell(Notice(text=f"{finished.version} had passed the gate and was not promoted yet: it is the head now"))
+            what = "was adopted" if finished.origin else "had passed the gate"
+            tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
         moved = finished or read_head(location) != state.head
         state = read_state(location) if moved else with_pending(location, state)

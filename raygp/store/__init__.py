@@ -7,7 +7,7 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
-from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
+from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
 from raygp.store.garbage import Garbage, find_garbage, remove_garbage
@@ -63,6 +63,8 @@ __all__ = [
     "LineSpec",
     "Location",
     "Manifest",
+    "Origin",
+    "OriginFile",
     "Part",
     "PartWriter",
     "Refusal",

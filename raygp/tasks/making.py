@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -79,6 +80,40 @@ def _is_own(spec: TaskSpec | Mapping[str, Any]) -> bool:
 def _own_tuning(task: Mapping[str, Any]) -> Tuning:
     """What a line keeps of the plans of a task of one's own: its code need not be there."""
     return Tuning(settings=task.get("settings") or {})
+
+
+def fitted(task: Task, samples: Iterable[tuple[bytes, str]]) -> dict[str, Any] | None:
+    """The spec of a new line, with what its task has to know of its data filled in; None for a task that has to know
+    nothing. A task of one's own may have a method ``fit(samples)`` that gives its spec in place of
+    :attr:`raygp.tasks.TaskKind.fit`.
+
+    Args:
+        task: as it was asked for.
+        samples: the first arrival's training samples, encoded, with their labels.
+
+    Raises:
+        Unfit: the task cannot be fitted to them.
+    """
+    own: Callable[[Iterable[tuple[bytes, str]]], TaskSpec] | None = getattr(task, "fit", None)
+    if own is None:
+        kind = TASKS.get(task.name) if task.name in TASKS else None
+        if kind is None or kind.fit is None:
+            return None
+        own = partial(kind.fit, task.spec)
+    return own(samples).model_dump(mode="json")
+
+
+def with_fitted(given: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that were given for the task of a line that exists, with those that were fitted as the line has them.
+
+    Args:
+        given: name and options of a task.
+        line: the line's task.
+    """
+    name = given.get("name")
+    if not isinstance(name, str) or name != line.get("name") or name not in TASKS:
+        return dict(given)
+    return {field: line[field] for field in TASKS.get(name).fitted if field in line} | dict(given)
 
 
 def _kind_of(fields: Mapping[str, Any]) -> tuple[str, TaskKind]:
