@@ -25,9 +25,10 @@ ALLOWED = {
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
+    "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export",
+        "export", "check",
     },
 }
 
