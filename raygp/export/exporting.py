@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from raygp.inference import Predictor
     from raygp.store import Card, Location
 
-ABOUT, CARD, PROGRAM = "raygp.json", "README.md", "predict.py"
+ABOUT, CARD, PROGRAM, CODE = "raygp.json", "README.md", "predict.py", "model.py"
 _CALIBRATION_ROWS = 128
 _MEASURED_ROWS = 1_000
 """Held-out rows on which the accuracy of a quantized model is measured, at most."""
@@ -108,9 +108,9 @@ class _Export:
         self._store(about)
         program = self._program(subject, about, rows)
         about["needs"] = list(program.needs)
-        about["files"] = files_of(self._folder, [self._form.file, PROGRAM])
+        about["files"] = files_of(self._folder)
         (self._folder / CARD).write_text(model_card(about, program.needs, self._form.library), encoding="utf-8")
-        about["files"] |= files_of(self._folder, [CARD])
+        about["files"] = files_of(self._folder)
         self._store(about)
         return about
 
@@ -165,6 +165,8 @@ class _Export:
 
         runtime = self._form.runtime(subject)
         answers = list(self._predictor.answers(rows.samples[:_PROGRAM_ROWS]))
+        if runtime.code:
+            (self._folder / CODE).write_text(runtime.code, encoding="utf-8")
         program = standalone(self._card, runtime, about["preprocessing"])
         if program is not None:
             self._put(program)
@@ -173,7 +175,7 @@ class _Export:
                 self._say(f"{PROGRAM} answers as the version does; it needs {', '.join(program.needs)}")
                 return program
             self._say(f"{PROGRAM} leaves the reading of files to raygp, for without it {problem}")
-        program = with_raygp(self._card, runtime, self._task.sequences)
+        program = with_raygp(self._card, runtime, self._task.sequences, self._own_code())
         self._put(program)
         problem = "" if self._request.quantize else check_program(self._folder, answers, rows)
         if problem:
@@ -181,6 +183,15 @@ class _Export:
             raise RaygpError(f"{self._card.version}: {wrong}. Nothing was written")
         self._say(f"{PROGRAM} answers as the version does; it needs {', '.join(program.needs)}")
         return program
+
+    def _own_code(self) -> str:
+        """Name of the file of a task of one's own, once it lies in the folder; empty where there is none."""
+        code = getattr(self._task, "code", None)
+        if code is None or not code.is_file:
+            return ""
+        # As it was read: its SHA-256 is part of the task.
+        (self._folder / code.file).write_text(code.text, encoding="utf-8", newline="")
+        return str(code.file)
 
     def _put(self, program: Program) -> None:
         (self._folder / PROGRAM).write_text(program.text, encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raygp.events import Listener, unheard
-from raygp.store import Card, Location
+from raygp.store import Card, Location, open_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raygp.export import Exported
     from raygp.inference import Predictor
     from raygp.tasks import Answer, Task
+    from raygp.tasks.own import TaskCode
 
 
 class Version:
@@ -24,10 +25,11 @@ class Version:
     Args:
         location: root of the line.
         card: what is known of the version.
+        code: of a task of one's own; None: see :func:`raygp.tasks.make_task`.
     """
 
-    def __init__(self, location: Location, card: Card) -> None:
-        self.location, self.card = location, card
+    def __init__(self, location: Location, card: Card, code: TaskCode | None = None) -> None:
+        self.location, self.card, self.code = location, card, code
 
     def __repr__(self) -> str:
         return f"Version({self.name!r})"
@@ -51,10 +53,18 @@ class Version:
 
     @cached_property
     def task(self) -> Task:
-        """The line's task."""
+        """The line's task.
+
+        Raises:
+            InputError: it is one's own, and its code was neither given nor found in the current folder.
+        """
         from raygp.tasks import make_task
 
-        return make_task(self.card.task)
+        task = self.card.task
+        if self.code is not None and self.code.sha256 != task.get("sha256"):
+            # The code was changed since, and that was confirmed: the line's task makes the older versions, too.
+            task = open_line(self.location).task
+        return make_task(task, self.code)
 
     def model(self) -> nn.Module:
         """A plain module on the CPU, in evaluation mode, zero where a connection is dormant; a new one at each call.

@@ -72,7 +72,7 @@ SOURCES = [
         "no source at all",
         line,
         "ingest --root @/line",
-        "ingest: give --source, or --verify to check what was published",
+        "ingest: give a path or --source, or --verify to check what was published",
     ),
     Case(
         "an empty folder",
