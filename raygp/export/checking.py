@@ -124,6 +124,18 @@ def accuracy(subject: Subject, run: Run, rows: Rows, decoded: Sequence[np.ndarra
     return float(points / weights) if weights else 0.0
 
 
+def file_answers(subject: Subject, run: Run, samples: Sequence[bytes]) -> list[Answer]:
+    """What a file says of encoded samples.
+
+    Args:
+        subject: whose task decodes samples and reads outputs.
+        run: the file.
+        samples: a batch.
+    """
+    found = tuple(torch.from_numpy(array) for array in run(subject.batch([subject.task.decode(s) for s in samples])))
+    return subject.task.answers(Padded(*found) if subject.task.sequences else found[0], subject.card.classes)
+
+
 def check_program(folder: Path, expected: Sequence[Answer], rows: Rows) -> str:
     """Run ``predict.py`` of a folder on held-out samples, as files.
 

@@ -17,15 +17,17 @@ _TEMPLATE = '''"""The model whose parameters lie beside this file, and what it t
 {imports}
 
 
-def make_model():
-    """The model with parameters at random: load the state dict into it."""
-    {made}
+def make_model(state):
+    """The model with the parameters of a state dict, ready to answer."""
+    model = {made}
+    model.load_state_dict(state)
+    return model.eval()
 
 
 def prepare(pixels):
-    """The model's input from a tensor of pixels: uint8, N x channels x height x width."""
+    """The model's input from an array of pixels: uint8, N x channels x height x width."""
     mean, std = (torch.tensor(values)[:, None, None] for values in ({mean}, {std}))
-    return (pixels / 255 - mean) / std
+    return (torch.from_numpy(pixels) / 255 - mean) / std
 '''
 
 
@@ -61,9 +63,9 @@ class Rebuilding:
             )
         return Runtime(
             needs=tuple(dict.fromkeys((*needs, *self.needs))),
-            imports=tuple(dict.fromkeys((*imports, "import torch", "from model import make_model, prepare"))),
-            load=("MODEL = make_model().eval()", f"MODEL.load_state_dict({load})"),
-            call="MODEL(prepare(torch.from_numpy(INPUTS))).detach().numpy()",
+            imports=tuple(dict.fromkeys((*imports, "from model import make_model, prepare"))),
+            load=(f"MODEL = make_model({load})",),
+            call="MODEL(prepare(INPUTS)).detach().numpy()",
             code=self.code,
             only="image",
         )
@@ -84,7 +86,7 @@ def rebuilding(subject: Subject) -> Rebuilding:
     code = _TEMPLATE.format(
         needs=" ".join(("torch", *needs)),
         imports="\n".join(library),
-        made="\n    ".join(textwrap.wrap(f"return {made}", 110, subsequent_indent="    ", break_long_words=False)),
+        made="\n    ".join(textwrap.wrap(made, 104, subsequent_indent="    ", break_long_words=False)),
         mean=preprocessing["mean"],
         std=preprocessing["std"],
     )
