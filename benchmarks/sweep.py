@@ -186,7 +186,7 @@ def main() -> int:
 
     def command() -> None:
         chosen = {"trials": options.trials, "search": options.search}
-        settings = load_settings(TASK["name"], None, options.settings, sweep=chosen)
+        settings = load_settings(TASK, None, options.settings, sweep=chosen)
         location = Location(str(out / "line"))
         if not list_versions(location):
             bring_back(location, options.arrivals)
@@ -194,7 +194,7 @@ def main() -> int:
         first_version(console, location, settings)
         if options.without_sharing:
             compare_sharing(console, out, chosen, options.settings)
-        cold = load_settings(TASK["name"], None, options.settings, sweep=chosen | {"warm_start": False})
+        cold = load_settings(TASK, None, options.settings, sweep=chosen | {"warm_start": False})
         pairs = []
         for number in range(1, options.arrivals + 1):
             if options.cold and number > 1:
@@ -241,7 +241,7 @@ def compare_sharing(console: Console, out: Path, chosen: dict[str, Any], overrid
     """The first arrival's sweep from the same parent, with and without shared work."""
     for name, shared in (("shared", True), ("unshared", False)):
         location = copy_of_line(out, name, 1)
-        settings = load_settings(TASK["name"], None, overrides, sweep=chosen | {"share_work": shared})
+        settings = load_settings(TASK, None, overrides, sweep=chosen | {"share_work": shared})
         update(console, location, settings, sweep=True)
         console.print(name, results_table(list_versions(location), settings))
 

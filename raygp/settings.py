@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 from raygp.data.text import decode_text
 from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
+from raygp.tasks import TaskRef
 from raygp.update.fields import Settings, Share, flat_errors
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
@@ -115,8 +116,10 @@ _HEADINGS = (*_ROLES, "sweep")
 """Settings that hold others."""
 
 
-def load_settings(task: str, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
+def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[str] = (), **flags: Any) -> RunSettings:
     """Settings for a task: defaults, then the YAML file, then flags that are not None, then ``key.path=value``.
+
+    The task is given by its whole spec, since plans may depend on its settings, or by its name.
 
     A named plan (``plan=paper``, ``plan.name=paper``) comes before its settings (``plan.lr=0.1``), in whatever order
     they are given.
@@ -144,7 +147,7 @@ def load_settings(task: str, file: str | None = None, overrides: Sequence[str] =
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
 
 
-def _named_truly(plan: Plan, role: Role, task: str) -> Plan:
+def _named_truly(plan: Plan, role: Role, task: TaskRef) -> Plan:
     """The plan, called "custom" if it has the name of a known plan but differs from it."""
     if plan.name not in plan_names(role) or plan == named_plan(plan.name, role, task):
         return plan
@@ -166,7 +169,7 @@ def _name_plan(tree: dict[str, Any], override: str) -> bool:
     return True
 
 
-def _expand(value: Any, role: Role, task: str, key: str) -> Any:
+def _expand(value: Any, role: Role, task: TaskRef, key: str) -> Any:
     """A plan's fields: a name stands for the plan; a mapping changes the named (or default) plan's fields."""
     changes = dict(value) if isinstance(value, Mapping) else {}
     name = changes.get("name", "default") if isinstance(value, Mapping) else value

@@ -38,7 +38,7 @@ def plan_for(stream: Stream, arrival: int, recipe: dict[str, Any]) -> Plan:
         changes.append({"replay": {"share": min(1.0, recipe["replayed"] * len(stream.arrivals[arrival]) / stored)}})
     if recipe:
         changes.append({"fit": None})  # A recipe is carried out as it was searched.
-    plan = changed(named_plan("default", role, stream.task.name), *changes)
+    plan = changed(named_plan("default", role, stream.task.spec.model_dump(mode="json")), *changes)
     if not arrival:
         return plan
     known = stream.known(arrival - 1)

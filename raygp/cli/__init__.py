@@ -16,7 +16,20 @@ from raygp import __version__
 from raygp.cli.options import add_root, parse_options
 from raygp.cli.running import run_command
 
-COMMANDS = ("ingest", "update", "sweep", "status", "versions", "show", "rollback", "withdraw", "serve", "gc")
+COMMANDS = (
+    "ingest",
+    "adopt",
+    "update",
+    "sweep",
+    "status",
+    "versions",
+    "show",
+    "export",
+    "rollback",
+    "withdraw",
+    "serve",
+    "gc",
+)
 """Modules of this package, in the order in which ``--help`` lists them."""
 
 

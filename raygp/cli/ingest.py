@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from raygp.cli.options import add_held_out, add_publish_options
+from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError
 from raygp.line import Line
+from raygp.tasks.own import is_own
 
 if TYPE_CHECKING:
     from raygp.data.parts import RunParts
@@ -26,10 +28,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from raygp.tasks import TASKS
     from raygp.tasks.spec import AUGMENTS
 
+    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or file of samples whose kind is plain")
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
-    parser.add_argument("--task", metavar="NAME", help=f"model of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help=f"model of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
+    )
+    add_task_changed(parser)
     parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
     parser.add_argument(
@@ -49,20 +57,35 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: neither is asked for, the source cannot be used, or what was published is damaged.
     """
+    if options.path and options.source:
+        raise InputError(f"ingest: {options.path} and --source {options.source} are both given: one arrival is of one")
+    source = _source(options)
+    if not source and not options.verify:
+        raise InputError("ingest: give a path or --source, or --verify to check what was published")
     load_slow_modules()
-    line = Line(options.root)
-    if options.source:
-        _publish(line, options)
-    elif not options.verify:
-        raise InputError("ingest: give --source, or --verify to check what was published")
+    own = options.task if is_own(options.task) else None
+    line = Line(options.root, task=own, task_changed=options.task_changed)
+    if source:
+        _publish(line, source, options)
     if options.verify:
         _verify(line)
 
 
-def _publish(line: Line, options: argparse.Namespace) -> None:
+def _source(options: argparse.Namespace) -> str:
+    """The form of the source, or a path of which the line finds out the kind; empty if there is none."""
+    from raygp.data.sources import is_form, open_source
+
+    given: str = options.path or options.source or ""
+    if options.source and not is_form(options.source):
+        open_source(options.source)  # Raises, with the form that may be meant.
+    # A folder may be called "digits", as one of raygp's own sources is.
+    return f"./{given}" if options.path and is_form(given) and os.path.exists(given) else given
+
+
+def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": options.task}
+    given = {"name": None if is_own(options.task) else options.task}
     given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
@@ -78,7 +101,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     console = make_console()
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
         line.listen(printer)
-        line.ingest(options.source, settings, task=task, run=run_parts)
+        line.ingest(source, settings, task=task, run=run_parts)
 
 
 @contextlib.contextmanager

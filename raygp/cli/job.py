@@ -49,7 +49,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
         load_slow_modules()
         from raygp.cluster.runner import RayRunner
 
-        settings = run_settings(options, task["name"])
+        settings = run_settings(options, task)
         shares = equal_or_given_shares(options.arrivals, options.shares)
         line = Line(options.root, single_writer=settings.single_writer)
         console = make_console()

@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from raygp.errors import InputError
+from raygp.tasks.plaintext import INVISIBLE
 
 TABLES = (".tsv", ".csv", ".jsonl")
 """Suffixes of the tables that :func:`parse_table` reads, in lower case, with the dot."""
@@ -28,8 +29,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
-_AT_ENDS = "\ufeff\u200b\u2060\u200e\u200f"
-"""Byte order marks and what has no width: they come along with copied text, and nobody sees them."""
 _WHITE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -95,7 +94,7 @@ def tidy(text: str, compose: bool = True) -> str:
         text: as the source has it.
         compose: False: letters are left as they are.
     """
-    found = " ".join(text.strip(_WHITE + _AT_ENDS).split())
+    found = " ".join(text.strip(_WHITE + INVISIBLE).split())
     return unicodedata.normalize("NFC", found) if compose else found
 
 

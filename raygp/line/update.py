@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from raygp.errors import RejectedError
+from raygp.errors import ConflictError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
@@ -18,6 +18,7 @@ from raygp.store import (
     finish_interrupted_promotion,
     line_lease,
     list_versions,
+    open_line,
     promote,
     read_head,
     read_refusal,
@@ -29,12 +30,18 @@ from raygp.store import (
 
 if TYPE_CHECKING:
     from raygp.settings import RunSettings
+    from raygp.tasks.own import TaskCode
     from raygp.update.job import UpdateJob
     from raygp.update.outcome import Outcome
 
 
 def update_line(
-    location: Location, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool = False
+    location: Location,
+    settings: RunSettings,
+    runner: Runner,
+    tell: Listener,
+    sweep: bool = False,
+    code: TaskCode | None = None,
 ) -> list[Card]:
     """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
     some.
@@ -47,6 +54,7 @@ def update_line(
         runner: carries the updates out.
         tell: told of what happens.
         sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+        code: of a task of one's own.
 
     Returns:
         The versions that became head.
@@ -66,21 +74,30 @@ def update_line(
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
         if finished := finish_interrupted_promotion(location):
-            tell(Notice(text=f"{finished.version} had passed the gate and was not promoted yet: it is the head now"))
+            what = "was adopted" if finished.origin else "had passed the gate"
+            tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
         moved = finished or read_head(location) != state.head
         state = read_state(location) if moved else with_pending(location, state)
-        return _fold_in(location, state, settings, runner, tell, sweep)
+        if code is not None and open_line(location).task != state.task:
+            raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
+        return _fold_in(location, state, settings, runner, tell, sweep, code)
 
 
 def _fold_in(
-    location: Location, state: LineState, settings: RunSettings, runner: Runner, tell: Listener, sweep: bool
+    location: Location,
+    state: LineState,
+    settings: RunSettings,
+    runner: Runner,
+    tell: Listener,
+    sweep: bool,
+    code: TaskCode | None,
 ) -> list[Card]:
     """One update after the other, until nothing is pending that has training rows."""
     if state.next is None:
         return []
     started = time.monotonic()
-    job, state = next_job(location, state, state.next, settings, sweep)
+    job, state = next_job(location, state, state.next, settings, sweep, code)
     if job.sweep:
         from raygp.search.space import space_of
 
@@ -94,11 +111,16 @@ def _fold_in(
             write_summary(location, list_versions(location), time.monotonic() - started)
             if state.next is None:
                 return promoted
-            job, state = next_job(location, state, state.next, settings, sweep)
+            job, state = next_job(location, state, state.next, settings, sweep, code)
 
 
 def next_job(
-    location: Location, state: LineState, arrival: Manifest, settings: RunSettings, sweep: bool = False
+    location: Location,
+    state: LineState,
+    arrival: Manifest,
+    settings: RunSettings,
+    sweep: bool = False,
+    code: TaskCode | None = None,
 ) -> tuple[UpdateJob, LineState]:
     """The update that folds ``arrival`` into the head, and the state that knows the manifests read for it.
 
@@ -109,6 +131,7 @@ def next_job(
         settings: plans and the rest.
         sweep: search for the plan around ``settings.plan``. The first version has no parent to share work with, and its
             plan is not searched for.
+        code: of a task of one's own.
 
     Raises:
         RejectedError: the gate has refused exactly this update before.
@@ -137,6 +160,7 @@ def next_job(
         version=version_to_make(location, state.head),
         sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
         ladder=settings.ladder,
+        code=code,
     )
     job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
     if refusal := read_refusal(location, job.folder):

@@ -7,7 +7,7 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
-from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
+from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
 from raygp.store.garbage import Garbage, find_garbage, remove_garbage
@@ -21,7 +21,7 @@ from raygp.store.head import (
     version_to_make,
 )
 from raygp.store.lease import line_lease, publishing_lease
-from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
+from raygp.store.line import LineSpec, change_task, check_root_usable, create_line, open_line
 from raygp.store.location import Location
 from raygp.store.manifest import (
     Duplicates,
@@ -63,6 +63,8 @@ __all__ = [
     "LineSpec",
     "Location",
     "Manifest",
+    "Origin",
+    "OriginFile",
     "Part",
     "PartWriter",
     "Refusal",
@@ -70,6 +72,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "change_task",
     "check_arrival_name",
     "check_free",
     "check_root_usable",

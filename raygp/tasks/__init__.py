@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind
-from raygp.tasks.making import make_task
+from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind, TaskRef, Tuning, Unfit
+from raygp.tasks.making import fitted, make_task, tuning_of, with_fitted
 from raygp.tasks.spec import AUGMENTS, Augment, ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -34,8 +34,14 @@ __all__ = [
     "SpeechTask",
     "Task",
     "TaskKind",
+    "TaskRef",
     "TaskSpec",
+    "Tuning",
+    "Unfit",
+    "fitted",
     "make_task",
+    "tuning_of",
+    "with_fitted",
 ]
 
 _NEED_TORCH = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygp.tasks import TASKS, PlanRole
+from raygp.tasks import PlanRole, TaskRef, tuning_of
 from raygp.update.plan import Plan
 
 Role = PlanRole
@@ -51,18 +51,20 @@ _SYNTHESES: dict[str, dict[str, Any]] = {
 }
 
 
-def named_plan(name: str, role: Role, task: str = "") -> Plan:
-    """The plan called ``name`` with the settings that suit ``task`` (see :class:`raygp.tasks.TaskKind`); the plan as it
-    is for a task that is not known.
+def named_plan(name: str, role: Role, task: TaskRef = "") -> Plan:
+    """The plan called ``name`` with the settings that suit ``task``, its whole spec or its name alone (see
+    :class:`raygp.tasks.TaskKind`); the plan as it is for a task that is not known.
 
     Raises:
         KeyError: no plan of that name (see :func:`plan_names`).
-        InputError: the package that brings the task cannot be loaded.
+        InputError: the package that brings the task cannot be loaded, or a field of its spec is wrong.
     """
-    fields = (_UPDATES if role == "update" else _SYNTHESES)[name]
-    if task in TASKS:
-        kind = TASKS.get(task)
-        fields = {**kind.settings, **fields, **kind.fields_for(name, role)}
+    tuning = tuning_of(task)
+    fields = {
+        **tuning.settings,
+        **(_UPDATES if role == "update" else _SYNTHESES)[name],
+        **tuning.fields_for(name, role),
+    }
     return Plan.model_validate({**fields, "name": name})
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.looking import first_members, has_labels
 from raygp.data.sources.naming import TARS, split_of_path
 from raygp.data.sources.skipping import UNDERSCORE, skipped
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
@@ -121,7 +122,9 @@ def _valid(key: str) -> str:
 def _looks_like(path: Path) -> int:
     if path.is_dir():
         return LIKELY if any(file.name.lower().endswith(TARS) for file in path.iterdir()) else UNLIKELY
-    return POSSIBLE if path.name.lower().endswith(TARS) else UNLIKELY
+    if not path.name.lower().endswith(TARS):
+        return UNLIKELY
+    return LIKELY if has_labels(first_members(path)) else POSSIBLE
 
 
 WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like)
