@@ -19,13 +19,15 @@ ALLOWED = {
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
+    "export": {"sparse", "store", "data", "tasks", "inference"},
     "serve": {"store", "tasks", "inference"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
+        "export",
     },
 }
 

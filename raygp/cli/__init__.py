@@ -24,6 +24,7 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "export",
     "rollback",
     "withdraw",
     "serve",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raygp.events import Listener, unheard
 from raygp.store import Card, Location, open_line
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from raygp.export import Exported
     from raygp.inference import Predictor
     from raygp.tasks import Answer, Task
     from raygp.tasks.own import TaskCode
@@ -86,3 +89,36 @@ class Version:
         A sample that cannot be read gets an answer that says why; the rest goes on. Raises as :meth:`model`.
         """
         return self.predictor.answers(samples)
+
+    def export(
+        self,
+        out: str | Path,
+        format: str = "onnx",
+        *,
+        quantize: str | None = None,
+        dense: bool = False,
+        license: str = "unknown",
+        tell: Listener = unheard,
+    ) -> Exported:
+        """Write this version as files that run without raygp: the model, ``raygp.json``, a model card, ``predict.py``.
+
+        The files are checked on rows that the line holds out; nothing is written if they do not give this version's
+        answers. See :func:`raygp.export.export_version`.
+
+        Args:
+            out: the folder to make. It may exist if it is empty.
+            format: ``onnx``, ``pt2``, ``safetensors``, ``state-dict``, or what a package adds.
+            quantize: ``"int8"``: weights and activations of 8 bits, for ONNX.
+            dense: ONNX: store every weight, also where most are zero.
+            license: for the model card, such as ``"apache-2.0"``.
+            tell: is told of the steps, as :class:`raygp.events.Notice`.
+
+        Raises:
+            InputError: the folder is not empty, the format is unknown or cannot hold this model, or a package is
+                missing (``pip install 'raygp[export]'``).
+            RaygpError: the written file does not give this version's answers.
+        """
+        from raygp.export import ExportRequest, export_version
+
+        request = ExportRequest(Path(out), format, quantize, dense, license)
+        return export_version(self.location, self.card, self.predictor, request, tell)

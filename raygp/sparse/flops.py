@@ -92,10 +92,12 @@ def _uses(
     """How often each connection of ``weight`` is used in this call (batch of one)."""
     if isinstance(module, nn.RNNBase):
         steps = inputs.data if isinstance(inputs, PackedSequence) else inputs
+        # Both directions and all layers see every step once, and each weight belongs to one of them.
         return float(steps.numel() // steps.shape[-1])
     assert isinstance(output, Tensor) and isinstance(inputs, Tensor)
     if isinstance(module, nn.Linear):
         return output.numel() / weight.shape[0]
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        # A transposed convolution uses each connection once for each position of its input, not of its output.
         return inputs.numel() / weight.shape[0]
     return output.numel() / weight.shape[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.decoding import check, decode
+from raygp.tasks.preprocessing import image_preprocessing
 from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
@@ -105,3 +107,7 @@ class ImageTask(ClassTask):
             for values in (self.pictures.mean, self.pictures.std)
         )
         return (inputs.to(torch.float32) / 255 - mean) / std
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return image_preprocessing(self.pictures)

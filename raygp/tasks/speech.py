@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_
 from raygp.tasks.divergence import divergence
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.padded import Padded
+from raygp.tasks.preprocessing import speech_preprocessing
 from raygp.tasks.sound import require
 from raygp.tasks.spec import TaskSpec
 
@@ -166,6 +167,10 @@ class SpeechTask:
                 ]
             )
         return torch.tensor(rows, dtype=torch.float64).reshape(-1, 2, 2)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return speech_preprocessing(self.spec.mels)
 
     def answers(self, outputs: Padded, vocabulary: Sequence[str]) -> list[Answer]:
         """Each utterance's transcript, by greedy decoding."""

@@ -54,6 +54,8 @@ SOURCES: Registry[SourceKind] = Registry(
         "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
         "parquet": "raygp.data.sources.parquet:PARQUET",
         "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
+        "datasets": "raygp.data.sources.datasets:DATASETS",
+        "texts": "raygp.data.sources.texts:TEXTS",
         "idx": "raygp.data.sources.idx:IDX",
         "an4": "raygp.data.sources.an4:AN4",
         "audio": "raygp.data.sources.audiofolder:AUDIO",
