@@ -45,6 +45,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLOUR",
         help="for a new line: what transparent pixels show, '#808080' or 128 (default white)",
     )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="for a new line of texts: a tokenizer.json (default: one is made from the training texts)",
+    )
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -86,7 +91,7 @@ def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
     given = {"name": None if is_own(options.task) else options.task}
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer")}
     task = {key: value for key, value in given.items() if value is not None} or None
     settings = IngestSettings(
         [options.arrival] if options.arrival is not None else [],
