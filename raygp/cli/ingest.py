@@ -55,6 +55,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLOUR",
         help="for a new line: what transparent pixels show, '#808080' or 128 (default white)",
     )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="for a new line of texts: a tokenizer.json (default: one is made from the training texts)",
+    )
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -126,7 +131,7 @@ def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
         if options.task is not None and options.task != named["name"]:
             raise InputError(f"--model {options.model} is of task {named['name']}: leave --task {options.task} out")
         given |= named
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer")}
     return {key: value for key, value in given.items() if value is not None} or None
 
 

@@ -143,7 +143,7 @@ class Table:
     line, for one that does not fit the heading."""
 
 
-def parse_table(content: bytes, name: str) -> Table:
+def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
     """A table of one of the kinds in :data:`TABLES`, with the names of its columns in its first line.
 
     - ``.tsv``: tabs between the fields, no quoting. A quotation mark is part of the text.
@@ -154,6 +154,8 @@ def parse_table(content: bytes, name: str) -> Table:
     Args:
         content: of the file.
         name: of the file, with its suffix; messages begin with it.
+        long_texts: a quoted text may have several lines with commas in them. Without, such a one is taken for a
+            quotation mark that is not closed.
 
     Raises:
         InputError: it is no text, or no such table; the message gives the line and what to do.
@@ -167,7 +169,7 @@ def parse_table(content: bytes, name: str) -> Table:
         raise InputError(f"{name} is no table that is read: expected {', '.join(TABLES)}")
     if suffix == ".jsonl":
         return _objects(lines, name)
-    records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name)
+    records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name, long_texts)
     heading = next((fields for _, fields in records if any(map(tidy, fields))), None)
     if heading is None:
         raise InputError(f"{name} is empty: expected a heading with the names of columns")
@@ -210,18 +212,20 @@ def _unquoted(lines: list[str], name: str) -> Iterator[tuple[int, list[str]]]:
     return ((number, line.split("\t")) for number, line in enumerate(lines, 1))
 
 
-def _quoted(lines: list[str], name: str) -> Iterator[tuple[int, list[str]]]:
+def _quoted(lines: list[str], name: str, long_texts: bool) -> Iterator[tuple[int, list[str]]]:
     first = _first(lines)
     heading = "".join(lines[first : first + 1])
     if given := _SEPARATOR.fullmatch(heading.strip()):
-        return _records(lines, given[1], name, first + 1)
+        return _records(lines, given[1], name, first + 1, long_texts)
     delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
     if delimiter not in heading and "|" in heading:
         raise InputError(f"{name}: the heading holds '|': put commas, semicolons or tabs between the fields")
-    return _records(lines, delimiter, name, first)
+    return _records(lines, delimiter, name, first, long_texts)
 
 
-def _records(lines: list[str], delimiter: str, name: str, skip: int) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    lines: list[str], delimiter: str, name: str, skip: int, long_texts: bool
+) -> Iterator[tuple[int, list[str]]]:
     # A blank before a quotation mark is no part of the field: without this, the marks would be.
     quoted = csv.reader((f"{line}\n" for line in lines[skip:]), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
@@ -236,7 +240,7 @@ def _records(lines: list[str], delimiter: str, name: str, skip: int) -> Iterator
             _, *more = field.split("\n")
             # A text may have line ends. But a mark that is not closed swallows the rows after it, and these hold
             # what stands between fields.
-            if any(delimiter in part for part in more):
+            if not long_texts and any(delimiter in part for part in more):
                 raise _bad_quote(name, line)
             line += len(more)
         yield skip + quoted.line_num - sum(field.count("\n") for field in fields), fields
