@@ -60,6 +60,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="for a new line of texts: a tokenizer.json (default: one is made from the training texts)",
     )
+    parser.add_argument("--label", metavar="COLUMN", help="for a new line of table rows: the column of labels")
+    parser.add_argument(
+        "--categories", metavar="A,B", help="for a new line of table rows: columns that are categories, not numbers"
+    )
+    parser.add_argument("--drop", metavar="A,B", help="for a new line of table rows: columns that are left out")
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -131,7 +136,8 @@ def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
         if options.task is not None and options.task != named["name"]:
             raise InputError(f"--model {options.model} is of task {named['name']}: leave --task {options.task} out")
         given |= named
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer")}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer", "label")}
+    given |= {name: text.split(",") for name in ("categories", "drop") if (text := getattr(options, name)) is not None}
     return {key: value for key, value in given.items() if value is not None} or None
 
 

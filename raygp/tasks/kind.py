@@ -92,6 +92,8 @@ TASKS: Registry[TaskKind] = Registry(
         "lenet-5": "raygp.tasks.lenet:LENET_5",
         "resnet18": "raygp.tasks.resnet:RESNET18",
         "resnet18-small": "raygp.tasks.resnet:RESNET18_SMALL",
+        "tabular": "raygp.tasks.tabular:TABULAR",
+        "tabular-regression": "raygp.tasks.tabular:REGRESSION",
         "deepspeech2": "raygp.tasks.speech:DEEPSPEECH2",
         "deepspeech2-small": "raygp.tasks.speech:DEEPSPEECH2_SMALL",
         "timm": "raygp.tasks.libraries.timm:TIMM",
