@@ -13,7 +13,8 @@ One update is told as::
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
 ingest tells SamplesChecked now and then, and Published for each arrival, or AllKnown if there is nothing new. A
-withdrawal tells Withdrawn. A Notice is a line of text for people, at any time.
+withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line of text for
+people, at any time.
 
 No torch and no Ray in here: a listener starts fast.
 """
@@ -91,6 +92,37 @@ class Withdrawn(Event):
     """How many arrivals the line has now."""
     short: tuple[str, ...] = ()
     """Later arrivals that were published without rows which the line had already, maybe in this one."""
+
+
+# -- adoption ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowsMeasured(Event):
+    """A model that is being adopted has answered so many held-out rows."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adopted(Event):
+    """A dense model that somebody trained is the line's first version."""
+
+    card: Card
+    """Its ``origin`` has the names that were not in the file, were left over or had another shape."""
+    prefix: str
+    """What stood before the names in the file: "module." and the like; empty if nothing did."""
+    head_is_new: bool
+    """Whether the output layer is untrained."""
+    without_rows: tuple[str, ...]
+    """Its classes that no arrival has a training row of: updates may forget them."""
+    new_classes: tuple[str, ...]
+    """Classes of the line that it does not know: they come by the updates that follow."""
+    test_left_out: int
+    """Test rows of classes that it does not know."""
+    guesses: bool
+    """Whether it is no better than guessing on validation."""
 
 
 # -- the life of a line -----------------------------------------------------------------------------------------------

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from raygp.cli.options import add_held_out, add_publish_options
+from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError
 from raygp.line import Line
+from raygp.tasks.own import is_own
 
 if TYPE_CHECKING:
     from raygp.data.parts import RunParts
@@ -26,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     from raygp.tasks import TASKS
     from raygp.tasks.spec import AUGMENTS
 
+    parser.add_argument("path", nargs="?", metavar="PATH", help="folder or file of samples whose kind is plain")
     parser.add_argument("--source", metavar="KIND:PATH", help=f"where the samples come from: {source_forms()}")
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
@@ -35,7 +38,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="model of a new line: one of raygp's own, or a classifier of a library (timm:mobilenetv3_small_050, "
         "torchvision:resnet50)",
     )
-    parser.add_argument("--task", metavar="NAME", help=f"task of a new line: {', '.join(TASKS.names())}")
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help=f"task of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
+    )
+    add_task_changed(parser)
     parser.add_argument(
         "--image-size",
         type=int,
@@ -47,6 +55,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLOUR",
         help="for a new line: what transparent pixels show, '#808080' or 128 (default white)",
     )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="for a new line of texts: a tokenizer.json (default: one is made from the training texts)",
+    )
+    parser.add_argument("--label", metavar="COLUMN", help="for a new line of table rows: the column of labels")
+    parser.add_argument(
+        "--categories", metavar="A,B", help="for a new line of table rows: columns that are categories, not numbers"
+    )
+    parser.add_argument("--drop", metavar="A,B", help="for a new line of table rows: columns that are left out")
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -59,17 +77,32 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: neither is asked for, the source cannot be used, or what was published is damaged.
     """
+    if options.path and options.source:
+        raise InputError(f"ingest: {options.path} and --source {options.source} are both given: one arrival is of one")
+    source = _source(options)
+    if not source and not options.verify:
+        raise InputError("ingest: give a path or --source, or --verify to check what was published")
     load_slow_modules()
-    line = Line(options.root)
-    if options.source:
-        _publish(line, options)
-    elif not options.verify:
-        raise InputError("ingest: give --source, or --verify to check what was published")
+    own = options.task if is_own(options.task) else None
+    line = Line(options.root, task=own, task_changed=options.task_changed)
+    if source:
+        _publish(line, source, options)
     if options.verify:
         _verify(line)
 
 
-def _publish(line: Line, options: argparse.Namespace) -> None:
+def _source(options: argparse.Namespace) -> str:
+    """The form of the source, or a path of which the line finds out the kind; empty if there is none."""
+    from raygp.data.sources import is_form, open_source
+
+    given: str = options.path or options.source or ""
+    if options.source and not is_form(options.source):
+        open_source(options.source)  # Raises, with the form that may be meant.
+    # A folder may be called "digits", as one of raygp's own sources is.
+    return f"./{given}" if options.path and is_form(given) and os.path.exists(given) else given
+
+
+def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
     task = _task_of(options)
@@ -86,7 +119,7 @@ def _publish(line: Line, options: argparse.Namespace) -> None:
     console = make_console()
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
         line.listen(printer)
-        line.ingest(options.source, settings, task=task, run=run_parts)
+        line.ingest(source, settings, task=task, run=run_parts)
 
 
 def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
@@ -97,13 +130,14 @@ def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
     """
     from raygp.tasks.libraries import named_model
 
-    given: dict[str, Any] = {"name": options.task}
+    given: dict[str, Any] = {"name": None if is_own(options.task) else options.task}
     if options.model is not None:
         named = named_model(options.model)
-        if options.task not in (None, named["name"]):
+        if options.task is not None and options.task != named["name"]:
             raise InputError(f"--model {options.model} is of task {named['name']}: leave --task {options.task} out")
         given |= named
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background")}
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer", "label")}
+    given |= {name: text.split(",") for name in ("categories", "drop") if (text := getattr(options, name)) is not None}
     return {key: value for key, value in given.items() if value is not None} or None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from raygp.line import Line
     from raygp.settings import RunSettings
     from raygp.tasks import TaskRef
 
@@ -36,6 +37,38 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON value on standard output; the rest goes to standard error"
     )
+
+
+def add_own_task(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that need the code of a line's task, where that is one's own."""
+    parser.add_argument(
+        "--task",
+        metavar="FILE.py",
+        help="your own task's file, or package.module:Class (default: the file of the recorded name in this folder)",
+    )
+    add_task_changed(parser)
+
+
+def add_task_changed(parser: argparse.ArgumentParser) -> None:
+    """The option that confirms that the code of a line's task has changed."""
+    parser.add_argument(
+        "--task-changed",
+        action="store_true",
+        help="the file given with --task is another one than the line was made with: go on with it",
+    )
+
+
+def line_of(options: argparse.Namespace, single_writer: bool = False) -> Line:
+    """The line at ``--root``, with the code of its task where that was given.
+
+    Raises:
+        InputError: the root or the file cannot be used.
+    """
+    from raygp.line import Line
+
+    given = getattr(options, "task", None)
+    changed = getattr(options, "task_changed", False)
+    return Line(options.root, single_writer=single_writer, task=given, task_changed=changed)
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
@@ -151,6 +184,6 @@ def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | No
         parser.error(f"unrecognized arguments: {' '.join(stray or rest)}")
     if rest:
         options.overrides = rest
-    if options.root is None:
+    if getattr(options, "root", "") is None and getattr(options, "root_is_needed", True):
         parser.error(f"--root is missing: say where the model line lives, or set {ROOT_VARIABLE}")
     return options

@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from raygp.events import (
+    Adopted,
     AllKnown,
     BudgetSpent,
     EpochEnded,
@@ -21,6 +22,7 @@ from raygp.events import (
     Published,
     Refused,
     Resumed,
+    RowsMeasured,
     RungStarted,
     SamplesChecked,
     StepsDone,
@@ -65,7 +67,7 @@ class Printer:
 
     def __call__(self, event: Event) -> None:
         """Print one event; nothing for those that say nothing to a person."""
-        if not isinstance(event, SamplesChecked):
+        if not isinstance(event, SamplesChecked | RowsMeasured):
             self._end_bar()
         self._show(event)
 
@@ -78,13 +80,22 @@ class Printer:
     def _show(self, event: Event) -> None:
         """Events that are not printed."""
 
-    @_show.register
-    def _(self, event: SamplesChecked) -> None:
+    @_show.register(SamplesChecked)
+    @_show.register(RowsMeasured)
+    def _(self, event: SamplesChecked | RowsMeasured) -> None:
         if self._bar is None:
+            what = "checking and writing samples" if isinstance(event, SamplesChecked) else "measuring held-out rows"
             self._bar = Bar(console=self._console, transient=True, disable=not self._console.is_terminal)
-            self._checking = self._bar.add_task("checking and writing samples", total=event.total)
+            self._checking = self._bar.add_task(what, total=event.total)
             self._bar.start()
         self._bar.update(self._checking, completed=event.done, total=event.total)
+
+    @_show.register
+    def _(self, event: Adopted) -> None:
+        from raygp.report.adopted import adopted_lines
+
+        for line in adopted_lines(event):
+            self._console.print(line, markup=False, soft_wrap=True)
 
     @_show.register
     def _(self, event: Published) -> None:
@@ -206,7 +217,7 @@ class Printer:
         if self._lines:
             self._lines.interrupt(text)
         else:
-            self._print(text)
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def _end_bar(self) -> None:
         if self._bar is not None:

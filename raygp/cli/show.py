@@ -9,6 +9,7 @@ from rich.console import Console
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
 from raygp.line import Line
+from raygp.report.adopted import origin_line, weights_lines
 from raygp.report.parts import parts_table
 from raygp.report.rungs import rung_lines
 from raygp.report.tables import layers_table, phases_table, versions_table
@@ -40,14 +41,18 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _show(console: Console, card: Card) -> None:
-    origin = f"from {card.parent}" if card.parent else "initial synthesis"
-    console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
-    console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
+    if card.origin is not None:
+        _show_origin(console, card)
+    else:
+        origin = f"from {card.parent}" if card.parent else "initial synthesis"
+        console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+        console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):
         console.print(line)
     console.print(f"masks {card.mask_digest}")
     versions_table([card]).show(console)
-    phases_table(card).show(console)
+    if card.phases or card.origin is None:
+        phases_table(card).show(console)
     if card.sweep:
         from raygp.report.sweep import trials_table
 
@@ -56,3 +61,12 @@ def _show(console: Console, card: Card) -> None:
     if parts := parts_table(card):
         parts.show(console)
     layers_table(card).show(console)
+
+
+def _show_origin(console: Console, card: Card) -> None:
+    """Of a version that was not trained here."""
+    lines = [f"{card.version}, {origin_line(card)}, has seen no arrival ({card.created}), update {card.update}"]
+    if card.origin is not None:
+        lines += [f"{len(card.classes)} classes, in the order of {card.origin.classes_from}", *weights_lines(card)]
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from raygp.cli import update
-from raygp.cli.options import run_settings
+from raygp.cli.options import line_of, run_settings
 from raygp.cli.running import make_console, print_json
-from raygp.line import Line
 
 if TYPE_CHECKING:
     from raygp.line.forecast import SweepForecast
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """
     if not options.dry_run:
         return update.run(options)
-    line = Line(options.root)
+    line = line_of(options)
     settings = run_settings(options, line.task)
     forecast = line.forecast_sweep(settings)
     if options.json:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from raygp.cli.options import add_json, add_update_options, run_settings
+from raygp.cli.options import add_json, add_own_task, add_update_options, line_of, run_settings
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console, print_json
 from raygp.cli.versions import show_versions, versions_json
-from raygp.line import Line
 
 NAME = "update"
 HELP = "fold every new arrival into the model, oldest first"
@@ -17,6 +16,7 @@ HELP = "fold every new arrival into the model, oldest first"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_update_options(parser)
+    add_own_task(parser)
     add_json(parser)
 
 
@@ -28,8 +28,10 @@ def run(options: argparse.Namespace) -> None:
         RaygpError: whatever else ended it; see :meth:`raygp.line.Line.update`.
     """
     load_slow_modules()
-    settings = run_settings(options, Line(options.root).task)
-    line = Line(options.root, single_writer=settings.single_writer)
+    line = line_of(options)
+    _ = line.code  # Looked up first: code that has changed may change the settings, too.
+    settings = run_settings(options, line.task)
+    line = line_of(options, settings.single_writer)
     console = make_console(options.json)
     from raygp.cluster.runner import RayRunner
 

@@ -109,7 +109,7 @@ def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Exampl
         ids = batch["ids"]
         if inputs is None or targets is None:
             inputs = torch.empty((rows, *batch["inputs"].shape[1:]), dtype=batch["inputs"].dtype)
-            targets = torch.empty(rows, dtype=torch.int64)
+            targets = torch.empty((rows, *batch["targets"].shape[1:]), dtype=batch["targets"].dtype)
         inputs[ids] = batch["inputs"]
         targets[ids] = batch["targets"]
         seen.index_add_(0, ids, torch.ones_like(ids, dtype=torch.int32))

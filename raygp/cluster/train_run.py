@@ -30,7 +30,6 @@ from raygp.events import Listener, Notice
 from raygp.settings import RunSettings, Workers
 from raygp.stopping import keeping_handler, on_sigterm
 from raygp.store import Location
-from raygp.tasks import make_task
 from raygp.update.checkpoints import load
 from raygp.update.job import UpdateJob
 from raygp.update.outcome import Outcome
@@ -81,7 +80,7 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     Raises:
         InputError: they do not fit and the task's examples cannot be streamed.
     """
-    task, catalog = make_task(job.task), job.catalog()
+    task, catalog = job.make_task(), job.catalog()
     size = decoded_bytes(catalog, task)
     if size <= settings.resident_mib << 20:
         return dict(materialise(catalog, task))

@@ -29,7 +29,6 @@ from raygp.data.catalog import Catalog
 from raygp.errors import RaygpError, StoppedError
 from raygp.events import CheckpointStored, Event, Notice, StepsDone
 from raygp.sparse import MaskDisagreement, world_size
-from raygp.tasks import make_task
 from raygp.update.candidate import make_update
 from raygp.update.checkpoints import save_checkpoint, save_outcome
 from raygp.update.job import UpdateJob
@@ -86,14 +85,14 @@ def run_worker(config: dict[str, WorkerConfig]) -> None:
     if worker.trial and group:
         register, name = worker.trial
         ray.get(register.hold.remote(name, group.id.hex()))
-    with _failing_on(worker.board):
+    with _failing_on(worker.board), worker.job.told():
         _run(worker)
 
 
 def run_shared_work(config: dict[str, WorkerConfig]) -> None:
     """Ray Train's loop function for what the trials of a sweep have in common; rank 0 stores it."""
     worker = config["worker"]
-    with _failing_on(worker.board):
+    with _failing_on(worker.board), worker.job.told():
         work = _make_update(worker, Silent()).shared_work()
         _require_group()
         if ray.train.get_context().get_world_rank() == 0:
@@ -151,7 +150,7 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Ladder:
     job = worker.job
     context = ray.train.get_context()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-    task = make_task(job.task)
+    task = job.make_task()
     data = _data(worker, job.catalog())
     update = make_update(
         job,
@@ -169,9 +168,9 @@ def _make_update(worker: WorkerConfig, observer: Observer) -> Ladder:
 
 def _data(worker: WorkerConfig, catalog: Catalog) -> TrainingData:
     if not worker.splits:
-        return StreamingData(catalog, make_task(worker.job.task))
+        return StreamingData(catalog, worker.job.make_task())
     shards = {split: ray.train.get_dataset_shard(split) for split in worker.splits}
-    return collect(catalog, shards, make_task(worker.job.task).sequences)
+    return collect(catalog, shards, worker.job.make_task().sequences)
 
 
 class _Reporter:

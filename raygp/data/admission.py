@@ -17,7 +17,8 @@ class Holdings:
     """What an arrival holds, or several, as far as it decides whether an update could use them."""
 
     train: Mapping[str, int] = field(default_factory=dict)
-    """Training rows by label (by symbol of the label, where labels are texts)."""
+    """Training rows by label (by symbol of the label, where labels are texts); of published arrivals whose labels are
+    numbers, all of them under an empty one."""
     held_out: Collection[str] = ()
     """Labels of the other rows; of a published arrival, those of them that no training row of it has."""
     val: Mapping[str, int] = field(default_factory=dict)
@@ -36,7 +37,8 @@ class Holdings:
         """Of published arrivals."""
         train: Counter[str] = Counter()
         for manifest in manifests:
-            train.update({label: rows for label, rows in manifest.labels.items() if rows})
+            labels = {label: rows for label, rows in manifest.labels.items() if rows}
+            train.update(labels or {"": manifest.rows("train")} if manifest.rows("train") else {})
         held_out = {label for manifest in manifests for label, rows in manifest.labels.items() if not rows}
         return cls(train, held_out, {"": sum(manifest.rows("val") for manifest in manifests)})
 

@@ -28,7 +28,7 @@ class Batch:
     """Stack of decoded samples, N x ... (images: uint8, N x C x H x W)."""
 
     targets: Tensor | Padded
-    """Class ids, int64, shape (N,), or sequences of ids."""
+    """Class ids, int64, shape (N,), numbers, float32, of the same shape, or sequences of ids."""
 
     ids: np.ndarray
     """Ids of the training examples (rows of the split in evaluation), int64, shape (N,)."""

@@ -9,7 +9,7 @@ import numpy as np
 from raygp.data.admission import Holdings, check_usable
 from raygp.data.duplicates import Chosen
 from raygp.data.ingest_settings import IngestSettings
-from raygp.data.sources import SourceSample
+from raygp.data.sources import SourceSample, SplitName
 from raygp.data.sources.split import Splits, draw_splits
 from raygp.errors import InputError
 from raygp.store import Duplicates
@@ -35,9 +35,12 @@ def divide(
     ends = np.rint(np.cumsum(settings.shares) * len(chosen.again)).astype(int).tolist()
     for splits, start, end in zip(_draw(chosen, samples, settings, classes), [0, *ends], ends, strict=False):
         rows: Splits = {split: [chosen.drawn[i] for i in some] for split, some in splits.items()}
-        copies = [copy for row in rows["train"] for copy in chosen.copies.get(row, ())]
-        kept += len(copies)
-        rows["train"] += copies + chosen.again[start:end]
+        following: tuple[SplitName, ...] = ("train", "val", "test") if chosen.together else ("train",)
+        for split in following:
+            copies = [copy for row in rows[split] for copy in chosen.copies.get(row, ())]
+            kept += len(copies)
+            rows[split] += copies
+        rows["train"] += chosen.again[start:end]
         divided.append(rows)
     try:
         _check(divided, samples, settings, before, classes)
@@ -46,6 +49,8 @@ def divide(
             raise
         of = f"{there:,} of {len(samples):,} rows are duplicates"
         raise InputError(f"{error} (among the rows that are new: {of})") from error
+    if chosen.together:
+        return divided, counts
     repeated = sum(map(len, chosen.copies.values())) - kept
     return divided, counts.model_copy(update={"kept": counts.kept + kept, "repeated": counts.repeated + repeated})
 

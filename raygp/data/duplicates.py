@@ -2,6 +2,10 @@
 
 A sample has one place in a line for ever. What an earlier arrival holds out stays held out, what it trains on is never
 held out later, and rows of one source that have the same bytes go together. The same bytes under two labels go nowhere.
+
+Rows of a table are something else: two that are alike are two observations, and may well have two labels. Those of one
+source all stay, in the same split unless the source says otherwise; one that the line trains on under another label is
+a training row.
 """
 
 from __future__ import annotations
@@ -24,13 +28,16 @@ class Chosen:
     """New ones, among which the splits are drawn. In order."""
     copies: dict[int, list[int]] = field(default_factory=dict)
     """By row of ``drawn``: others with the same bytes, which are training rows where that one is; else they are
-    skipped."""
+    skipped, unless ``together``."""
     again: list[int] = field(default_factory=list)
     """Training rows, as the same samples are in an earlier arrival."""
     contradicted: dict[int, str] = field(default_factory=dict)
     """Left out as the same bytes have another label too; with the reason."""
     counts: Duplicates = field(default_factory=Duplicates)
     """Of all rows but ``copies``, whose number depends on the draw."""
+    together: bool = False
+    """``copies`` are observations of their own: they go where their row goes, whichever split that is, and are no
+    duplicates."""
 
 
 class Digests:
@@ -88,6 +95,7 @@ def choose(
     digests: Digests,
     keep: bool,
     usable: Callable[[int], bool],
+    repeat: bool = False,
 ) -> Chosen:
     """Decide what becomes of each row.
 
@@ -98,15 +106,18 @@ def choose(
         keep: duplicates of training rows are training rows.
         usable: whether a row's sample can be used; asked of one row of those with the same bytes. Samples that cannot
             be used are no duplicates: each is a bad row.
+        repeat: the same bytes may come again as another observation (:func:`raygp.tasks.protocol.samples_repeat`).
     """
     chosen = np.asarray(rows, dtype=np.int64)
     places = np.where(digests.there[chosen], digests.known.find(digests.values[chosen]), -1)
-    found = _Found(samples, keep)
+    found = _Found(samples, keep, repeat)
     old = np.flatnonzero(places >= 0)
     labels, held_out = digests.known.labels(places[old]), digests.known.held_out(places[old]).tolist()
     for row, place, label, out in zip(chosen[old].tolist(), places[old].tolist(), labels, held_out, strict=True):
         if samples[row].label == label:
-            found.known(row, out)
+            found.known(row, out, keep)
+        elif repeat:
+            found.known(row, out, True)
         else:
             found.relabelled(row, f"{digests.known.describe(place)}, which is labelled '{label}'")
     new = chosen[(places < 0) & digests.there[chosen]]
@@ -120,6 +131,7 @@ def choose(
         found.again,
         dict(sorted(found.contradicted.items())),
         Duplicates(**found.counts),
+        repeat,
     )
 
 
@@ -138,18 +150,18 @@ def _groups(rows: np.ndarray, values: np.ndarray) -> list[list[int]]:
 class _Found:
     """What was decided so far."""
 
-    def __init__(self, samples: Sequence[SourceSample], keep: bool) -> None:
-        self._samples, self._keep = samples, keep
+    def __init__(self, samples: Sequence[SourceSample], keep: bool, repeat: bool) -> None:
+        self._samples, self._keep, self._repeat = samples, keep, repeat
         self.gone: set[int] = set()
         self.again: list[int] = []
         self.copies: dict[int, list[int]] = {}
         self.contradicted: dict[int, str] = {}
         self.counts = dict.fromkeys(Duplicates.model_fields, 0)
 
-    def known(self, row: int, held_out: bool) -> None:
-        """The line has the row, under the same label."""
+    def known(self, row: int, held_out: bool, keep: bool) -> None:
+        """The line has the row, under the same label or as another observation; ``keep``: it is trained on again."""
         self.gone.add(row)
-        if self._keep and not held_out and not self._is_held_out(row):
+        if keep and not held_out and not self._is_held_out(row):
             self.again.append(row)
             self.counts["kept"] += 1
         else:
@@ -165,6 +177,12 @@ class _Found:
 
         If the source holds one of them out, that is the one: no other may become a training row.
         """
+        if self._repeat:
+            for split in dict.fromkeys(self._samples[row].split for row in group):
+                first, *others = [row for row in group if self._samples[row].split == split]
+                self.gone.update(others)
+                self.copies[first] = others
+            return
         if len({self._samples[row].label for row in group}) > 1:
             for row in group:
                 label = self._samples[row].label

@@ -7,10 +7,10 @@ those that are stored survive an interruption.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import Source, SourceSample, passed_over_lines, tell_labels
+from raygp.data.sources import Source, SourceSample, notes_of, passed_over_lines, tell_labels, tell_task
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import AllKnown, Listener, Notice, unheard
@@ -37,7 +37,11 @@ from raygp.store import (
     publishing_lease,
     withdrawn_since,
 )
-from raygp.tasks import make_task
+from raygp.tasks import Unfit, fitted, make_task
+from raygp.tasks.protocol import samples_repeat
+
+if TYPE_CHECKING:
+    from raygp.tasks.own import TaskCode
 
 __all__ = ["IngestSettings", "default_shares", "ingest", "next_arrival", "numbered_arrivals"]
 
@@ -55,6 +59,7 @@ def ingest(
     watch: Watch = lambda done, total: None,
     run: RunParts = one_by_one,
     tell: Listener = unheard,
+    code: TaskCode | None = None,
 ) -> list[Manifest]:
     """Publish a source as one or more arrivals, and make the line if there is none.
 
@@ -74,6 +79,7 @@ def ingest(
         watch: is told how many samples are done.
         run: writes the parts.
         tell: is told :class:`raygp.events.AllKnown` if nothing is new, and what else a person should know.
+        code: of a task of one's own.
 
     Returns:
         The arrivals, in the order of the settings' names; empty if nothing is new.
@@ -83,7 +89,7 @@ def ingest(
         ConflictError: an arrival of this name is published.
     """
     settings = settings or IngestSettings()
-    line = Target.at(location, task)
+    line = Target.at(location, task, code)
     published = list_arrivals(location)
     settings = settings.filled_in([manifest.arrival for manifest in published])
     return _Incoming(line, source, settings, published, watch, run, tell).publish()
@@ -116,11 +122,14 @@ class _Incoming:
         self._others = [manifest for manifest in published if manifest.arrival not in settings.arrivals]
         self._known = {label for manifest in self._others for label in manifest.labels}
         self._before = Holdings.of_manifests(self._others)
-        self._task = make_task(line.task)
-        self._classes = self._task.labels_are_classes
+        self._task = make_task(line.task, line.code)
+        self._classes, self._repeat = self._task.labels_are_classes, samples_repeat(self._task)
         tell_labels(source, self._classes)
+        tell_task(source, self._task)
         self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
         self._tell_passed_over(passed_over_lines(source))
+        for note in notes_of(source):
+            self._say(note)
         if self._classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
             self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
@@ -178,12 +187,14 @@ class _Incoming:
             InputError: the rows cannot be divided as the settings say, or no update could use what comes of it.
             ConflictError: another arrival of one of the names is published.
         """
-        settings, line = self._settings, self._line
+        settings = self._settings
         divided, counts = divide(chosen, self._rows, settings, self._before, self._classes)
+        self._fit(divided[0]["train"])
+        line = self._line
         left_out = LeftOut(self._strange, chosen.contradicted, counts)
         makings = []
         for name, rows in zip(settings.arrivals, divided, strict=True):
-            bounds = settings.max_bad_share, settings.part_rows
+            bounds = settings.max_bad_share, settings.part_rows, line.code
             makings.append(
                 ArrivalMaking(line.location, line.task, name, self._source, self._rows, rows, left_out, *bounds)
             )
@@ -194,6 +205,35 @@ class _Incoming:
             create_line(line.location, line.task)
             self._created = True
         return makings
+
+    def _fit(self, rows: Sequence[int]) -> None:
+        """Let the task of a new line learn what it has to know of its data, from the first arrival's training rows.
+
+        Raises:
+            InputError: it cannot be fitted to them; the message names the row.
+        """
+        # A line that exists keeps what it was made with, also where its first ingest was interrupted.
+        if not self._line.is_new or self._created:
+            return
+        read: list[int] = []
+
+        def samples() -> Iterator[tuple[bytes, str]]:
+            for row in rows:
+                sample = self._rows[row]
+                with contextlib.suppress(InputError):  # A bad row: it is named where samples are checked.
+                    content = sample.load()
+                    read.append(row)
+                    yield content, sample.label
+
+        try:
+            task = fitted(self._task, samples())
+        except Unfit as error:
+            where = "" if error.sample is None else f"{self._rows[read[error.sample]].key}: "
+            raise InputError(f"{where}{error}") from error
+        if task is not None:
+            self._line, self._task = replace(self._line, task=task), make_task(task, self._line.code)
+            for note in getattr(self._task, "notes", ()):
+                self._say(note)
 
     def _write(self, makings: Sequence[ArrivalMaking], compared: bool) -> bool:
         """Write the parts that are missing.
@@ -253,7 +293,8 @@ class _Incoming:
                 self._digests.note(pieces[place], np.frombuffer(found, DIGEST))
         problem = cache(self._problem)
         keep = self._settings.duplicates == "keep"
-        chosen = choose(self._rows, self._usable, self._digests, keep, lambda row: problem(row) is None)
+        fits = lambda row: problem(row) is None
+        chosen = choose(self._rows, self._usable, self._digests, keep, fits, self._repeat)
         if self._settings.strict and chosen.counts != Duplicates():
             counts = chosen.counts
             rows = counts.skipped + counts.contradicted + counts.kept

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from raygp.data.quality import BadRows, SampleCheck
 from raygp.data.sources import SourceSample, SplitName
@@ -29,6 +29,9 @@ from raygp.store import (
 )
 from raygp.store.samples import DIGEST_BYTES, part_digests
 from raygp.tasks import make_task
+
+if TYPE_CHECKING:
+    from raygp.tasks.own import TaskCode
 
 _WATCH_EVERY = 100
 R = TypeVar("R")
@@ -87,10 +90,12 @@ class PartJob:
     samples: tuple[SourceSample, ...]
     most_bad: int
     """How many rows may be unusable. With one more the arrival is refused, so the rest of the part is not read."""
+    code: TaskCode | None = None
+    """Of a task of one's own."""
 
     def do(self, watch: Callable[[int], None] = lambda samples: None) -> Written:
         """Check the samples and store those that can be used."""
-        task = make_task(self.task)
+        task = make_task(self.task, self.code)
         check, bad, doubts = SampleCheck(task), 0, list[str]()
         with PartWriter(self.location, self.arrival, symbols=task.symbols, number=self.number, indexed=True) as writer:
             for done, (row, sample) in enumerate(zip(self.rows, self.samples, strict=True), 1):
@@ -162,6 +167,7 @@ class ArrivalMaking:
         left_out: rows that are left out without being decoded.
         max_bad_share: part of the rows that may be unusable.
         part_rows: rows of a part.
+        code: of a task of one's own.
     """
 
     def __init__(
@@ -175,6 +181,7 @@ class ArrivalMaking:
         left_out: LeftOut,
         max_bad_share: float,
         part_rows: int,
+        code: TaskCode | None = None,
     ) -> None:
         self.location, self.arrival, self.source = location, arrival, source
         self._left_out = left_out
@@ -197,7 +204,7 @@ class ArrivalMaking:
         self.jobs = [
             PartJob(
                 location, task, arrival, self.plan, number, split, tuple(piece),
-                tuple(everything[row] for row in piece), int(max_bad_share * size),
+                tuple(everything[row] for row in piece), int(max_bad_share * size), code,
             )
             for number, (split, piece) in enumerate(pieces, 1)
         ]  # fmt: skip

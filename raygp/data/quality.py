@@ -10,6 +10,7 @@ import numpy as np
 from raygp.data.sources import SourceSample
 from raygp.data.text import quoted
 from raygp.errors import InputError, RaygpError
+from raygp.tasks.own_errors import in_own_code
 
 _MOST_NAMED = 100
 """So many new labels or letters are named, so that a person sees what --new-classes would add."""
@@ -63,7 +64,7 @@ class SampleCheck:
             raise
         except Exception as error:
             # Decoders of damaged files raise whatever they please. One bad row must not end the ingest.
-            return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
+            return in_own_code(error) or f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
         self._kind = values.dtype.kind
         if values.size == 0:
             return "no values in it"

@@ -11,13 +11,14 @@ import numpy as np
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.errors import InputError
 from raygp.store import read_labels, read_shard
+from raygp.tasks.own_errors import in_own_code
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
 
 Decoded = dict[str, np.ndarray]
-"""``inputs``: stack of decoded samples; ``targets``: class ids; ``ids``: row ids, int64. Where samples are sequences,
-inputs and targets are columns of objects instead, one array for each row."""
+"""``inputs``: stack of decoded samples; ``targets``: class ids, or numbers; ``ids``: row ids, int64. Where samples are
+sequences, inputs and targets are columns of objects instead, one array for each row."""
 
 _CHUNK_ROWS = 512
 _LOOKED_AT = 16
@@ -76,6 +77,10 @@ def read_rows(
                 raise InputError(f"{place}: label '{error.args[0]}' is not in the vocabulary") from error
             except ValueError as error:
                 raise InputError(f"{_place(refs[number], row, keys[row].as_py())}: {error}") from error
+            except Exception as error:
+                if said := in_own_code(error):
+                    raise InputError(f"{_place(refs[number], row, keys[row].as_py())}: {said}") from error
+                raise
         column = as_objects if task.sequences else np.stack
         yield {"inputs": column(inputs), "targets": column(targets), "ids": chosen + firsts[shards]}
 

@@ -24,7 +24,7 @@ class Examples:
     inputs: Tensor | Ragged
     """N x ... (images: uint8, N x C x H x W)."""
     targets: Tensor | Ragged
-    """Class ids, int64, shape (N,), or sequences of ids."""
+    """Class ids, int64, shape (N,), numbers, float32, of the same shape, or sequences of ids."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -67,7 +67,9 @@ class ResidentData:
     def classes(self) -> np.ndarray | None:
         """See :class:`raygp.data.batches.TrainingData`."""
         targets = self.train.targets
-        return targets.numpy() if isinstance(targets, Tensor) and targets.ndim == 1 else None
+        # Numbers of a regression have one dimension, too, and are no classes.
+        is_class = isinstance(targets, Tensor) and targets.ndim == 1 and not targets.is_floating_point()
+        return targets.numpy() if is_class and isinstance(targets, Tensor) else None
 
     def groups(self, split: Split) -> dict[str, slice]:
         """See :class:`raygp.data.batches.TrainingData`."""

@@ -3,6 +3,7 @@
 Start reading at :class:`raygp.line.line.Line`.
 """
 
+from raygp.line.adopting import Adoption
 from raygp.line.line import Line
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state
@@ -11,4 +12,14 @@ from raygp.line.upkeep import Rollback
 from raygp.line.version import Version
 from raygp.line.withdrawal import Withdrawal
 
-__all__ = ["Line", "LineState", "Rollback", "Runner", "UnfinishedUpdate", "Version", "Withdrawal", "read_state"]
+__all__ = [
+    "Adoption",
+    "Line",
+    "LineState",
+    "Rollback",
+    "Runner",
+    "UnfinishedUpdate",
+    "Version",
+    "Withdrawal",
+    "read_state",
+]

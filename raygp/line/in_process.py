@@ -58,7 +58,6 @@ class InProcessRunner:
             StoppedError: SIGTERM came; the last checkpoint (or the finished candidate) is kept.
             TrainingError: training went wrong.
         """
-        from raygp.tasks import make_task
         from raygp.update.candidate import make_update
         from raygp.update.checkpoints import youngest_checkpoint
         from raygp.update.outcome import Outcome
@@ -66,13 +65,14 @@ class InProcessRunner:
         _, done = youngest_checkpoint(job.location, job.folder)
         if isinstance(done, Outcome):
             return done
-        task = make_task(job.task)
+        task = job.make_task()
         data = _resident(job, task, settings.resident_mib)
         observer = _Observer(job, tell)
-        update = make_update(job, task, data, observer, checkpoint_seconds=60.0 * settings.checkpoint_minutes)
-        if done is not None:
-            update.resume(done)
-        with on_sigterm(observer.stop):
+        with job.told():
+            update = make_update(job, task, data, observer, checkpoint_seconds=60.0 * settings.checkpoint_minutes)
+            if done is not None:
+                update.resume(done)
+        with on_sigterm(observer.stop), job.told():
             outcome = update.run()
             observer.finished(outcome)
         return outcome

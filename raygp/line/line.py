@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
-from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import upkeep, withdrawal
+from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.line import adopting, upkeep, withdrawal
+from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
 from raygp.line.version import Version
 from raygp.store import (
+    Card,
     Garbage,
     Location,
     Manifest,
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from raygp.line.forecast import SweepForecast
     from raygp.line.runner import Runner
     from raygp.settings import RunSettings
+    from raygp.tasks import Task
+    from raygp.tasks.own import TaskCode
 
 _WEEK_S = 7 * 86_400.0
 
@@ -52,13 +58,25 @@ class Line:
         root: a path, ``s3://bucket/prefix`` or another fsspec URL, or a :class:`raygp.store.Location`. There need not
             be a line yet: :meth:`ingest` makes one.
         single_writer: nothing else ever updates this line, so that its storage need not keep two updaters apart.
+        task: code of a task of one's own: ``my_task.py``, ``my_task.py:Class`` or ``package.module:Class``. None: a
+            line that has one finds the file in the current folder.
+        task_changed: that this code is another one than the line was made with is meant so.
 
     Every method raises :class:`raygp.errors.InputError` if there is no line at the root (but for :meth:`ingest`), or a
     document of it cannot be read, and :class:`raygp.errors.RaygpError` if storage fails.
     """
 
-    def __init__(self, root: str | Location, *, single_writer: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | Location,
+        *,
+        single_writer: bool = False,
+        task: str | os.PathLike[str] | None = None,
+        task_changed: bool = False,
+    ) -> None:
         self.location = root if isinstance(root, Location) else Location(root, single_writer)
+        self._given = GivenCode(task, task_changed)
+        self._code: tuple[TaskCode | None] | None = None
         self._listeners: list[Listener] = []
         self._state: LineState | None = None
 
@@ -107,9 +125,39 @@ class Line:
         return self._state.task if self._state else open_line(self.location).task
 
     @property
+    def code(self) -> TaskCode | None:
+        """The code of the line's task, if it is one's own: what was given, or the file of the recorded name in the
+        current folder. Where it has changed, and ``task_changed`` says so, it is the line's from now on.
+
+        Raises:
+            InputError: it is not there, or is not the one that the line was made with.
+            ConflictError: it has changed, and somebody is at work on the line.
+        """
+        if self._code is None:
+            before = self.task
+            self._code = (self._given.of(self.location, before),)
+            self._state = None if self._given.code else self._state
+        return self._code[0]
+
+    def use_code(self, code: TaskCode | None) -> None:
+        """Take this as the code of the line's task, whatever was given or lies in the current folder."""
+        self._code = (code,)
+
+    def make_task(self) -> Task:
+        """The line's task as an object. Raises as :attr:`code`."""
+        from raygp.tasks import make_task
+
+        code = self.code
+        return make_task(self.task, code)
+
+    def _version(self, card: Card) -> Version:
+        # A version that is only looked at needs no code: what was not given is looked for when a model is made.
+        return Version(self.location, card, self.code if self._given.code or self._code else None)
+
+    @property
     def head(self) -> Version | None:
         """The version that counts; None if there is none yet."""
-        return Version(self.location, self.state.card) if self.state.card else None
+        return self._version(self.state.card) if self.state.card else None
 
     @property
     def pending(self) -> tuple[Manifest, ...]:
@@ -119,7 +167,7 @@ class Line:
     def versions(self) -> list[Version]:
         """All versions, oldest first, in the head's history or not."""
         open_line(self.location)
-        return [Version(self.location, card) for card in list_versions(self.location)]
+        return [self._version(card) for card in list_versions(self.location)]
 
     def version(self, name: str = "head") -> Version:
         """One version, by its name or as ``"head"``.
@@ -129,7 +177,7 @@ class Line:
         """
         if name != "head":
             open_line(self.location)
-            return Version(self.location, read_card(self.location, name))
+            return self._version(read_card(self.location, name))
         if self.head is None:
             raise InputError(f"{self.root} has no version yet: raygp update makes the first")
         return self.head
@@ -156,10 +204,12 @@ class Line:
         """Publish samples as arrivals; makes the line if there is none.
 
         Args:
-            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``.
+            source: where the samples come from: a source, or its form such as ``"imagefolder:week2"``. Of a path alone,
+                such as ``"week2/"``, the kind is guessed where it is plain, and a Notice says how it is read.
             settings: names of the arrivals, held-out shares and the rest. None: one arrival, called by the next
                 ``arrival-NNN`` that is free, with 15 % each held out for validation and testing.
-            task: for a new line: the name of its task under ``"name"``, and the task's options.
+            task: for a new line: the name of its task under ``"name"``, and the task's options. A task of one's own
+                may be named there, too, as in :func:`raygp.open`; where that names it, the options alone are enough.
             run: how parts of the source are written; None: one after the other in this process.
 
         Returns:
@@ -171,15 +221,76 @@ class Line:
         """
         from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
-        from raygp.data.sources import open_source
 
-        opened = open_source(source) if isinstance(source, str) else source
-        published = ingest(self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell)
+        opened = self._opened(source) if isinstance(source, str) else source
+        task, code = self._task_for_ingest(task)
+        published = ingest(
+            self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
+        )
         self._state = None
         for manifest in published:
             where = self.location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl") if manifest.quarantined else ""
             self._tell(Published(manifest=manifest, quarantine=where))
         return published
+
+    def _task_for_ingest(self, task: dict[str, Any] | None) -> tuple[dict[str, Any] | None, TaskCode | None]:
+        """The task that an ingest is given, and the code of one's own."""
+        from raygp.tasks.making import OWN
+        from raygp.tasks.own import is_own
+
+        name = task.get("name") if task else None
+        if name == OWN:  # A complete spec: whoever has it has the code, too.
+            return task, self._code[0] if self._code else self._given.code
+        if is_own(name):
+            self._given, self._code = GivenCode(name, self._given.changed), None
+        options = {key: value for key, value in (task or {}).items() if key != "name"}
+        if check_root_usable(self.location) is None:
+            if self._given.code is None or (name is not None and not is_own(name)):
+                return task, None
+            return self._given.new_task(options), self._given.code
+        code = self.code
+        if code is None:
+            return task, None
+        if name is not None and not is_own(name):
+            raise InputError(f"{self.root}: this line's task is {self.task['class']} of {code.file}, not {name}")
+        # What was given for this line holds unless something else is given now, which is refused where it differs.
+        return (GivenCode.again(self.task, code, options) if options else None), code
+
+    def adopt(
+        self,
+        weights: str | os.PathLike[str],
+        *,
+        classes: adopting.Classes | None = None,
+        density: float | None = None,
+        settings: RunSettings | None = None,
+        runner: Runner | None = None,
+    ) -> adopting.Adoption:
+        """Make a dense model that somebody trained the line's first version: as it is, measured on what arrivals hold
+        out. It has seen no arrival: the next update prunes it while it learns them.
+
+        Args:
+            weights: a safetensors file, or one that ``torch.save`` wrote of a state dict.
+            classes: their order, or a file that has it; None: what the checkpoint says, or the line's own.
+            density: fold in every arrival at once, as :meth:`update` does, with this as ``plan.density``.
+            settings: of that update, and the seed of what is new in the model; None: the defaults of the line's task.
+            runner: of that update.
+
+        Raises:
+            InputError: the line has a version or no arrival, or the checkpoint cannot be read or does not fit.
+            ConflictError: somebody else is at work on the line.
+
+        Also raises as :meth:`update`, once the dense model is the head.
+        """
+        chosen = settings or self.settings()
+        if density is not None:  # Checked before anything is written.
+            chosen = adopting.with_density(chosen, density)
+        try:
+            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell)
+        finally:
+            self._state = None
+        if density is None:
+            return adopted
+        return replace(adopted, updated=tuple(self.update(chosen, runner=runner)))
 
     def settings(self, file: str | None = None, *overrides: str, **flags: Any) -> RunSettings:
         """Settings of an update of this line: defaults of its task, then a YAML file, flags, ``"key.path=value"``.
@@ -217,8 +328,9 @@ class Line:
 
             runner = InProcessRunner()
         try:
-            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep)
-            return [Version(self.location, card) for card in cards]
+            code = self.code  # Before anything else: it may change what the line says of its task.
+            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code)
+            return [self._version(card) for card in cards]
         finally:
             self._state = None
 
@@ -262,9 +374,7 @@ class Line:
 
     def verify(self) -> list[Verified]:
         """Read every arrival again, published or not, and compare it with its manifest."""
-        from raygp.tasks import make_task
-
-        symbols = make_task(open_line(self.location).task).symbols
+        symbols = self.make_task().symbols
         return [verify_arrival(self.location, arrival, symbols) for arrival in arrival_names(self.location)]
 
     def collect_garbage(self, older_than_s: float = _WEEK_S, *, dry_run: bool = False) -> list[Garbage]:
@@ -278,6 +388,16 @@ class Line:
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
             listener(event)
+
+    def _opened(self, source: str) -> Source:
+        """The source that a form or a path names."""
+        from raygp.data.sources import guess_source, is_form, open_source
+
+        if is_form(source):
+            return open_source(source)
+        guessed = guess_source(source)
+        self._tell(Notice(text=f"{source} is read as {guessed}"))
+        return open_source(guessed)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))

@@ -134,7 +134,8 @@ def _check_not_needed(manifest: Manifest, before: Sequence[Manifest], later: Seq
         holdings = Holdings.of_manifests([other])
         # Texts may hold symbols that nothing is trained on: only what goes now counts.
         lacking = replace(holdings, held_out=gone.intersection(holdings.held_out))
-        if lack := lack_of(other.arrival, lacking, there, classes=True):
+        # An arrival of numbers, for a regression, has no labels to list.
+        if lack := lack_of(other.arrival, lacking, there, classes=bool(manifest.labels or other.labels)):
             raise InputError(
                 f"arrival '{manifest.arrival}' cannot be withdrawn before {other.arrival}: without it, "
                 f"{lack.sentence}: withdraw {other.arrival} first"

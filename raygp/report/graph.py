@@ -30,7 +30,7 @@ def versions_graph(cards: Sequence[Card], head: Head | None) -> list[Tree]:
 
 def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
     rows = "" if card.val_rows is None else f" on {card.val_rows:,} rows"
-    text = f"{card.version}  {card.arrival}  validation {percent(card.val_accuracy)} %{rows}"
+    text = f"{card.version}  {card.arrival or 'adopted'}  validation {percent(card.val_accuracy)} %{rows}"
     ours, parent = shared_rows(card)
     if parent is not None:
         known = f", known classes {percent(ours)} %" if card.known else ""

@@ -48,11 +48,7 @@ def _examples_of(plan: Plan, old_rows: int, new_rows: int) -> tuple[float, float
     of one trial; in examples."""
     plan = plan.fitted(Sizes(old_rows, new_rows))
     parts = ((plan.replay, old_rows), (plan.arrival, new_rows))
-    scanned = sum(
-        max(part.share * part.hard, part.scan) * rows / 3
-        for part, rows in parts
-        if part.by_loss
-    )
+    scanned = sum(max(part.share * part.hard, part.scan) * rows / 3 for part, rows in parts if part.by_loss)
     chosen = sum(part.share * rows for part, rows in parts)
     trained = sum(phase.trained_examples(plan, new_rows, chosen) for phase in plan.phases)
     scanned += sum(phase.scanned_examples(plan, new_rows, chosen) for phase in plan.phases)

@@ -7,7 +7,7 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
-from raygp.store.card import Card, list_versions, next_version, reachable, read_card, version_number
+from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.files import FileInfo
 from raygp.store.garbage import Garbage, find_garbage, remove_garbage
@@ -19,9 +19,10 @@ from raygp.store.head import (
     read_head,
     rollback,
     version_to_make,
+    waiting_version,
 )
 from raygp.store.lease import line_lease, publishing_lease
-from raygp.store.line import LineSpec, check_root_usable, create_line, open_line
+from raygp.store.line import LineSpec, change_task, check_root_usable, create_line, open_line
 from raygp.store.location import Location
 from raygp.store.manifest import (
     Duplicates,
@@ -47,7 +48,7 @@ from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.samples import kept_index, make_index, read_index, sample_digest
 from raygp.store.shards import read_labels, read_shard
 from raygp.store.verify import Verified, verify_arrival
-from raygp.store.versions import check_weights, read_tensors, write_version
+from raygp.store.versions import check_weights, read_tensors, remove_version, write_version
 from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
 
 __all__ = [
@@ -63,6 +64,8 @@ __all__ = [
     "LineSpec",
     "Location",
     "Manifest",
+    "Origin",
+    "OriginFile",
     "Part",
     "PartWriter",
     "Refusal",
@@ -70,6 +73,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "change_task",
     "check_arrival_name",
     "check_free",
     "check_root_usable",
@@ -109,12 +113,14 @@ __all__ = [
     "read_tensors",
     "remove_arrival",
     "remove_garbage",
+    "remove_version",
     "require_conditional_writes",
     "rollback",
     "sample_digest",
     "verify_arrival",
     "version_number",
     "version_to_make",
+    "waiting_version",
     "withdrawn_since",
     "write_refusal",
     "write_version",

@@ -273,7 +273,7 @@ class ArrivalWriter(PartWriter):
             ConflictError: another writer published this arrival first; what this one wrote is deleted.
         """
         part = self.finish()
-        if not part.labels:
+        if not any(shard.split == "train" for shard in part.shards):
             raise InputError(f"arrival '{self.arrival}' has no training rows: nothing to publish")
         try:
             manifest = publish_parts(self.location, self.arrival, self.source, [part])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from raygp.errors import InputError
 from raygp.record import UpdateRecord, with_comparisons
@@ -37,13 +37,47 @@ def _without_null(phase: Any) -> Any:
     return {key: value for key, value in phase.items() if value is not None}
 
 
+class OriginFile(BaseModel):
+    """A file that somebody else wrote and a version was made from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    """Name, without folders."""
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Origin(BaseModel):
+    """Where an adopted version has its weights from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: list[OriginFile]
+    """The checkpoint; of one in parts, its index first."""
+    loaded: int
+    """Tensors of the model that were in it."""
+    made_new: list[str]
+    """Names of tensors that were not in it, or had another shape: they are untrained."""
+    left_over: list[str]
+    """Names in the checkpoint that the model does not have."""
+    other_shape: list[str]
+    """What had another shape, with both shapes."""
+    converted: list[str]
+    """Names of tensors that were stored in another precision."""
+    classes_from: str
+    """What gave the order of the classes."""
+    left_out: int = 0
+    """Validation rows on which the version was not measured, as it does not know their classes."""
+
+
 class Card(UpdateRecord, Document):
     """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
     files it consists of."""
 
-    FORMAT: ClassVar[int] = 4
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict}
-    """Format 4 says how good a version is among the classes that its parent knows."""
+    FORMAT: ClassVar[int] = 5
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict, 4: dict}
+    """Format 4 says how good a version is among the classes that its parent knows. Format 5 has ``origin``."""
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None
@@ -59,7 +93,7 @@ class Card(UpdateRecord, Document):
     """All arrivals seen, in the order in which they were folded in."""
 
     arrival: str
-    """The one that this version folded in."""
+    """The one that this version folded in; empty for one that was adopted, which has seen none."""
 
     classes: list[str]
     """Label vocabulary: position is class id; a descendant only appends."""
@@ -77,6 +111,8 @@ class Card(UpdateRecord, Document):
     """Digest of each seen arrival's manifest."""
     sweep: dict[str, Any] | None = None
     """Trials that the plan was chosen from, and why it was; None if it was given."""
+    origin: Origin | None = None
+    """Where the weights are from, of a version that was adopted and not trained here."""
 
 
 def next_version(parent: str | None) -> str:

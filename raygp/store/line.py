@@ -7,10 +7,12 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from raygp.errors import ConflictError, InputError
-from raygp.store.documents import Document, encode, plain, read_document, utc_now
+from raygp.store.documents import Document, decode, encode, plain, read_document, utc_now
 from raygp.store.location import Location
 
 LINE_FILE = "line.json"
+_LONGEST = 80
+"""Characters of a value in a message."""
 _OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples"}
 _OWN_NAMES = _OWN_FOLDERS | {LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json"}
 
@@ -91,6 +93,34 @@ def create_line(location: Location, task: dict[str, Any]) -> LineSpec:
     return existing
 
 
+def change_task(location: Location, before: dict[str, Any], after: dict[str, Any], what: str) -> None:
+    """Replace the task of a line by another form of it. Nobody else is at work on the line meanwhile.
+
+    Args:
+        location: root of the line.
+        before: the task as it was read.
+        after: the task from now on.
+        what: what is done, for people.
+
+    Raises:
+        ConflictError: an update or an ingest is at work on the line, or somebody else changed its task meanwhile.
+        InputError: storage cannot keep two writers apart.
+    """
+    from raygp.store.conditions import require_conditional_writes
+    from raygp.store.lease import line_lease, publishing_lease
+
+    require_conditional_writes(location)
+    with line_lease(location, what), publishing_lease(location, what):
+        there = location.read_bytes(LINE_FILE)
+        spec = decode(LineSpec, there, location.url(LINE_FILE))
+        wanted = _new_spec(location, after).task
+        if spec.task == wanted:
+            return
+        if spec.task != before:
+            raise ConflictError(f"{location.root}: somebody else has changed the line's task: look again")
+        location.replace(LINE_FILE, encode(spec.model_copy(update={"task": wanted})), there)
+
+
 def _new_spec(location: Location, task: dict[str, Any]) -> LineSpec:
     """A spec whose task is as it will be read back."""
     try:
@@ -111,4 +141,8 @@ def _differences(there: dict[str, Any], here: dict[str, Any], prefix: str) -> li
 
 
 def _shown(task: dict[str, Any], key: str) -> str:
-    return repr(task[key]) if key in task else "not set"
+    if key not in task:
+        return "not set"
+    shown = repr(task[key])
+    # A tokenizer, say, is longer than a message may be.
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown):,} characters)"

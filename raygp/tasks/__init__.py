@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind, TaskRef, Tuning
-from raygp.tasks.making import make_task, tuning_of
+from raygp.tasks.kind import TASKS, PlanFields, PlanRole, TaskKind, TaskRef, Tuning, Unfit
+from raygp.tasks.making import fitted, make_task, tuning_of, with_fitted
 from raygp.tasks.spec import AUGMENTS, Augment, ImageSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -37,8 +37,11 @@ __all__ = [
     "TaskRef",
     "TaskSpec",
     "Tuning",
+    "Unfit",
+    "fitted",
     "make_task",
     "tuning_of",
+    "with_fitted",
 ]
 
 _NEED_TORCH = {

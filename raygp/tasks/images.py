@@ -3,18 +3,18 @@ that builds it, and the name of its output layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from raygp.tasks.answer import Answer, class_answers
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
+from raygp.tasks.classes import ClassTask
 from raygp.tasks.decoding import check, decode
-from raygp.tasks.divergence import divergence
+from raygp.tasks.preprocessing import image_preprocessing
 from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
@@ -22,7 +22,7 @@ Build = Callable[[int, int], nn.Module]
 
 
 @dataclass(frozen=True)
-class ImageTask:
+class ImageTask(ClassTask):
     """Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
 
     spec: ImageSpec
@@ -37,6 +37,8 @@ class ImageTask:
     metrics: tuple[str, ...] = ("accuracy",)
     other_outputs: tuple[str, ...] = ()
     """Output layers beside the classifier, of a model whose output is the mean of several."""
+    medium: ClassVar[str] = "image"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -44,26 +46,24 @@ class ImageTask:
         return self.spec.name
 
     @property
+    def pictures(self) -> ImageSpec:
+        """What becomes of an image: size, colours, augmentation, normalisation. A task of one's own keeps it apart from
+        its spec."""
+        return self.spec
+
+    @property
     def dense(self) -> tuple[str, ...]:
         """Parameters that are never pruned, from the spec."""
-        return self.spec.dense
+        return self.pictures.dense
 
     @property
     def draws(self) -> int:
         """How many uniform numbers the spec's augmentation takes for an image."""
-        return DRAWS[self.spec.augment]
+        return DRAWS[self.pictures.augment]
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
-        return self.build(self.spec.channels, num_classes)
-
-    def symbols(self, label: str) -> set[str]:
-        """The label itself, a class."""
-        return {label}
-
-    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The class's id, int64, without dimensions. Raises KeyError for a label that is not in the vocabulary."""
-        return np.array(ids[label], dtype=np.int64)
+        return self.build(self.pictures.channels, num_classes)
 
     def decode(self, sample: bytes) -> np.ndarray:
         """Pixels of an encoded image: uint8, C x H x W.
@@ -71,7 +71,7 @@ class ImageTask:
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone.
         """
-        spec = self.spec
+        spec = self.pictures
         return decode(sample, spec.image_size, spec.channels, spec.background).numpy()
 
     def check(self, sample: bytes, label: str) -> None:
@@ -80,8 +80,12 @@ class ImageTask:
         Raises:
             ValueError: the message is the reason alone.
         """
-        check(sample)
+        self.refuse(sample)
         self.decode(sample)
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no label and decodes no pixels to keep. Raises as that."""
+        check(sample)
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The model's input: augmented where ``draws`` are given, scaled to [0, 1] and normalised.
@@ -93,7 +97,7 @@ class ImageTask:
         Returns:
             float32, N x C x H x W. Row i depends on row i of the arguments alone.
         """
-        augment = self.spec.augment
+        augment = self.pictures.augment
         if draws is None or augment == "none" or not len(inputs):
             return self._normalise(inputs)
         if draws.shape != (len(inputs), self.draws):
@@ -101,32 +105,17 @@ class ImageTask:
         if augment == "resized-crop":
             return resized_crop(self._normalise(inputs), draws)
         # What shift pads with is black, so it comes before pixels are normalised.
-        shifted = shift(inputs, draws[:, :2], self.spec.shift)
+        shifted = shift(inputs, draws[:, :2], self.pictures.shift)
         return self._normalise(flip(shifted, draws[:, 2]) if augment == "shift-flip" else shifted)
 
     def _normalise(self, inputs: Tensor) -> Tensor:
         """Float32 of mean 0 and deviation 1 by the spec's statistics, from uint8."""
         mean, std = (
             torch.tensor(values, dtype=torch.float32, device=inputs.device)[:, None, None]
-            for values in (self.spec.mean, self.spec.std)
+            for values in (self.pictures.mean, self.pictures.std)
         )
         return (inputs.to(torch.float32) / 255 - mean) / std
 
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
-        return F.cross_entropy(outputs, targets, reduction="none")
-
-    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        """Kullback-Leibler divergence of each example's softened probabilities from the teacher's, over the classes
-        that the teacher knows, shape (N,)."""
-        return divergence(outputs, taught, temperature)
-
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Points and weights of each example, N x 1 x 2: 1 point if the largest logit is the target's, else 0; the
-        weight is 1."""
-        points = (outputs.argmax(dim=1) == targets).to(torch.float64)
-        return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
-
-    def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
-        """Each image's classes with their probabilities, from logits N x classes."""
-        return class_answers(outputs, vocabulary)
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return image_preprocessing(self.pictures)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,20 +15,35 @@ from raygp.tasks.spec import TaskSpec
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from raygp.tasks.own import TaskCode
     from raygp.tasks.protocol import Task
 
+S = TypeVar("S", bound=TaskSpec)
+OWN = "own"
+"""The name in the spec of every task of one's own."""
 
-def make_task(spec: TaskSpec | Mapping[str, Any]) -> Task:
+
+def make_task(spec: TaskSpec | Mapping[str, Any], code: TaskCode | None = None) -> Task:
     """The task that a spec (or the fields of one) describes.
+
+    Args:
+        spec: of the task.
+        code: of a task of one's own (:mod:`raygp.tasks.own`); None: the file of the recorded name in the current
+            folder, if it is the recorded one.
 
     Raises:
         InputError: the name is unknown (the known ones are listed), or a field is wrong, or ``dense`` names something
-            that is not a parameter of the model.
+            that is not a parameter of the model; or a task of one's own cannot be made from its code.
     """
+    if _is_own(spec):
+        from raygp.tasks.own import OwnSpec, make_own
+
+        fields = spec.model_dump() if isinstance(spec, TaskSpec) else spec
+        return make_own(parse_spec(fields, OWN, OwnSpec), code)
     fields = {"name": spec.name} if isinstance(spec, TaskSpec) else spec
     name, kind = _kind_of(fields)
     if not isinstance(spec, TaskSpec):
-        spec = _parse(spec, name, kind)
+        spec = parse_spec(spec, name, kind.spec)
     elif not isinstance(spec, kind.spec):
         raise InputError(f"task {name}: its spec must be of type {kind.spec.__name__}, not {type(spec).__name__}")
     task = kind.make(spec)
@@ -47,12 +63,57 @@ def tuning_of(task: TaskRef) -> Tuning:
         InputError: the package that brings the task cannot be loaded, or a field of the spec is wrong.
     """
     name = task if isinstance(task, str) else task.get("name")
+    if name == OWN and not isinstance(task, str):
+        return _own_tuning(task)
     if not isinstance(name, str) or name not in TASKS:
         return Tuning()
     kind = TASKS.get(name)
     if kind.tuning is None or isinstance(task, str):
         return kind.tuning_for(None)
-    return kind.tuning_for(_parse(task, name, kind))
+    return kind.tuning_for(parse_spec(task, name, kind.spec))
+
+
+def _is_own(spec: TaskSpec | Mapping[str, Any]) -> bool:
+    return (spec.name if isinstance(spec, TaskSpec) else spec.get("name")) == OWN
+
+
+def _own_tuning(task: Mapping[str, Any]) -> Tuning:
+    """What a line keeps of the plans of a task of one's own: its code need not be there."""
+    return Tuning(settings=task.get("settings") or {})
+
+
+def fitted(task: Task, samples: Iterable[tuple[bytes, str]]) -> dict[str, Any] | None:
+    """The spec of a new line, with what its task has to know of its data filled in; None for a task that has to know
+    nothing. A task of one's own may have a method ``fit(samples)`` that gives its spec in place of
+    :attr:`raygp.tasks.TaskKind.fit`.
+
+    Args:
+        task: as it was asked for.
+        samples: the first arrival's training samples, encoded, with their labels.
+
+    Raises:
+        Unfit: the task cannot be fitted to them.
+    """
+    own: Callable[[Iterable[tuple[bytes, str]]], TaskSpec] | None = getattr(task, "fit", None)
+    if own is None:
+        kind = TASKS.get(task.name) if task.name in TASKS else None
+        if kind is None or kind.fit is None:
+            return None
+        own = partial(kind.fit, task.spec)
+    return own(samples).model_dump(mode="json")
+
+
+def with_fitted(given: Mapping[str, Any], line: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that were given for the task of a line that exists, with those that were fitted as the line has them.
+
+    Args:
+        given: name and options of a task.
+        line: the line's task.
+    """
+    name = given.get("name")
+    if not isinstance(name, str) or name != line.get("name") or name not in TASKS:
+        return dict(given)
+    return {field: line[field] for field in TASKS.get(name).fitted if field in line} | dict(given)
 
 
 def _kind_of(fields: Mapping[str, Any]) -> tuple[str, TaskKind]:
@@ -64,11 +125,21 @@ def _kind_of(fields: Mapping[str, Any]) -> tuple[str, TaskKind]:
     return name, TASKS.get(name)
 
 
-def _parse(fields: Mapping[str, Any], name: str, kind: TaskKind) -> TaskSpec:
+def parse_spec(fields: Mapping[str, Any], name: str, kind: type[S]) -> S:
+    """The spec that plain data describe.
+
+    Args:
+        fields: of the spec.
+        name: of the task, for messages.
+        kind: class of the spec.
+
+    Raises:
+        InputError: a field is unknown, missing or wrong.
+    """
     try:
-        return kind.spec.model_validate(dict(fields))
+        return kind.model_validate(dict(fields))
     except ValidationError as error:
-        problems = "; ".join(_explain(problem, kind.spec) for problem in error.errors())
+        problems = "; ".join(_explain(problem, kind) for problem in error.errors())
         raise InputError(f"task {name}: {problems}") from error
 
 

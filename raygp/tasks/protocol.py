@@ -63,8 +63,9 @@ class Task(Protocol):
     @property
     def labels_are_classes(self) -> bool:
         """Whether a label is one of a few classes that many samples share. If so, held-out samples are drawn class by
-        class, and the share of the most frequent class is the accuracy of guessing. False for texts, which hardly ever
-        repeat."""
+        class, and the share of the most frequent class is the accuracy of guessing. False for texts and numbers, which
+        hardly ever repeat. Where neither this nor :attr:`sequences` holds, labels are numbers (a regression): see
+        :func:`labels_are_numbers`."""
         ...
 
     @property
@@ -79,7 +80,8 @@ class Task(Protocol):
         ...
 
     def build_model(self, num_classes: int) -> nn.Module:
-        """The dense model, freshly initialised from torch's global generator."""
+        """The dense model, freshly initialised from torch's global generator. Where labels are numbers, ``num_classes``
+        is 0 and the model has one output."""
         ...
 
     def decode(self, sample: bytes) -> np.ndarray:
@@ -101,11 +103,13 @@ class Task(Protocol):
         ...
 
     def symbols(self, label: str) -> set[str]:
-        """What the line's vocabulary must hold for this label: the label itself for a class, characters for a text."""
+        """What the line's vocabulary must hold for this label: the label itself for a class, characters for a text,
+        nothing for a number."""
         ...
 
     def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The label as training sees it, int64: a class id without dimensions, or (sequences) an array of ids.
+        """The label as training sees it, int64: a class id without dimensions, or (sequences) an array of ids. A number
+        is float32 without dimensions.
 
         Raises:
             KeyError: a symbol that is not in the vocabulary.
@@ -149,3 +153,20 @@ class Task(Protocol):
             vocabulary: classes or symbols, by id.
         """
         ...
+
+
+def labels_are_numbers(task: Task) -> bool:
+    """Whether a task is a regression: a label is a number, and a target float32."""
+    return not task.labels_are_classes and not task.sequences
+
+
+def metric_name(task: Task) -> str:
+    """What numbers that are no share of right answers are called, such as ``R2``; empty where the first metric is such
+    a share, which people read in per cent."""
+    return task.metrics[0] if labels_are_numbers(task) else ""
+
+
+def samples_repeat(task: Task) -> bool:
+    """Whether the same bytes may come again as another observation, as rows of a table do: then they are no duplicates
+    of one thing, and may have other labels. A task says so with an attribute ``samples_repeat``."""
+    return bool(getattr(task, "samples_repeat", False))

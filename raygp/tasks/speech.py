@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_
 from raygp.tasks.divergence import divergence
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.padded import Padded
+from raygp.tasks.preprocessing import speech_preprocessing
 from raygp.tasks.sound import require
 from raygp.tasks.spec import TaskSpec
 
@@ -55,6 +56,8 @@ class SpeechTask:
     labels_are_classes: bool = False
     reserved: tuple[str, ...] = (" ",)
     metrics: tuple[str, ...] = ("word accuracy", "character accuracy")
+    medium: ClassVar[str] = "audio"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -62,18 +65,24 @@ class SpeechTask:
         return self.spec.name
 
     @property
+    def sound(self) -> SpeechSpec:
+        """Which features of a recording are taken, and their augmentation. A task of one's own keeps it apart from its
+        spec."""
+        return self.spec
+
+    @property
     def dense(self) -> tuple[str, ...]:
         """Parameters that are never pruned, from the spec."""
-        return self.spec.dense
+        return self.sound.dense
 
     @property
     def draws(self) -> int:
         """How many uniform numbers the spec's augmentation takes for an utterance."""
-        return MASK_DRAWS if self.spec.augment == "specaugment" else 0
+        return MASK_DRAWS if self.sound.augment == "specaugment" else 0
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised: padded features to padded logits, N x T' x (``num_classes`` + 1)."""
-        return DeepSpeech2(self.spec.mels, num_classes + 1, self.architecture)
+        return DeepSpeech2(self.sound.mels, num_classes + 1, self.architecture)
 
     def symbols(self, label: str) -> set[str]:
         """The characters of a transcript."""
@@ -89,7 +98,7 @@ class SpeechTask:
         Raises:
             ValueError: the bytes cannot be decoded; the message is the reason alone.
         """
-        return log_mel(sample, self.spec.mels)
+        return log_mel(sample, self.sound.mels)
 
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a sample that :meth:`decode` refuses, that was cut short, or that is shorter than its transcript.
@@ -117,6 +126,10 @@ class SpeechTask:
         if features < len(label):
             raise ValueError(short)
         return short
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no transcript. Raises as that."""
+        whole_frames(sample)
 
     def output_frames(self, frames: int) -> int:
         """How many frames of logits the model makes of ``frames`` frames of features."""
@@ -160,6 +173,10 @@ class SpeechTask:
                 ]
             )
         return torch.tensor(rows, dtype=torch.float64).reshape(-1, 2, 2)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return speech_preprocessing(self.spec.mels)
 
     def answers(self, outputs: Padded, vocabulary: Sequence[str]) -> list[Answer]:
         """Each utterance's transcript, by greedy decoding."""

@@ -20,6 +20,7 @@ from raygp.update.ladder import Ladder
 from raygp.update.learner import Learner
 from raygp.update.observer import Observer
 from raygp.update.plan import DistillationSettings, Plan
+from raygp.update.probe import probe_rows
 from raygp.update.rungs import Rung, rungs_of
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.shared import SharedWork
@@ -56,6 +57,7 @@ def make_update(
     parent = job.parent
     tensors = read_tensors(job.location, parent) if parent else None
     known = len(parent.classes) if parent else None
+    probe = probe_rows(job.catalog(), job.arrival.arrival)
 
     def make(plan: Plan, may_give_up: bool) -> Update:
         learner = make_learner(
@@ -69,6 +71,7 @@ def make_update(
             device=device,
             packed_gradients=packed_gradients,
         )
+        learner.probe = probe
         return Update(
             plan,
             learner,

@@ -6,15 +6,21 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
 from raygp.store import Card, Location, Manifest
 from raygp.tasks import make_task
+from raygp.tasks.making import OWN
+from raygp.tasks.own_errors import Told
 from raygp.update.gate import GateSettings
 from raygp.update.outcome import Outcome
 from raygp.update.plan import Plan
 from raygp.update.rungs import LADDER
+
+if TYPE_CHECKING:
+    from raygp.tasks import Task
+    from raygp.tasks.own import TaskCode
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,16 @@ class UpdateJob:
     gate_new_margin: float = GateSettings.new_margin
     ladder: bool = False
     """Whether safer plans follow one that the gate refuses."""
+    code: TaskCode | None = None
+    """Of a task of one's own: workers make the task from it."""
+
+    def make_task(self) -> Task:
+        """The line's task. Raises InputError if it cannot be made."""
+        return make_task(self.task, self.code)
+
+    def told(self) -> Told:
+        """Around whatever runs the task: errors in code of one's own name its line."""
+        return Told(f"{self.code.file}: the model of {self.task.get('class')}" if self.code else "")
 
     @property
     def climbs(self) -> bool:
@@ -67,6 +83,9 @@ class UpdateJob:
         if younger != [GateSettings.class_tolerance, GateSettings.new_margin]:
             # Only then, so that what an earlier raygp began is known again.
             identity["gate"] += younger
+        if self.task.get("name") == OWN:
+            # The code of a line may change; what was begun with other code is another update.
+            identity["task"] = self.task.get("sha256")
         if self.beside:
             identity["beside"] = [manifest.digest for manifest in self.beside]
         if self.sweep:
@@ -84,7 +103,7 @@ class UpdateJob:
     @property
     def classes(self) -> list[str]:
         """Vocabulary of the candidate."""
-        known = self.parent.classes if self.parent else make_task(self.task).reserved
+        known = self.parent.classes if self.parent else self.make_task().reserved
         return extend_classes(known, [label for new in (*self.beside, self.arrival) for label in new.labels])
 
     def catalog(self) -> Catalog:

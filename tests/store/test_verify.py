@@ -114,4 +114,5 @@ def test_whole_arrivals_pass_and_unpublished_ones_are_mentioned(
 
 def test_without_a_source_there_is_nothing_to_publish(line: Location, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ingest", "--root", line.root]) == 2
-    assert capsys.readouterr().err == "raygp: ingest: give --source, or --verify to check what was published\n"
+    expected = "raygp: ingest: give a path or --source, or --verify to check what was published\n"
+    assert capsys.readouterr().err == expected

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from raygp.data.sources.kind import LIKELY, POSSIBLE, SOURCES, UNLIKELY, SourceKind, open_source, source_forms
+from raygp.data.sources.kind import (
+    LIKELY,
+    POSSIBLE,
+    SOURCES,
+    UNLIKELY,
+    SourceKind,
+    guess_source,
+    is_form,
+    open_source,
+    source_forms,
+)
 from raygp.data.sources.source import (
     FileSlice,
     PassedOver,
     Source,
     SourceSample,
     SplitName,
+    notes_of,
     passed_over_lines,
     tell_labels,
+    tell_task,
 )
 
 if TYPE_CHECKING:
@@ -34,10 +46,14 @@ __all__ = [
     "SourceSample",
     "SplitName",
     "draw_splits",
+    "guess_source",
+    "is_form",
+    "notes_of",
     "open_source",
     "passed_over_lines",
     "source_forms",
     "tell_labels",
+    "tell_task",
 ]
 
 

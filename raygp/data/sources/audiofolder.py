@@ -20,6 +20,7 @@ from raygp.data.sources.columns import (
 )
 from raygp.data.sources.formats import suffixes
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.looking import holds
 from raygp.data.sources.naming import split_of, split_of_path, words_of
 from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
@@ -240,7 +241,7 @@ def _looks_like(path: Path) -> int:
         return UNLIKELY
     tables, _ = _tables(path)
     own = any(table.path.stem.lower() == _STEMS[0] for table in tables)
-    return LIKELY if own else POSSIBLE if tables else UNLIKELY
+    return LIKELY if own or (tables and holds(path, suffixes("audio"))) else POSSIBLE if tables else UNLIKELY
 
 
 AUDIO = SourceKind(AudioFolderSource, "DIR", looks_like=_looks_like)

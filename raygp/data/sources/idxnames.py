@@ -80,9 +80,7 @@ def find_idx_set(path: Path, passed_over: PassedOver) -> IdxSet:
     """
     if not path.is_dir():
         return _find_by_name(path)
-    files = [
-        Path(folder.path, name) for folder in walk(path, passed_over, deepest=_DEEPEST) for name in folder.files
-    ]
+    files = [Path(folder.path, name) for folder in walk(path, passed_over, deepest=_DEEPEST) for name in folder.files]
     known = [file for name in files if (file := _idx_file(path, name)) is not None]
     chosen = _only_set(path, [file for file in known if file.home == path] or known)
     found = _paired(chosen, files)

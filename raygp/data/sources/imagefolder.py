@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from raygp.data.sources.formats import suffixes
-from raygp.data.sources.kind import POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.layout import ClassFolder, Tree, class_folders
+from raygp.data.sources.looking import first_members, has_labels, holds_below
 from raygp.data.sources.naming import TARS
 from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
@@ -116,7 +117,13 @@ class ImageFolderSource:
 
 
 def _looks_like(path: Path) -> int:
-    return POSSIBLE if path.is_dir() or path.name.lower().endswith(TARS) else UNLIKELY
+    if path.is_dir():
+        return LIKELY if holds_below(path, SUFFIXES) else POSSIBLE
+    if not path.name.lower().endswith(TARS):
+        return UNLIKELY
+    names = first_members(path)
+    in_folders = any("/" in name and name.lower().endswith(SUFFIXES) for name in names)
+    return LIKELY if in_folders and not has_labels(names) else POSSIBLE
 
 
 IMAGEFOLDER = SourceKind(ImageFolderSource, "DIR", "or a .tar, .tar.gz or .tgz of one", looks_like=_looks_like)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raygp.data.sources.source import Source
+from raygp.data.sources.source import PassedOver, Source, SourceSample
 from raygp.errors import InputError
 from raygp.registry import Registry
 
@@ -23,6 +23,10 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 def _unlikely(path: Path) -> int:
     return UNLIKELY
+
+
+def _no_inputs(path: Path, task: Any, passed_over: PassedOver) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,11 @@ class SourceKind:
     """Names of the options that ``make`` takes."""
     looks_like: Callable[[Path], int] = _unlikely
     """For a path that exists and was given without a kind: LIKELY if it has what only this kind has, POSSIBLE if it
-    might be of this kind, else UNLIKELY. Only names are looked at."""
+    might be of this kind, else UNLIKELY. Only names are looked at; of a tar, those of its first members."""
+    inputs: Callable[[Path, Any, PassedOver], Iterator[SourceSample] | None] = _no_inputs
+    """For ``raygp predict``: the samples in a file that holds many, in order, whether they have labels or not; None if
+    the file's name says that it is none of this kind. Called with the file, the task whose samples are wanted
+    (:class:`raygp.tasks.Task`), and what is told of whatever is left out. What it yields may raise InputError."""
 
     def form(self, name: str) -> str:
         """How a source of this kind is spelled, such as ``idx:DIR``."""
@@ -53,7 +61,10 @@ SOURCES: Registry[SourceKind] = Registry(
     {
         "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
         "parquet": "raygp.data.sources.parquet:PARQUET",
+        "table": "raygp.data.sources.table:TABLE",
         "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
+        "datasets": "raygp.data.sources.datasets:DATASETS",
+        "texts": "raygp.data.sources.texts:TEXTS",
         "idx": "raygp.data.sources.idx:IDX",
         "an4": "raygp.data.sources.an4:AN4",
         "audio": "raygp.data.sources.audiofolder:AUDIO",
@@ -72,6 +83,45 @@ def source_forms() -> str:
     """
     kinds = {name: SOURCES.get(name) for name in SOURCES}
     return ", ".join(kind.form(name) + (f" ({kind.note})" if kind.note else "") for name, kind in kinds.items())
+
+
+def guess_source(path: str) -> str:
+    """The form of a path whose kind is plain: ``imagefolder:photos/`` for a folder of class folders called ``photos/``.
+
+    Each kind says for itself how much a path looks like it (:attr:`SourceKind.looks_like`).
+
+    Raises:
+        InputError: there is nothing at the path, or it looks like no kind, or like several (they are named).
+    """
+    if _URL.match(path) and not os.path.exists(path):
+        known = ", ".join(f"{name}:{path}" for name in SOURCES if "URL" in SOURCES.get(name).path)
+        forms = f": write one of {known}" if known else ", and no kind of source reads one: copy or mount it"
+        raise InputError(f"{path} is an address, whose kind of source is not guessed{forms}")
+    local = Path(path).expanduser()
+    if not _exists(local):
+        name, colon, _ = path.partition(":")
+        if colon and (meant := SOURCES.suggestion(name)):
+            raise InputError(f"unknown source '{path}'{meant}; known forms are {source_forms()}")
+        raise InputError(f"{path!a} does not exist" if not path.isprintable() else f"{path} does not exist")
+    found = _kinds_of_path(local)
+    forms = " or ".join(f"{name}:{path}" for name in found)
+    if not found:
+        raise InputError(f"{path} looks like no kind of source; known forms are {source_forms()}")
+    if len(found) > 1:
+        raise InputError(f"{path} may be read in more than one way: say which with --source {forms}")
+    return forms
+
+
+def is_form(text: str) -> bool:
+    """Whether a text begins with the name of a kind of source, as ``imagefolder:photos`` and ``digits`` do."""
+    return text.partition(":")[0] in SOURCES
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # ValueError: a zero byte in it.
+        return False
 
 
 def open_source(text: str, **options: Any) -> Source:

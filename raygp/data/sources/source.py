@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from raygp.errors import InputError
+
+if TYPE_CHECKING:
+    from raygp.tasks.protocol import Task
 
 SplitName = Literal["train", "val", "test"]
 _SMALL = 1 << 20
@@ -63,7 +66,9 @@ class Source(Protocol):
 
     A source that passes things over counts them in an attribute ``passed_over`` (:class:`PassedOver`) while it lists
     its samples. One that has to know whether the line's labels are classes or texts has a method
-    ``expect_labels(classes)``, which is called before its samples are listed.
+    ``expect_labels(classes)``, and one that has to know the line's task a method ``expect_task(task)``; both are called
+    before its samples are listed. What else a person should know once they are, such a source says in an attribute
+    ``notes``, a list of lines.
     """
 
     @property
@@ -85,6 +90,18 @@ def tell_labels(source: Source, classes: bool) -> None:
     expect = getattr(source, "expect_labels", None)
     if callable(expect):
         expect(classes)
+
+
+def tell_task(source: Source, task: Task) -> None:
+    """Tell a source that asks for it what the line's task is; see :class:`Source`."""
+    expect = getattr(source, "expect_task", None)
+    if callable(expect):
+        expect(task)
+
+
+def notes_of(source: Source) -> list[str]:
+    """What a source whose samples have been listed has to say of them."""
+    return list(getattr(source, "notes", ()))
 
 
 def passed_over_lines(source: Source) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.looking import first_members, has_labels
 from raygp.data.sources.naming import TARS, split_of_path
 from raygp.data.sources.skipping import UNDERSCORE, skipped
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
@@ -121,7 +123,17 @@ def _valid(key: str) -> str:
 def _looks_like(path: Path) -> int:
     if path.is_dir():
         return LIKELY if any(file.name.lower().endswith(TARS) for file in path.iterdir()) else UNLIKELY
-    return POSSIBLE if path.name.lower().endswith(TARS) else UNLIKELY
+    if not path.name.lower().endswith(TARS):
+        return UNLIKELY
+    return LIKELY if has_labels(first_members(path)) else POSSIBLE
 
 
-WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(TARS):
+        return None
+    from raygp.data.sources.unlabelled import members_without_labels
+
+    return members_without_labels(path, task, passed_over)
+
+
+WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like, inputs=_inputs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+
 class GrowthCriterion(Protocol):
     """Scores dormant connections: the highest are activated, one that scores zero never is."""
 

@@ -1,0 +1,142 @@
+"""Which tensor of a checkpoint is which of a model: by name and shape, whatever wrapped the model when it was saved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from raygp.adopt.checkpoint import Checkpoint
+from raygp.data.admission import listed
+from raygp.errors import InputError
+
+_LEAST = 0.5
+"""Part of the weights in front of the output layer that must load: with less, it is another model."""
+_COMPILED = "_orig_mod."
+"""What ``torch.compile`` puts in front of a module's names, at any depth."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """How the tensors of a checkpoint fit a model."""
+
+    tensors: dict[str, Tensor]
+    """Those that fit, by the model's names."""
+    made_new: tuple[str, ...]
+    """Names of the model's that are not in the checkpoint: they keep the values that the new model has."""
+    left_over: tuple[str, ...]
+    """Names of the checkpoint's that the model does not have."""
+    other_shape: tuple[str, ...]
+    """What has another shape in the two, in words; such a tensor is new, too."""
+    prefix: str = ""
+    """What stood before the names in the checkpoint: "module." and the like."""
+
+
+def outputs_of(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> int | None:
+    """How many outputs the checkpoint's output layer has; None if it has none of the name.
+
+    Args:
+        checkpoint: of a model of this kind.
+        model: with any number of outputs.
+        classifier: name of the output layer.
+    """
+    name = f"{classifier}.weight"
+    weight = _renamed(checkpoint, model)[0].get(name)
+    # An output layer behind another width says nothing of classes that could be taken over.
+    fits = weight is not None and weight.shape[1:] == model.get_parameter(name).shape[1:]
+    return len(weight) if weight is not None and fits else None
+
+
+def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) -> Match:
+    """Find the model's tensors in a checkpoint. Nothing is changed.
+
+    Args:
+        checkpoint: that was read.
+        model: with as many outputs as it is to have.
+        classifier: name of its output layer, which may be new.
+        task: name of the line's task, for messages.
+
+    Raises:
+        InputError: most of the model is not in the checkpoint, or it holds several models.
+    """
+    renamed, left_over, prefix, rivals = _renamed(checkpoint, model)[:4]
+    state = model.state_dict()
+    fits = {name: tensor for name, tensor in renamed.items() if tensor.shape == state[name].shape}
+    other = [
+        f"{name} ({_shape(tensor)} in the file, {_shape(state[name])} in the model)"
+        for name, tensor in renamed.items()
+        if name not in fits
+    ]
+    missing = [name for name in state if name not in renamed]
+    found = Match(fits, tuple(missing), tuple(left_over), tuple(other), prefix)
+    if (share := _share(found, model, classifier)) < _LEAST:
+        raise InputError(_other_model(checkpoint.where, task, share, found, len(state)))
+    if rivals:
+        raise InputError(
+            f"{checkpoint.where} holds several models whose names fit: under {', '.join(map(repr, rivals))}: save the "
+            "state dict of the one that is meant"
+        )
+    return found
+
+
+@torch.no_grad()
+def load(found: Match, model: nn.Module) -> list[str]:
+    """Fill the model with what fits, in place. Returns the names of what was stored in another precision."""
+    state = model.state_dict()
+    for name, tensor in found.tensors.items():
+        state[name].copy_(tensor)
+    return [name for name, tensor in found.tensors.items() if tensor.dtype != state[name].dtype]
+
+
+def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor], list[str], str, list[str]]:
+    """The checkpoint's tensors by the model's names; names that are left over; the prefix that was taken off; and where
+    there are several prefixes that could be meant, all of them."""
+    names = set(model.state_dict())
+    plain = {name: name.replace(_COMPILED, "") for name in checkpoint.tensors}
+    counts: Counter[str] = Counter()
+    for name in plain.values():
+        parts = name.split(".")
+        for start in range(len(parts)):
+            if (rest := ".".join(parts[start:])) in names:
+                counts[name[: len(name) - len(rest)]] += 1
+    # Names without a prefix, such as those beside a running average, are the model's own.
+    ranked = sorted(counts, key=lambda prefix: (-counts[prefix], len(prefix), prefix))
+    prefix = ranked[0] if ranked else ""
+    rivals = [other for other in ranked if counts[other] == counts[prefix]] if prefix else []
+    renamed: dict[str, Tensor] = {}
+    left_over: list[str] = []
+    for name, tensor in checkpoint.tensors.items():
+        rest = plain[name].removeprefix(prefix)
+        if plain[name].startswith(prefix) and rest in names:
+            renamed[rest] = tensor
+        else:
+            left_over.append(name)
+    return renamed, left_over, prefix, rivals if len(rivals) > 1 else []
+
+
+def _share(found: Match, model: nn.Module, classifier: str) -> float:
+    """Part of the weights in front of the output layer that fits; of a model that is nothing else, 1 or 0."""
+    sizes = {name: weight.numel() for name, weight in model.named_parameters()}
+    body = [name for name in sizes if not name.startswith(f"{classifier}.")] or list(sizes)
+    return sum(sizes[name] for name in body if name in found.tensors) / sum(sizes[name] for name in body)
+
+
+def _other_model(where: str, task: str, share: float, found: Match, names: int) -> str:
+    parts = [
+        f"not in the file: {listed(found.made_new)}" if found.made_new else "",
+        f"of another shape: {listed(found.other_shape, 3)}" if found.other_shape else "",
+        f"in the file alone: {listed(found.left_over)}" if found.left_over else "",
+    ]
+    details: Mapping[str, str] = {part: part for part in parts if part}
+    return (
+        f"{where} is of another model than the line's task {task}: {len(found.tensors)} of the model's {names} tensors "
+        f"fit, {share:.0%} of its weights; {'; '.join(details)}. Give the checkpoint of such a model, or make a line "
+        "for the model that it is of"
+    )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"

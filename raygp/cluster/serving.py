@@ -1,0 +1,209 @@
+"""Ray Serve around :mod:`raygp.serve`: replicas, the port, the end. What is answered how is not decided here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from raygp.errors import InputError, RaygpError
+from raygp.serve.figures import Figures
+from raygp.serve.follower import Follower
+from raygp.serve.limits import Limits
+from raygp.serve.messages import Request
+from raygp.serve.server import Server
+from raygp.store import Location
+
+if TYPE_CHECKING:
+    from starlette.requests import Request as WebRequest
+    from starlette.responses import Response
+
+_APP = "raygp"
+_DEPLOYMENT = "Line"
+_DRAIN_S = 30.0
+"""Seconds that requests have to be answered after the end was asked for."""
+_ASK_S = 10.0
+"""Seconds that a replica has to say where it stands."""
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """What is served, and where."""
+
+    location: Location
+    name: str
+    """Of the model, in addresses."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0: one that is free."""
+    token: bytes | None = field(default=None, repr=False)
+    """Of :func:`raygp.serve.access.token_hash`; None: everybody may ask."""
+    pinned: str | None = None
+    """A version; None: the head, wherever it moves."""
+    poll_s: float = 5.0
+    """Between two looks at the head."""
+    replicas: int = 1
+    """Each takes one CPU and holds the model."""
+    limits: Limits = field(default_factory=Limits)
+
+
+class _Replica:
+    """One copy of the model, in a process of its own."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        from ray import serve
+
+        from raygp.serve.served import load_served
+
+        location = settings.location
+        self.name = serve.get_replica_context().replica_tag
+        self._follower = Follower(location, partial(load_served, location), settings.pinned, settings.poll_s)
+        gather = _gather if settings.replicas > 1 else None
+        self._server = Server(settings.name, self._follower, settings.limits, settings.token, gather)
+        self._follower.start()
+
+    async def __call__(self, request: WebRequest) -> Response:
+        """Answer over HTTP."""
+        from starlette.responses import Response
+
+        asked = Request(request.method, request.url.path, request.stream(), request.headers, request.query_params)
+        reply = await self._server.answer(asked)
+        return Response(reply.body, reply.status, dict(reply.headers), reply.content_type)
+
+    async def figures(self) -> tuple[str, Figures]:
+        """What this replica counted and where it stands, with its name."""
+        return self.name, self._server.figures
+
+    def check_health(self) -> None:
+        """Asked by Serve, which starts another replica in the place of one that raises."""
+        if not self._server.alive:
+            raise RuntimeError("the thread that answers has ended")
+
+    def __del__(self) -> None:
+        """Serve has drained the replica before."""
+        if hasattr(self, "_server"):
+            self._server.close()
+
+
+async def _gather() -> dict[str, Figures]:
+    """All replicas' figures, as one of them."""
+    from ray import serve
+
+    handle: Any = serve.get_deployment_handle(_DEPLOYMENT, _APP)
+    return _by_name(await handle.broadcast("figures").results_async(timeout_s=_ASK_S, return_exceptions=True))
+
+
+def _by_name(results: list[Any]) -> dict[str, Figures]:
+    """Without replicas that have gone meanwhile."""
+    return dict(result for result in results if not isinstance(result, BaseException))
+
+
+class Serving:
+    """A line that is being served."""
+
+    def __init__(self, handle: Any, address: str) -> None:
+        """See :func:`serving`, which makes it."""
+        self._handle, self.address = handle, address
+
+    def figures(self) -> Mapping[str, Figures]:
+        """What each replica counted and where it stands; without those that do not answer in time."""
+        try:
+            return _by_name(self._handle.broadcast("figures").results(timeout_s=_ASK_S, return_exceptions=True))
+        except Exception as error:  # Ray has many; all of them mean that nobody answered.
+            raise RaygpError(f"the replicas cannot be asked: {' '.join(str(error).split())[:300]}") from error
+
+
+@contextlib.contextmanager
+def serving(settings: ServeSettings) -> Iterator[Serving]:
+    """Serve a line for the time of the block, inside a :func:`raygp.cluster.session.ray_session`. At the end, requests
+    that have begun are answered.
+
+    Raises:
+        InputError: the port is taken, or Serve runs on the cluster already.
+        RaygpError: Serve did not start.
+    """
+    serve = require_serve()
+    _hush()
+    if serve.status().proxies:
+        raise InputError("Ray Serve runs on this cluster already: raygp serve needs a cluster, or the time, of its own")
+    port = settings.port or free_port(settings.host)
+    try:
+        yield Serving(_start(serve, settings, port), f"http://{_in_url(settings.host)}:{port}")
+    finally:
+        with contextlib.suppress(Exception):  # A cluster that is gone serves nothing.
+            serve.delete(_APP)
+        serve.shutdown()
+
+
+def require_serve() -> Any:
+    """Ray Serve.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        from ray import serve
+    except ImportError as error:
+        raise InputError(f"raygp serve needs Ray Serve ({error}): pip install 'raygp[serve]'") from error
+    return serve
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises InputError where nothing can listen there on this machine."""
+    if port:
+        _listen(host, port)
+
+
+def free_port(host: str) -> int:
+    """A port on which nothing listens. Raises InputError where nothing can listen on the host."""
+    return _listen(host, 0)
+
+
+def _listen(host: str, port: int) -> int:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            return int(listener.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"--host {host} --port {port}: {reason}; choose another") from error
+
+
+def _start(serve: Any, settings: ServeSettings, port: int) -> Any:
+    from ray.serve.config import HTTPOptions
+    from ray.serve.schema import LoggingConfig
+
+    quiet = LoggingConfig(enable_access_log=False)
+    deployment = serve.deployment(_Replica).options(
+        name=_DEPLOYMENT,
+        num_replicas=settings.replicas,
+        # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
+        max_ongoing_requests=settings.limits.max_waiting + 256,
+        graceful_shutdown_timeout_s=_DRAIN_S,
+        graceful_shutdown_wait_loop_s=0.2,
+    )
+    try:
+        serve.start(
+            proxy_location="HeadOnly", http_options=HTTPOptions(host=settings.host, port=port), logging_config=quiet
+        )
+        return serve.run(deployment.bind(settings), name=_APP, route_prefix="/", logging_config=quiet)
+    except Exception as error:  # Serve raises RuntimeError and errors of its own, with long messages.
+        raise RaygpError(f"Ray Serve did not start: {' '.join(str(error).split())[:500]}") from error
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _hush() -> None:
+    """Keep Serve's log in this process off the terminal; its log files keep it."""
+    logger = logging.getLogger("ray.serve")
+    logger.propagate = False
+    logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, logging.StreamHandler)]
+    logger.addHandler(logging.NullHandler())

@@ -1,0 +1,145 @@
+"""A dense model that somebody trained becomes the first version of a line. What waits is folded in by the updates that
+follow, with it as their parent: it has seen no arrival, and nothing of them is replayed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raygp.errors import InputError
+from raygp.events import Adopted, Listener, RowsMeasured
+from raygp.line.state import LineState, read_state
+from raygp.line.version import Version
+from raygp.store import (
+    Card,
+    Location,
+    finish_interrupted_promotion,
+    line_lease,
+    promote,
+    read_head,
+    require_conditional_writes,
+    write_version,
+)
+
+if TYPE_CHECKING:
+    from raygp.settings import RunSettings
+
+Classes = str | os.PathLike[str] | Sequence[str]
+"""The order of classes: their names by id, or a file that has them."""
+_SHOW_INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What adopting a model did."""
+
+    version: Version
+    """The dense model as it is, measured. Its ``card.origin`` says what of the file was used."""
+    head_is_new: bool
+    """Whether its output layer is untrained."""
+    without_rows: tuple[str, ...]
+    """Its classes that no arrival has a training row of."""
+    new_classes: tuple[str, ...]
+    """Classes of the line that it does not know yet."""
+    updated: tuple[Version, ...] = ()
+    """What the updates made that were asked for with it, by their density."""
+
+
+def with_density(settings: RunSettings, density: float) -> RunSettings:
+    """The settings with another density of the update plan.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not 0.0 < density <= 1.0:
+        raise InputError(f"density must be above 0 and at most 1, not {density}")
+    if density == settings.plan.density:
+        return settings
+    plan = settings.plan.model_copy(update={"density": density, "name": "custom"})
+    return settings.model_copy(update={"plan": plan})
+
+
+def adopt(
+    location: Location, weights: str | os.PathLike[str], classes: Classes | None, seed: int, tell: Listener
+) -> Adoption:
+    """Make a checkpoint the line's first version. Until it is the head, nothing of it counts.
+
+    Args:
+        location: root of the line.
+        weights: the checkpoint (:func:`raygp.adopt.checkpoint.read_checkpoint`).
+        classes: their order; None: what the checkpoint says, or the line's own if that leaves no doubt.
+        seed: of what is new in the model.
+        tell: told of what happens.
+
+    Raises:
+        InputError: the line has a version or no arrival; or the checkpoint cannot be read or does not fit.
+        ConflictError: somebody else is at work on the line.
+    """
+    _check_is_ready(location, read_state(location))
+    from raygp.adopt.checkpoint import read_checkpoint
+    from raygp.adopt.making import make_dense
+    from raygp.tasks import make_task
+
+    checkpoint = read_checkpoint(weights)
+    require_conditional_writes(location)
+    with line_lease(location, "raygp adopt"):
+        # Somebody else may have been at work until the lease was ours, or was killed before a version became head.
+        finish_interrupted_promotion(location)
+        state = read_state(location)
+        _check_is_ready(location, state)
+        task, watch = make_task(state.task), _Watch(tell)
+        made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, watch)
+        card = write_version(location, made.card, made.tensors)
+        promote(location, card, None)
+    trained = {label for manifest in state.pending for label, rows in manifest.labels.items() if rows}
+    there = {label for manifest in state.pending for label in manifest.labels}
+    without_rows = tuple(name for name in card.classes if name not in trained and name not in task.reserved)
+    new = tuple(sorted(there - set(card.classes)))
+    tell(
+        Adopted(
+            card=card,
+            prefix=made.prefix,
+            head_is_new=made.head_is_new,
+            without_rows=without_rows,
+            new_classes=new,
+            test_left_out=made.test_left_out,
+            guesses=made.guesses,
+        )
+    )
+    return Adoption(Version(location, card), made.head_is_new, without_rows, new)
+
+
+def _check_is_ready(location: Location, state: LineState) -> None:
+    """Refuse a line that a model cannot begin."""
+    if state.card is not None or read_head(location) is not None:
+        how = _how(state.card)
+        raise InputError(
+            f"{location.root} has {how} as its head already, and a model is adopted as a line's first version: make "
+            "another line (raygp ingest --root OTHER) and adopt it there"
+        )
+    if not state.pending:
+        raise InputError(
+            f"{location.root} has no arrival that the model could be measured on: publish one first, with raygp ingest"
+        )
+
+
+def _how(card: Card | None) -> str:
+    if card is None:
+        return "a version"
+    return f"{card.version} (adopted from {card.origin.files[0].file})" if card.origin else card.version
+
+
+class _Watch:
+    """Tells of rows that were measured, as often as a reader can follow."""
+
+    def __init__(self, tell: Listener) -> None:
+        self._tell, self._told = tell, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done == total or now - self._told > _SHOW_INTERVAL_S:
+            self._told = now
+            self._tell(RowsMeasured(done=done, total=total))

@@ -1,0 +1,83 @@
+"""What a model's layers say of a task: which is the output layer, what stays dense, which kind of network it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from raygp.errors import InputError
+
+BuildModel = Callable[[int], nn.Module]
+"""Makes a model for so many classes."""
+_FEW, _MORE = 7, 8
+"""Numbers of classes of which two models are built to compare them."""
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
+
+
+def build_bare(build: BuildModel, num_classes: int) -> nn.Module:
+    """A model whose shapes alone are wanted: without values where it can be built so. Nobody's draws move by it."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build(num_classes)
+        except Exception:
+            # Some models look at values while they are built. What is wrong with others, the next line says.
+            return build(num_classes)
+
+
+def output_layer(build: BuildModel, task: str) -> str:
+    """Name of the layer whose weight has a row for each class.
+
+    Raises:
+        InputError: there is none, or more than one; the message says what to do.
+    """
+    shapes = []
+    for count in (_FEW, _MORE):
+        model = build_bare(build, count)
+        if not isinstance(model, nn.Module):
+            raise InputError(f"build_model of {task} must give a torch.nn.Module, and gives {type(model).__name__}")
+        shapes.append({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
+    few, more = shapes
+    grown = [name for name in few if few[name] != more.get(name)]
+    weights = [name for name in grown if len(few[name]) > 1 and (few[name][0], more[name][0]) == (_FEW, _MORE)]
+    if not weights:
+        raise InputError(
+            f"build_model of {task}: no weight has a row for each class (num_classes), so there is no output layer"
+        )
+    layers = [name.rpartition(".")[0] for name in weights]
+    others = [name for name in grown if name.rpartition(".")[0] != layers[0]]
+    if len(layers) > 1 or others:
+        raise InputError(
+            f"build_model of {task}: more than one layer depends on the number of classes: {', '.join(grown)}. The "
+            "output layer alone may"
+        )
+    return layers[0]
+
+
+def dense_by_kind(build: BuildModel) -> tuple[str, ...]:
+    """Names of weights that stay dense: of the first convolution, which sees the input, and of depthwise ones, which
+    have a few numbers a channel."""
+    model = build_bare(build, _FEW)
+    dense, first = [], True
+    for name, module in model.named_modules():
+        if isinstance(module, _CONVOLUTIONS):
+            if first or 1 < module.groups == module.in_channels:
+                dense.append(f"{name}.weight" if name else "weight")
+            first = False
+    return tuple(dense)
+
+
+def network_kind(build: BuildModel) -> str:
+    """``transformer``, ``recurrent``, ``convolutional`` or ``mlp``: by the first of these that the model has."""
+    modules = list(build_bare(build, _FEW).modules())
+    names = {type(module).__name__.lower() for module in modules}
+    if any(isinstance(module, nn.MultiheadAttention) for module in modules) or any(
+        "attention" in name for name in names
+    ):
+        return "transformer"
+    if any(isinstance(module, _RECURRENT) for module in modules):
+        return "recurrent"
+    return "convolutional" if any(isinstance(module, _CONVOLUTIONS) for module in modules) else "mlp"

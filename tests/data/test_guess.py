@@ -1,0 +1,142 @@
+"""A path alone is enough where its kind of source is plain."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import raygp
+from raygp.cli import main
+from raygp.data.sources import LIKELY, SOURCES, UNLIKELY, SourceKind, guess_source
+from raygp.errors import InputError
+from raygp.events import Event, Notice
+from tests.digits import FewDigits
+
+MODEL = ["--task", "lenet-300-100"]
+
+
+def write(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def tar(folder: Path, name: str, *members: str, mode: str = "w") -> None:
+    write(folder / "inside", *members)
+    with tarfile.open(folder / name, mode) as archive:  # type: ignore[call-overload]  # Its modes are literals.
+        for member in members:
+            archive.add(folder / "inside" / member, member)
+
+
+def photos(folder: Path) -> Path:
+    """Folders of real digits by class."""
+    for row, sample in enumerate(FewDigits(0, 40).samples()):
+        path = folder / "photos" / sample.label / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sample.load())
+    return folder / "photos"
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "form"),
+    [
+        (["photos/cat/1.jpg"], "photos/", "imagefolder:photos/"),
+        (["photos/train/cat/1.JPG", "photos/labels.csv"], "photos", "imagefolder:photos"),
+        (["speech/train.tsv", "speech/clips/1.mp3"], "speech", "audio:speech"),
+        (["speech/transcripts.csv", "speech/a/1.wav"], "./speech", "audio:./speech"),
+        (["tables/data/0.parquet"], "tables", "parquet:tables"),
+        (["a.parquet"], "a.parquet", "parquet:a.parquet"),
+        (["tars/train-0.tar"], "tars", "webdataset:tars"),
+        (["mnist/raw/train-images-idx3-ubyte.gz"], "mnist", "idx:mnist"),
+        (["corpus/an4/etc/an4_test.fileids"], "corpus", "an4:corpus"),
+        (["an4.tar.gz"], "an4.tar.gz", "an4:an4.tar.gz"),
+    ],
+)
+def test_a_plain_kind(
+    files: list[str], path: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, *files)
+    monkeypatch.chdir(tmp_path)
+    assert guess_source(path) == form
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_is_told_by_its_first_members(mode: str, tmp_path: Path) -> None:
+    tar(tmp_path, "classes.tar", "./cat/1.jpg", "./cat/.DS_Store", "./dog/2.jpg", "./readme.txt", mode=mode)
+    tar(tmp_path, "keys.tar", "train/1.jpg", "train/1.cls", "train/2.jpg", "train/2.cls", mode=mode)
+    assert guess_source(f"{tmp_path}/classes.tar") == f"imagefolder:{tmp_path}/classes.tar"
+    assert guess_source(f"{tmp_path}/keys.tar") == f"webdataset:{tmp_path}/keys.tar"
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "message"),
+    [
+        (
+            ["x/cat/1.jpg", "x/0.parquet"],
+            "x",
+            "x may be read in more than one way: say which with --source imagefolder:x or parquet:x",
+        ),
+        (["x.tar"], "x.tar", "x.tar may be read in more than one way: say which with --source imagefolder:x.tar or "),
+        (["words.txt"], "words.txt", "words.txt looks like no kind of source; known forms are imagefolder:DIR"),
+        ([], "photos", "photos does not exist"),
+        ([], "imagfolder:photos", r"unknown source 'imagfolder:photos' \(did you mean 'imagefolder'\?\)"),
+        ([], "s3://bucket/photos", "s3://bucket/photos is an address, whose kind of source is not guessed"),
+    ],
+)
+def test_a_kind_that_is_not_plain(
+    files: list[str], path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, *files)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        guess_source(path)
+
+
+def test_a_kind_of_a_package_joins_in(tmp_path: Path) -> None:
+    write(tmp_path, "x.npz")
+    own = SourceKind(FewDigits, "FILE", looks_like=lambda path: LIKELY if path.suffix == ".npz" else UNLIKELY)
+    SOURCES.register("npz", own)
+    try:
+        assert guess_source(f"{tmp_path}/x.npz") == f"npz:{tmp_path}/x.npz"
+    finally:
+        SOURCES.forget("npz")
+
+
+def test_ingest_of_a_path_says_how_it_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photos(tmp_path)
+    assert main(["ingest", f"{folder}/", "--root", f"{tmp_path}/line", *MODEL]) == 0
+    out = capsys.readouterr().out
+    assert f"{folder}/ is read as imagefolder:{folder}/\n" in out
+    assert "published arrival-000" in out
+
+
+def test_a_path_and_a_source_are_one_too_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ingest", "--root", f"{tmp_path}/line", "--source", "digits", "photos", *MODEL]) == 2
+    assert capsys.readouterr().err == (
+        "raygp: ingest: photos and --source digits are both given: one arrival is of one\n"
+    )
+    assert not (tmp_path / "line").exists()
+
+
+def test_a_form_may_stand_in_place_of_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["ingest", f"imagefolder:{photos(tmp_path)}", "--root", "line", *MODEL]) == 0
+    assert "is read as" not in capsys.readouterr().out
+    (tmp_path / "photos").rename(tmp_path / "digits")
+    assert main(["ingest", "digits", "--root", "other", *MODEL]) == 0, "a folder that is called like a kind"
+    assert "./digits is read as imagefolder:./digits" in capsys.readouterr().out
+
+
+def test_a_line_in_python_guesses_too(tmp_path: Path) -> None:
+    line = raygp.open(f"{tmp_path}/line")
+    events: list[Event] = []
+    line.listen(events.append)
+    folder = str(photos(tmp_path))
+    (arrival,) = line.ingest(folder, task={"name": "lenet-300-100"})
+    assert arrival.source == "image folder photos"
+    assert events[0] == Notice(text=f"{folder} is read as imagefolder:{folder}")
