@@ -35,6 +35,8 @@ class ImageTask(ClassTask):
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    other_outputs: tuple[str, ...] = ()
+    """Output layers beside the classifier, of a model whose output is the mean of several."""
     medium: ClassVar[str] = "image"
     """What its samples are: by this, files in a folder are told from what lies beside them."""
 

@@ -154,7 +154,7 @@ def make_learner(
         known = num_classes if parent_classes is None else parent_classes
         new = num_classes - known
         try:
-            unpack_model(add_output_rows(parent, task.classifier, model, new) if new > 0 else parent, model, masks)
+            unpack_model(_with_rows(task, parent, model, new), model, masks)
         except ValueError as error:
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
         weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
@@ -188,6 +188,14 @@ def _make_teacher(
     masks = Masks(model, task.dense)
     unpack_model(parent, model, masks)
     return Teacher(model.eval().requires_grad_(False), masks, weight, settings.temperature, settings.replay_only)
+
+
+def _with_rows(task: Task, tensors: Mapping[str, Tensor], model: torch.nn.Module, rows: int) -> Mapping[str, Tensor]:
+    """The compact form with rows for new classes in every output layer of the task."""
+    if rows > 0:
+        for layer in (task.classifier, *getattr(task, "other_outputs", ())):
+            tensors = add_output_rows(tensors, layer, model, rows)
+    return tensors
 
 
 def add_output_rows(

@@ -61,6 +61,7 @@ SOURCES: Registry[SourceKind] = Registry(
     {
         "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
         "parquet": "raygp.data.sources.parquet:PARQUET",
+        "table": "raygp.data.sources.table:TABLE",
         "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
         "datasets": "raygp.data.sources.datasets:DATASETS",
         "texts": "raygp.data.sources.texts:TEXTS",
