@@ -42,8 +42,8 @@ def inputs_page(made: str) -> str:
             "This page is made from the tables and rules that the code itself goes by. What a source holds and gives "
             "no row is passed over with a line that counts it (`--strict` makes that an error). A row that cannot be "
             "used is left out, listed in `quarantine.jsonl` of its arrival with the reason, and counts against "
-            "`--max-bad-share`. [Your own images](../guides/own-images.md) and [Speech](../guides/speech.md) explain "
-            "with examples."
+            "`--max-bad-share`. [Your own images](../guides/own-images.md), [Text](../guides/text.md) and "
+            "[Speech](../guides/speech.md) explain with examples."
         ),
         "",
     ]
@@ -102,6 +102,7 @@ def _columns() -> Iterator[str]:
     yield from _head("column", "names; the first that is there counts")
     yield _row("sample", _list(columns.SAMPLES))
     yield _row("file of a sample", _list(columns.FILES))
+    yield _row("text that is a sample", _list(columns.TEXTS))
     yield _row("label, where it is a class", _list(columns.LABELS))
     yield _row("label, where it is a text", _list(columns.TRANSCRIPTS))
     yield _row("split", _list(columns.SPLITS))

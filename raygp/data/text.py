@@ -179,7 +179,7 @@ class Table:
     """How many columns have no name."""
 
 
-def parse_table(content: bytes, name: str) -> Table:
+def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
     """A table of one of the kinds in :data:`TABLES`, with the names of its columns in its first line.
 
     - ``.tsv``: tabs between the fields, no quoting. A quotation mark is part of the text.
@@ -190,6 +190,8 @@ def parse_table(content: bytes, name: str) -> Table:
     Args:
         content: of the file.
         name: of the file, with its suffix; messages begin with it.
+        long_texts: a quoted text may have several lines with commas in them. Without, such a one is taken for a
+            quotation mark that is not closed.
 
     Raises:
         InputError: it is no text, or no such table; the message gives the line and what to do.
@@ -198,7 +200,7 @@ def parse_table(content: bytes, name: str) -> Table:
         lines = _lines(decode_text(content))
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    return _table(iter(lines), name)
+    return _table(iter(lines), name, long_texts)
 
 
 def read_table(path: Path, name: str) -> Table:
@@ -212,13 +214,13 @@ def read_table(path: Path, name: str) -> Table:
     return _table(_lines_of_file(path, name), name)
 
 
-def _table(lines: Iterator[str], name: str) -> Table:
+def _table(lines: Iterator[str], name: str, long_texts: bool = False) -> Table:
     suffix = PurePath(name).suffix.lower()
     if suffix not in TABLES:
         raise InputError(f"{name} is no table that is read: expected {', '.join(TABLES)}")
     if suffix == ".jsonl":
         return _objects(list(lines), name)
-    records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name)
+    records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name, long_texts)
     heading = next((fields for _, fields in records if any(map(tidy, fields))), None)
     if heading is None:
         raise InputError(f"{name} is empty: expected a heading with the names of columns")
@@ -266,18 +268,20 @@ def _unquoted(lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]
     return ((number, line.split("\t")) for number, line in enumerate(lines, before + 1))
 
 
-def _quoted(lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]]:
+def _quoted(lines: Iterator[str], name: str, long_texts: bool) -> Iterator[tuple[int, list[str]]]:
     heading, before, lines = _from_heading(lines)
     if given := _SEPARATOR.fullmatch(heading.strip()):
         next(lines)
-        return _records(lines, given[1], name, before + 1)
+        return _records(lines, given[1], name, before + 1, long_texts)
     delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
     if delimiter not in heading and "|" in heading:
         raise InputError(f"{name}: the heading holds '|': put commas, semicolons or tabs between the fields")
-    return _records(lines, delimiter, name, before)
+    return _records(lines, delimiter, name, before, long_texts)
 
 
-def _records(lines: Iterator[str], delimiter: str, name: str, skip: int) -> Iterator[tuple[int, list[str]]]:
+def _records(
+    lines: Iterator[str], delimiter: str, name: str, skip: int, long_texts: bool
+) -> Iterator[tuple[int, list[str]]]:
     # A blank before a quotation mark is no part of the field: without this, the marks would be.
     quoted = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
@@ -292,7 +296,7 @@ def _records(lines: Iterator[str], delimiter: str, name: str, skip: int) -> Iter
             _, *more = field.split("\n")
             # A text may have line ends. But a mark that is not closed swallows the rows after it, and these hold
             # what stands between fields.
-            if any(delimiter in part for part in more):
+            if not long_texts and any(delimiter in part for part in more):
                 raise _bad_quote(name, line)
             line += len(more)
         yield skip + quoted.line_num - sum(field.count("\n") for field in fields), fields

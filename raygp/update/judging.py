@@ -175,7 +175,7 @@ class Judge:
             parent_val_accuracy=self.parent_val_accuracy,
             **self._comparisons(measured),
         )
-        return Outcome(verdict, record, pack_model(learner.model, masks))
+        return Outcome(verdict, record, pack_model(learner.model, masks), measured.probe)
 
     def _judge(self, measured: Measured, effort: Effort) -> Verdict:
         """The verdict on a candidate's answers."""

@@ -15,6 +15,8 @@ FILES = (
     "wav_filename", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
+TEXTS = ("text", "sentence", "content", "document", "review", "comment", "message", "body")
+"""Names of a column of texts that are samples, the first comes first."""
 LABELS = ("label", "labels", "fine_label", "class")
 """Names of a column of classes, the first comes first."""
 TARGETS = (*LABELS, "target", "y", "outcome")

@@ -1,17 +1,17 @@
-"""Which folders of a tree of images are classes, and which are splits."""
+"""Which folders of a tree of images, or of texts, are classes, and which are splits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from raygp.data.sources.naming import PLAIN_WORDS, says_split, split_of, words_of
-from raygp.data.sources.source import FileSlice, PassedOver, SplitName
+from raygp.data.sources.source import PassedOver, SplitName
 from raygp.data.sources.walk import Parts, shown
 from raygp.errors import InputError
 
-LAYOUT = "expected one folder of images for each class, or such folders in train, val and test"
+_LAYOUT = "expected one folder of {}s for each class, or such folders in train, val and test"
 
 _UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabeled", "unlabelled"})
 """Words of folders of images without labels, as contests have them beside the others."""
@@ -21,27 +21,30 @@ _CLASS_NOUNS = frozenset({"train", "training", "valid"})
 """Words for a split that classes are called, too."""
 _OF_SPLITS = frozenset({"seg", "my", "our", "all", "full", "final", "public", "private", "official", "unseen"})
 """Words that make no class of a split's name, as those beside "test" in ``test_tube`` and ``crash_test`` do."""
-EMPTY = "folders without an image"
+_WITHOUT_LABELS = frozenset({"unsup", "unsupervised", "unlabeled", "unlabelled"})
+"""What a folder beside those of classes is called that holds samples of none."""
 _SHOWN = 5
+Load = Callable[[], bytes]
+"""Reads an encoded sample."""
 
 
 @dataclass(eq=False)
 class Tree:
-    """A folder, the images in it and the folders in it."""
+    """A folder, the samples in it (images, say) and the folders in it."""
 
     name: str
     path: str = ""
     """Relative to the source, with ``/`` between its parts."""
-    images: list[tuple[str, FileSlice]] = field(default_factory=list)
-    """Name and content of each image that lies directly in it."""
+    samples: list[tuple[str, Load]] = field(default_factory=list)
+    """Name and content of each sample that lies directly in it."""
     folders: dict[str, Tree] = field(default_factory=dict)
     above: Tree | None = None
     count: int = 0
-    """Images in it, at any depth."""
+    """Samples in it, at any depth."""
 
-    def add(self, name: str, content: FileSlice) -> None:
-        """Put an image into it."""
-        self.images.append((name, content))
+    def add(self, name: str, content: Load) -> None:
+        """Put a sample into it."""
+        self.samples.append((name, content))
         folder: Tree | None = self
         while folder is not None:
             folder.count += 1
@@ -59,12 +62,12 @@ class Tree:
 
     @cached_property
     def full(self) -> list[Tree]:
-        """The folders in it that hold images at any depth, sorted by name. The tree must be whole by now."""
+        """The folders in it that hold samples at any depth, sorted by name. The tree must be whole by now."""
         return [folder for _, folder in sorted(self.folders.items()) if folder.count]
 
     @property
     def empty(self) -> list[Tree]:
-        """The folders in it that hold no image at any depth."""
+        """The folders in it that hold no sample at any depth."""
         return [folder for _, folder in sorted(self.folders.items()) if not folder.count]
 
     @property
@@ -96,7 +99,7 @@ class Tree:
     def inner(self) -> Tree:
         """Where the class folders of a split lie: in it, or in ``seg_train/seg_train``, ``train/images``."""
         folder = self
-        while len(folder.full) == 1 and not folder.images:
+        while len(folder.full) == 1 and not folder.samples:
             (only,) = folder.full
             if not only.says_nothing and only.split != self.split:
                 break
@@ -108,31 +111,34 @@ class Tree:
         """Whether its name says a split and class folders lie in it."""
         return self.split is not None and bool(self.inner.full)
 
-    def everything(self) -> Iterator[tuple[str, FileSlice]]:
-        """Path and content of each image in it, at any depth."""
+    def everything(self) -> Iterator[tuple[str, Load]]:
+        """Path and content of each sample in it, at any depth."""
         waiting = [self]
         while waiting:
             folder = waiting.pop()
-            yield from ((f"{folder.path}/{name}" if folder.path else name, content) for name, content in folder.images)
+            yield from ((f"{folder.path}/{name}" if folder.path else name, content) for name, content in folder.samples)
             waiting += folder.folders.values()
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder whose images, at any depth, are of one class."""
+    """A folder whose samples, at any depth, are of one class."""
 
     split: SplitName | None
     label: str
     folder: Tree
 
 
-def class_folders(where: str, tree: Tree, passed_over: PassedOver) -> tuple[Tree, list[ClassFolder]]:
+def class_folders(
+    where: str, tree: Tree, passed_over: PassedOver, one: str = "image"
+) -> tuple[Tree, list[ClassFolder]]:
     """Read a tree: which folders are classes, and of which split.
 
     Args:
         where: the source's path, for messages.
         tree: all of it.
-        passed_over: gets the folders and images that belong to no class.
+        passed_over: gets the folders and samples that belong to no class.
+        one: what a sample is, for messages.
 
     Returns:
         The folder that the layout begins with, which may lie below the first one, and the folders of the classes.
@@ -140,14 +146,16 @@ def class_folders(where: str, tree: Tree, passed_over: PassedOver) -> tuple[Tree
     Raises:
         InputError: there are no class folders, or names leave it open what is a split and what a class.
     """
-    return _Reading(where, passed_over).read(tree)
+    return _Reading(where, passed_over, one).read(tree)
 
 
 class _Reading:
-    def __init__(self, where: str, passed_over: PassedOver) -> None:
-        self._where, self._passed_over = where, passed_over
+    def __init__(self, where: str, passed_over: PassedOver, one: str) -> None:
+        self._where, self._passed_over, self._one = where, passed_over, one
+        self._a_one = f"{'an' if one[0] in 'aeiou' else 'a'} {one}"
+        self._layout = _LAYOUT.format(one)
         self._loose: list[Tree] = []
-        """Folders whose own images are in no class folder."""
+        """Folders whose own samples are in no class folder."""
 
     def read(self, tree: Tree) -> tuple[Tree, list[ClassFolder]]:
         top = self._look_through(tree)
@@ -166,7 +174,7 @@ class _Reading:
         while len(top.full) == 1:
             (only,) = top.full
             splits_inside = bool(only.full) and all(folder.is_split for folder in only.full)
-            is_class = (bool(only.images) and not only.says_nothing) or _label(only) != only.name
+            is_class = (bool(only.samples) and not only.says_nothing) or _label(only) != only.name
             if not splits_inside and (not only.full or only.split or is_class):
                 break
             top = only
@@ -177,7 +185,7 @@ class _Reading:
         """Look at a folder that is no class but holds some."""
         self._loose.append(folder)
         for empty in folder.empty:
-            self._passed_over.add(EMPTY, empty.path)
+            self._passed_over.add(f"folders without {self._a_one}", empty.path)
 
     def _labelled(self, tops: Sequence[Tree], split: bool) -> list[Tree]:
         """Without the folders of images that have no labels, as their names say; beside splits, one word will do."""
@@ -187,7 +195,7 @@ class _Reading:
             if folder.words & _UNLABELLED and (split or folder.words <= _UNLABELLED) and not folder.inner.full
         ]
         for folder in bare:
-            self._pass_over("images without labels", folder)
+            self._pass_over(f"{self._one}s without labels", folder)
         return [folder for folder in tops if folder not in bare]
 
     def _pass_over(self, what: str, folder: Tree) -> None:
@@ -222,7 +230,7 @@ class _Reading:
 
     def _check_class(self, folder: Tree, tops: Sequence[Tree]) -> None:
         """Refuse a folder that looks as if it were no class but held some."""
-        if folder.images or not folder.full or len(tops) == 1:
+        if folder.samples or not folder.full or len(tops) == 1:
             return
         if words_of(folder.name) and folder.words <= _PORTIONS:
             reason = "and its name says a part of the data rather than a class"
@@ -253,9 +261,12 @@ class _Reading:
                 if len(folder.inner.full) == 1 and folder.inner.full[0].says_nothing:
                     raise self._unlabelled(folder, "train" in has)
                 self._check_names(folder.inner.full)
-                found += [ClassFolder(split, _label(one), one) for one in folder.inner.full]
+                bare = [one for one in folder.inner.full if one.words and one.words <= _WITHOUT_LABELS]
+                for one in bare:
+                    self._pass_over(f"{self._one}s without labels", one)
+                found += [ClassFolder(split, _label(one), one) for one in folder.inner.full if one not in bare]
             elif folder.split == "test":
-                self._pass_over("images for testing that are in no class folder", folder)
+                self._pass_over(f"{self._one}s for testing that are in no class folder", folder)
             else:
                 raise self._unlabelled(folder, "train" in has)
         return found
@@ -266,7 +277,7 @@ class _Reading:
         if trained and inner is not folder and inner.says_nothing:
             problem = f"{folder.path} has a class '{inner.name}' that train lacks; rename or remove it"
         else:
-            problem = f"{folder.path} holds {_images(folder.count)} in no class folder; {LAYOUT}"
+            problem = f"{folder.path} holds {self._count(folder.count)} in no class folder; {self._layout}"
         return InputError(f"{self._where}: {problem}")
 
     def _check_inside(self, folder: Tree) -> None:
@@ -283,26 +294,30 @@ class _Reading:
 
     def _tell_loose(self, in_classes: int) -> None:
         """Say which images are in no class folder, or refuse if they are most of them."""
-        loose = [(f"{folder.path}/{name}".lstrip("/")) for folder in self._loose for name, _ in folder.images]
+        loose = [(f"{folder.path}/{name}".lstrip("/")) for folder in self._loose for name, _ in folder.samples]
         if len(loose) > in_classes:
             raise InputError(
-                f"{self._where}: {_images(len(loose))} in no class folder, such as {shown(loose[0])}, but only "
-                f"{in_classes:,} in class folders; {LAYOUT}"
+                f"{self._where}: {self._count(len(loose))} in no class folder, such as {shown(loose[0])}, but only "
+                f"{in_classes:,} in class folders; {self._layout}"
             )
         for name in loose:
-            self._passed_over.add("images in no class folder", name)
+            self._passed_over.add(f"{self._one}s in no class folder", name)
 
     def _no_class_folders(self, top: Tree) -> InputError:
         if top.count or not top.folders:
-            return InputError(f"{self._where} holds no class folders; {LAYOUT}")
+            return InputError(f"{self._where} holds no class folders; {self._layout}")
         lines = f" ({'; '.join(self._passed_over.lines)})" if self._passed_over.lines else ""
-        return InputError(f"{self._where} holds folders without a single image{lines}; {LAYOUT}")
+        return InputError(f"{self._where} holds folders without a single {self._one}{lines}; {self._layout}")
+
+    def _count(self, count: int) -> str:
+        return f"{count:,} {self._one}{'' if count == 1 else 's'}"
 
     def _mixed(self, splits: Sequence[Tree], others: Sequence[Tree]) -> InputError:
         beside = f" beside {_names(others)}" if others else ""
         return InputError(
             f"{self._where}: {_names(splits)}{beside}: which of these are splits, which are classes? Where there are "
-            "splits, every folder of images must be called after one (train, val or test): rename or move the others"
+            f"splits, every folder of {self._one}s must be called after one (train, val or test): rename or move the "
+            "others"
         )
 
 
@@ -315,7 +330,3 @@ def _label(folder: Tree) -> str:
 def _names(folders: Sequence[Tree]) -> str:
     more = ", ..." if len(folders) > _SHOWN else ""
     return ", ".join(f"'{shown(folder.path)}'" for folder in folders[:_SHOWN]) + more
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"

@@ -5,14 +5,13 @@ pyarrow is imported when a file is read: to list the kinds of sources must cost 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
@@ -28,10 +27,12 @@ from raygp.data.sources.parquet_table import (
     splits_without_labels,
 )
 from raygp.data.sources.parquet_values import Label
+from raygp.data.sources.rowfiles import ParquetRows, RowFile, reading
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
 from raygp.data.sources.walk import files_of
 from raygp.errors import InputError
+from raygp.tasks.plaintext import text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,14 +40,11 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 _SAMPLES_AT_ONCE = 64
 _LABELS_AT_ONCE = 4096
-_BUFFER = 1 << 20
-"""So many bytes of a column are read at once."""
 _BASE64 = ("data:", "iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD", "SUkq", "T2dnUw", "ZkxhQw", "SUQz")
 """How images and recordings begin in base64."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _SHOWN = 60
 """Characters of a path in a message."""
-_POINTER = b"version https://git-lfs"
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
 """How paths begin that are no relative ones: /data, C:/data, s3://data."""
 _HOW = {
@@ -74,11 +72,17 @@ class ParquetSource:
         InputError: there is no Parquet file at ``path``.
     """
 
+    _endings: tuple[str, ...] = (".parquet",)
+    """How the names of files end."""
+    _what = "Parquet files"
+    _texts = False
+    """Whether samples are texts whatever else there is."""
+
     def __init__(self, path: str) -> None:
         self._beside = _Beside()
-        self._files = files_of(path, (".parquet",), self._beside)
+        self._files = files_of(path, self._endings, self._beside)
         self._classes: bool | None = None
-        self.name = f"Parquet files in {Path(path).absolute().name}"
+        self.name = f"{self._what} in {Path(path).absolute().name}"
         self.passed_over = PassedOver()
 
     def expect_labels(self, classes: bool) -> None:
@@ -99,6 +103,7 @@ class ParquetSource:
         tables = self._tables()
         for table in tables:
             _read_labels(table)
+        tables = self._without_unlabelled(tables)
         check_splits(tables)
         if self._classes is not False:
             clear_unlabelled(tables)
@@ -130,26 +135,37 @@ class ParquetSource:
         share_class_names(tables)
         return tables
 
+    def _without_unlabelled(self, tables: list[Table]) -> list[Table]:
+        """Without the files that belong to no split and have no label at all, beside some for training: a set's
+        ``unsupervised`` part."""
+        trained = any(table.split == "train" for table in tables)
+        bare = [table for table in tables if trained and table.split is None and not table.says_anything]
+        for table in bare:
+            for row in range(table.rows):
+                self.passed_over.add("rows of files of no split, of which none has a label", table.key_of(row))
+        return [table for table in tables if table not in bare]
+
+    def _open_rows(self, path: Path, name: str) -> RowFile:
+        """One of the files; ``name`` is what it is called in messages."""
+        return ParquetRows(path)
+
     def _open(self, path: Path, name: Path) -> Table | None:
         """A file; None if it has no rows: then not even its columns need be there."""
-        import pyarrow.parquet as pq
-
         if not name.as_posix().isprintable():
             raise InputError(f"the name {name.as_posix()!a} has characters that cannot be printed: rename the file")
-        with reading(path), pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-        if not rows:
+        file = self._open_rows(path, name.as_posix())
+        if not file.rows:
             self.passed_over.add("files without rows", name.as_posix())
             return None
-        columns = Columns(path, schema, _folders(path, name), self._classes)
+        columns = Columns(path, file.schema, _folders(path, name), self._classes, self._texts)
         split = split_of(columns.split_folder) or split_of_path(name)
-        return Table(path, name.as_posix(), split, columns, rows)
+        return Table(path, name.as_posix(), file, split, columns, file.rows)
 
     def _read(self, table: Table, unlabelled: set[SplitName]) -> Iterator[SourceSample]:
         columns = table.columns.of_samples if not set(table.splits) <= unlabelled else []
-        contents = _rows(table.path, columns, _SAMPLES_AT_ONCE, table.columns.samples)
+        contents = rows_of(table, columns, _SAMPLES_AT_ONCE, table.columns.samples)
         for row, (content, path) in enumerate(contents):
-            split, label, key = table.splits[row], table.labels[row], f"{table.key}#{row:06d}"
+            split, label, key = table.splits[row], table.labels[row], table.key_of(row)
             if split in unlabelled:
                 self.passed_over.add(f"rows of the {split} split, of which none has a label", key)
             elif label.problem:
@@ -161,12 +177,15 @@ class ParquetSource:
     def _content(self, table: Table, content: bytes | None, path: str) -> tuple[FileSlice, str]:
         """Where the sample is, and why it is nowhere."""
         column, type_ = table.columns.described_samples
+        if content and table.columns.texts:
+            content, problem = encoded_text(content)
+            return self._spool.add(content), problem
         if content:
             return self._spool.add(content), ""
         if not path:
             # What is there and empty is told by the check of samples, as for files.
             return self._spool.add(b""), "" if content is not None else f"there is nothing in column {column}"
-        name, reason = _meant(table, path)
+        name, reason = file_meant(table, path)
         if name is not None:
             self._taken.add(name)
             return FileSlice(str(table.top / name)), ""
@@ -191,7 +210,7 @@ class _Beside(PassedOver):
         self.names.append((what, name))
 
 
-def _meant(table: Table, path: str) -> tuple[Path | None, str]:
+def file_meant(table: Table, path: str) -> tuple[Path | None, str]:
     """The file that a path in a table means, as seen from the source, and why it is not taken."""
     short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
     shown = f"'{short}'" if short.isprintable() else f"{short!a}"
@@ -205,11 +224,19 @@ def _meant(table: Table, path: str) -> tuple[Path | None, str]:
     return (name, "") if os.path.isfile(table.top / name) else (None, f"there is no file {shown} beside the table")
 
 
+def encoded_text(text: bytes) -> tuple[bytes, str]:
+    """A text as it is stored, and why it cannot be."""
+    try:
+        return text_of(text).encode(), ""
+    except ValueError as error:
+        return b"", str(error)
+
+
 def _read_labels(table: Table) -> None:
     columns, words = table.columns, dict[str, SplitName | None]({"": table.split})
     kept: dict[Label, Label] = {}
     says_splits = True
-    for label, word in _rows(table.path, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
+    for label, word in rows_of(table, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
         if word not in words:
             words[word] = split_of(word)
             if words[word] is None and columns.split_is_sure:
@@ -222,41 +249,18 @@ def _read_labels(table: Table) -> None:
         table.splits = [table.split] * table.rows
 
 
-def _rows(
-    path: Path, columns: Sequence[str], at_once: int, convert: Callable[[pa.RecordBatch], Iterable[R]]
+def rows_of(
+    table: Table, columns: Sequence[str], at_once: int, convert: Callable[[pa.RecordBatch], Iterable[R]]
 ) -> Iterator[R]:
-    """Rows of some columns of a file, of which few are in memory at a time.
+    """Rows of some columns of a table, of which few are in memory at a time.
 
     Raises:
         InputError: the file cannot be read.
     """
-    import pyarrow.parquet as pq
-
-    # Without these settings, all that a row group has of a column is read at once.
-    little = {"pre_buffer": False, "buffer_size": _BUFFER}
-    with reading(path), pq.ParquetFile(path, page_checksum_verification=True, **little) as file:
-        found = 0
-        # Structs of categories cannot be read across row groups.
-        for group in range(file.num_row_groups):
-            for batch in file.iter_batches(at_once, row_groups=[group], columns=list(columns)):
-                found += batch.num_rows
-                yield from list(convert(batch))
-        if found != file.metadata.num_rows:
-            raise InputError(f"{path} is damaged: it holds {found:,} rows and says {file.metadata.num_rows:,}")
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while a Parquet file is read becomes an InputError that names it."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError) as error:
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                raise InputError(f"{path} is a pointer of Git LFS without the data: run 'git lfs pull'") from error
-        raise InputError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+    for batch in table.file.batches(columns, at_once):
+        with reading(table.path, table.file.kind):
+            found = list(convert(batch))
+        yield from found
 
 
 def _folders(path: Path, name: Path) -> dict[str, str]:
@@ -273,4 +277,12 @@ def _looks_like(path: Path) -> int:
     return LIKELY if any(file.name.lower().endswith(".parquet") for file in files) else UNLIKELY
 
 
-PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(".parquet"):
+        return None
+    from raygp.data.sources.unlabelled import rows_without_labels
+
+    return rows_without_labels(path, ParquetRows, task)
+
+
+PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like, inputs=_inputs)

@@ -1,4 +1,4 @@
-"""Which columns of a Parquet file are the sample, the label and the split: by Hugging Face's features, else by name."""
+"""Which columns of a file of rows are the sample, the label and the split: by Hugging Face's features, else by name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from raygp.data.sources.columns import (
     MAYBE_SPLITS,
     SAMPLES,
     SPLITS,
+    TEXTS,
     TRANSCRIPTS,
     choose_column,
     choose_label,
@@ -47,19 +48,30 @@ class Columns:
 
     Columns are found by their names, in small letters or capitals (:mod:`raygp.data.sources.columns`). Where the file
     has Hugging Face's features, the only Image or Audio is the sample, and the only ClassLabel is the class. Columns
-    ``image.bytes`` and ``image.path`` are a flattened ``image``. A folder such as ``label=cat`` is a column, too.
+    ``image.bytes`` and ``image.path`` are a flattened ``image``. A folder such as ``label=cat`` is a column, too. Where
+    there is no column of samples, but one of texts, such as ``text``, these are the samples, and labels are classes.
 
     Args:
         path: of the file, for messages.
         schema: of the file.
         folders: what the names of its folders say: ``{"label": "cat"}``.
         classes: the line's labels are classes; False: they are texts; None: no line is known.
+        texts: the samples are texts, whatever else there is.
+        labels: look for labels, too.
 
     Raises:
         InputError: there is no column of samples, two columns may be meant, or one is of a type that cannot be used.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, folders: Mapping[str, str], classes: bool | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        folders: Mapping[str, str],
+        classes: bool | None = None,
+        texts: bool = False,
+        labels: bool = True,
+    ) -> None:
         self._path, self._schema, self._folders, self._classes = path, schema, folders, classes
         self._features = _features(schema)
         self._own: list[str] = list(schema.names)
@@ -67,10 +79,13 @@ class Columns:
         self.split_is_sure = bool(named(self._names, SPLITS))
         """False: the column of splits may say something else, as a "subset" does that has other words in it."""
         self._split = self._find_split()
-        self._sample = self._find_sample()
+        self.texts = texts or self._has_only_texts()
+        """Whether samples are texts, and labels classes."""
+        self._sample = self._find_text() if self.texts else self._find_sample()
         self._sample_columns = self._parts_of_sample()
         self._check_samples()
-        self.has_label = bool(named(self._names, (*LABELS, *TRANSCRIPTS)) or self._class_labels())
+        names = LABELS if self.texts else (*LABELS, *TRANSCRIPTS)
+        self.has_label = labels and bool(named(self._names, names) or self._class_labels())
         """Whether there is a column of labels, or a folder that says the label."""
         self.label = self.find_label() if self.has_label else ""
         """Name of the column of labels; empty if there is none."""
@@ -152,12 +167,15 @@ class Columns:
         # A class that Hugging Face's features tell of needs no name that is known, unless another has the best one.
         if self._classes is not False and not named(self._names, LABELS[:1]):
             of_class = self._class_labels()
-            if len(of_class) == 1 and not (self._classes is None and named(self._names, TRANSCRIPTS)):
+            unsure = self._classes is None and not self.texts and named(self._names, TRANSCRIPTS)
+            if len(of_class) == 1 and not unsure:
                 return of_class[0]
             if len(of_class) > 1 and not named(of_class, LABELS):
                 raise InputError(
                     f"{self._path} has the columns of classes {_listed(of_class)}: call the one that is meant 'label'"
                 )
+        if self.texts:
+            return choose_column(self._names, LABELS, "labels", str(self._path))
         return choose_label(self._names, self._classes, str(self._path))
 
     def _class_labels(self) -> list[str]:
@@ -173,6 +191,19 @@ class Columns:
     def _has_words(self, name: str) -> bool:
         shape = shape_of(self._schema.field(name).type)
         return shape in _WORDS or (shape == Shape.NUMBER and self._class_names(name) is not None)
+
+    def _has_only_texts(self) -> bool:
+        """Whether nothing but a text can be the sample."""
+        if self._classes is False or any(self._type_of(name) in _MEDIA for name in self._own):
+            return False
+        files = named([name.partition(".")[0] for name in self._own], (*SAMPLES, *FILES))
+        return not files and not any(map(self._holds_bytes, self._own)) and bool(named(self._of_words(), TEXTS))
+
+    def _of_words(self) -> list[str]:
+        return [name for name in self._own if self._own.count(name) > 1 or self._has_words(name)]
+
+    def _find_text(self) -> str:
+        return choose_column(self._of_words(), TEXTS, "texts", str(self._path))
 
     def _find_sample(self) -> str:
         media = [name for name in self._own if self._type_of(name) in _MEDIA]
@@ -210,9 +241,11 @@ class Columns:
             return [self._sample]
         return [name for name in self._own if name in [f"{self._sample}.{part}" for part in _PARTS]]
 
-    @staticmethod
-    def _parts(name: str, column: pa.Array) -> Iterator[tuple[str, list[Any]]]:
+    def _parts(self, name: str, column: pa.Array) -> Iterator[tuple[str, list[Any]]]:
         shape = shape_of(column.type)
+        if self.texts:
+            yield "bytes", values_of(column)
+            return
         if shape == Shape.STRUCT:
             for field, inner in zip(column.type, column.flatten(), strict=True):
                 if field.name in _PARTS:

@@ -1,4 +1,4 @@
-"""The labels of Parquet files, and what can be told only from all of them together."""
+"""The labels of files of rows, and what can be told only from all of them together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raygp.data.sources.parquet_columns import Columns
 from raygp.data.sources.parquet_values import UNLABELLED, Label, is_number
+from raygp.data.sources.rowfiles import RowFile
 from raygp.data.sources.source import SplitName
 from raygp.errors import InputError
 
@@ -16,13 +17,15 @@ _FEW = 0.01
 """As large a part of the rows can be left out unless people say otherwise."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Table:
-    """A Parquet file, and the labels of its rows."""
+    """A file of rows, and the labels of them."""
 
     path: Path
     key: str
     """Its path in the source."""
+    file: RowFile
+    """What its rows are read from."""
     split: SplitName | None
     """What its name or a folder says."""
     columns: Columns
@@ -32,10 +35,19 @@ class Table:
     splits: list[SplitName | None] = field(default_factory=list)
     """Of each row."""
 
+    def key_of(self, row: int) -> str:
+        """The key of a row."""
+        return f"{self.key}#{self.file.number(row):06d}"
+
     @property
     def top(self) -> Path:
         """The folder that ``key`` is seen from."""
         return self.path.parents[self.key.count("/")]
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether a row has a label or a split."""
+        return any(self.splits) or any(label.text.strip() for label in self.labels)
 
     @property
     def usable(self) -> set[str]:

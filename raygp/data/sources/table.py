@@ -272,9 +272,9 @@ def _text_rows(path: Path, name: str) -> Iterator[tuple[int, Cells]]:
 def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
     import pyarrow.parquet as pq
 
-    from raygp.data.sources.parquet import reading
+    from raygp.data.sources.rowfiles import reading
 
-    with reading(path), pq.ParquetFile(path) as file:
+    with reading(path, "Parquet"), pq.ParquetFile(path) as file:
         names, rows = list(file.schema_arrow.names), file.metadata.num_rows
     columns = [tidy(name).lower() for name in names]
     for column in columns:
@@ -286,7 +286,7 @@ def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
 
     def read() -> Iterator[tuple[int, Cells]]:
         number = 0
-        with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with reading(path, "Parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(_AT_ONCE, columns=[name for name, _ in used]):
                 for values in batch.to_pylist():
                     yield number, {column: _cell(values[name], f"{key} row {number}", name) for name, column in used}
