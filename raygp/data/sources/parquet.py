@@ -278,7 +278,8 @@ def _looks_like(path: Path) -> int:
 
 
 def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
-    if not path.name.lower().endswith(".parquet"):
+    # A row of a table is itself a sample where the line is about tables: see "table".
+    if not path.name.lower().endswith(".parquet") or getattr(task, "table", None) is not None:
         return None
     from raygp.data.sources.unlabelled import rows_without_labels
 

@@ -10,8 +10,8 @@ import decimal
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,18 +119,31 @@ class TableSource:
         """
         return iter(self._samples)
 
-    @cached_property
-    def _samples(self) -> list[SourceSample]:
+    def answered(self) -> Iterator[SourceSample]:
+        """The rows with keys like ``#000012``, to be answered: one by one, neither copied nor kept. Raises as
+        :meth:`samples`."""
+        files, labels, order = self._prepared()
+        for file in files:
+            for sample in self._read(file, labels[file.key], order, {}, lambda row: partial(bytes, row)):
+                yield replace(sample, key=sample.key.removeprefix(file.key))
+
+    def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
+        """The files that have rows, the column of labels of each, and the columns of a sample."""
         files = [file for path, name in self._files if (file := self._open(path, name.as_posix())) is not None]
         if not files:
             raise InputError(f"{self.name}: there are no rows in it")
         labels = self._find_labels(files)
         files = [file for file in files if file.key in labels]
-        order = self._order(files, labels)
+        return files, labels, self._order(files, labels)
+
+    @cached_property
+    def _samples(self) -> list[SourceSample]:
+        files, labels, order = self._prepared()
         # The spool lives as long as the source.
         self._spool = Spool()
+        add = self._spool.add
         counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts)]
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts, add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
@@ -203,8 +216,15 @@ class TableSource:
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     def _read(
-        self, file: _File, label: str, order: Sequence[str], counts: dict[str, Counter[str]]
+        self,
+        file: _File,
+        label: str,
+        order: Sequence[str],
+        counts: dict[str, Counter[str]],
+        keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
+        """The rows of a file as samples. ``counts`` gets the categories that the line does not know, ``keep`` puts a
+        row where it can be read."""
         split_column = next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
@@ -220,7 +240,7 @@ class TableSource:
             if self._known is not None:
                 self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, self._spool.add(row_bytes(row)))
+            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
 
 
 @dataclass
@@ -321,4 +341,15 @@ def _looks_like(path: Path) -> int:
     return LIKELY if path.is_file() and path.name.lower().endswith(_ENDINGS[: 2 * 5]) else UNLIKELY
 
 
-TABLE = SourceKind(TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if getattr(task, "table", None) is None or not path.name.lower().endswith(_ENDINGS):
+        return None
+    source = TableSource(str(path), unlabelled=True)
+    source.passed_over = passed_over
+    source.expect_task(task)
+    return source.answered()
+
+
+TABLE = SourceKind(
+    TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like, inputs=_inputs
+)
