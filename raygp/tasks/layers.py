@@ -57,6 +57,18 @@ def output_layer(build: BuildModel, task: str) -> str:
     return layers[0]
 
 
+def last_layer(build: BuildModel) -> str:
+    """Name of the last layer with a weight, for tasks whose outputs are no classes.
+
+    Raises:
+        InputError: there is none.
+    """
+    names = [name for name, value in build_bare(build, 0).named_parameters() if value.ndim > 1]
+    if not names:
+        raise InputError("build_model gives a model without weights")
+    return names[-1].rpartition(".")[0]
+
+
 def dense_by_kind(build: BuildModel) -> tuple[str, ...]:
     """Names of weights that stay dense: of the first convolution, which sees the input, and of depthwise ones, which
     have a few numbers a channel."""
