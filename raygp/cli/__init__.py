@@ -26,6 +26,7 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "predict",
     "export",
     "rollback",
     "withdraw",

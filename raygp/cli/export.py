@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from raygp.cli.options import add_own_task, line_of
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.export import FORMATS, ExportRequest
-from raygp.line import Line
 
 NAME = "export"
 HELP = "a version as files that run without raygp, with a model card and a program that uses them"
@@ -28,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--license", default="unknown", metavar="NAME", help="for the model card, such as apache-2.0 (default unknown)"
     )
+    add_own_task(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: there is no such version, the folder is not empty, or a package is missing.
     """
-    line = Line(options.root)
+    line = line_of(options)
     line.refresh()
     version = line.version(options.version)
     # What is wrong with the folder is said before torch loads.

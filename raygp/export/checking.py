@@ -27,6 +27,8 @@ ROWS = sum(BATCH_SIZES)
 TOLERANCE = 1e-4
 """How far an output may be from the version's, as a part of the largest output of the batch (of 1 if all are smaller):
 the order in which numbers are added differs between runtimes."""
+_CODE = "model"
+"""Name of the module that ``predict.py`` may import from its folder."""
 _PROBABILITY = 0.05
 """How far a probability of ``predict.py`` may be from raygp's: pixels differ by 1 of 255 between decoders."""
 
@@ -122,6 +124,18 @@ def accuracy(subject: Subject, run: Run, rows: Rows, decoded: Sequence[np.ndarra
     return float(points / weights) if weights else 0.0
 
 
+def file_answers(subject: Subject, run: Run, samples: Sequence[bytes]) -> list[Answer]:
+    """What a file says of encoded samples.
+
+    Args:
+        subject: whose task decodes samples and reads outputs.
+        run: the file.
+        samples: a batch.
+    """
+    found = tuple(torch.from_numpy(array) for array in run(subject.batch([subject.task.decode(s) for s in samples])))
+    return subject.task.answers(Padded(*found) if subject.task.sequences else found[0], subject.card.classes)
+
+
 def check_program(folder: Path, expected: Sequence[Answer], rows: Rows) -> str:
     """Run ``predict.py`` of a folder on held-out samples, as files.
 
@@ -161,10 +175,16 @@ def _loaded(program: Path) -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    beside = sys.modules.pop(_CODE, None)
+    sys.path.insert(0, str(program.parent))
     try:
         spec.loader.exec_module(module)
     finally:
+        sys.path.remove(str(program.parent))
         sys.dont_write_bytecode = before
+        sys.modules.pop(_CODE, None)
+        if beside is not None:
+            sys.modules[_CODE] = beside
     return module
 
 

@@ -62,7 +62,7 @@ def describe(
         "classes": card.classes,
         "model": {**model, "format": request.format, "inputs": _inputs(subject, request), "outputs": _outputs(subject)},
         "preprocessing": preprocessing_of(task),
-        "task": dict(card.task),
+        "task": task.spec.model_dump(mode="json"),
         "metrics": metrics_of(card, task),
         "density": card.density,
         "connections": {"active": card.active_connections, "total": card.total_connections},
@@ -91,10 +91,10 @@ def metrics_of(card: Card, task: Task) -> dict[str, Any]:
     }
 
 
-def files_of(folder: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Size and SHA-256 of some files of a folder."""
+def files_of(folder: Path) -> dict[str, Any]:
+    """Size and SHA-256 of the files of a folder, but for ``raygp.json``, which holds them."""
     found = {}
-    for name in names:
+    for name in sorted({path.name for path in folder.iterdir()} - {"raygp.json"}):
         with (folder / name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         found[name] = {"bytes": (folder / name).stat().st_size, "sha256": digest}

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from raygp.export.whole import Subject
     from raygp.inference import Predictor
     from raygp.store import Card, Location
+    from raygp.tasks import Answer
 
-ABOUT, CARD, PROGRAM = "raygp.json", "README.md", "predict.py"
+ABOUT, CARD, PROGRAM, CODE = "raygp.json", "README.md", "predict.py", "model.py"
 _CALIBRATION_ROWS = 128
 _MEASURED_ROWS = 1_000
 """Held-out rows on which the accuracy of a quantized model is measured, at most."""
@@ -108,9 +109,9 @@ class _Export:
         self._store(about)
         program = self._program(subject, about, rows)
         about["needs"] = list(program.needs)
-        about["files"] = files_of(self._folder, [self._form.file, PROGRAM])
+        about["files"] = files_of(self._folder)
         (self._folder / CARD).write_text(model_card(about, program.needs, self._form.library), encoding="utf-8")
-        about["files"] |= files_of(self._folder, [CARD])
+        about["files"] = files_of(self._folder)
         self._store(about)
         return about
 
@@ -151,36 +152,56 @@ class _Export:
             "quantized": accuracy(subject, run, rows, decoded),
             "version": accuracy(subject, subject.run, rows, decoded),
         }
-        lost = found["version"] - found["quantized"]
+        lost = round(100 * (found["quantized"] - found["version"]), 2) or 0.0
         self._say(
             f"{found['metric']} on {len(rows):,} held-out rows: {found['quantized']:.2%} as {found['kind']}, "
-            f"{found['version']:.2%} before ({-100 * lost:+.2f} points)"
+            f"{found['version']:.2%} before ({lost:+.2f} points)"
         )
         return None, found
 
     def _program(self, subject: Subject, about: dict[str, Any], rows: Rows) -> Program:
-        """Write the ``predict.py`` that gives the version's answers and needs least. int8 changes answers: it is not tried."""
+        """Write the ``predict.py`` that gives the right answers and needs least."""
         from raygp.export.checking import check_program
         from raygp.export.programs import standalone, with_raygp
 
-        runtime = self._form.runtime(subject)
-        answers = list(self._predictor.answers(rows.samples[:_PROGRAM_ROWS]))
+        runtime, whom = self._form.runtime(subject), "the quantized model" if self._request.quantize else "the version"
+        answers = self._answers(subject, rows)
+        if runtime.code:
+            (self._folder / CODE).write_text(runtime.code, encoding="utf-8")
         program = standalone(self._card, runtime, about["preprocessing"])
         if program is not None:
             self._put(program)
-            problem = "" if self._request.quantize else check_program(self._folder, answers, rows)
+            problem = check_program(self._folder, answers, rows)
             if not problem:
-                self._say(f"{PROGRAM} answers as the version does; it needs {', '.join(program.needs)}")
+                self._say(f"{PROGRAM} answers as {whom}; it needs {', '.join(program.needs)}")
                 return program
             self._say(f"{PROGRAM} leaves the reading of files to raygp, for without it {problem}")
-        program = with_raygp(self._card, runtime, self._task.sequences)
+        program = with_raygp(self._card, runtime, self._task.sequences, self._own_code())
         self._put(program)
-        problem = "" if self._request.quantize else check_program(self._folder, answers, rows)
+        problem = check_program(self._folder, answers, rows)
         if problem:
             wrong = f"{PROGRAM} does not give its answers: {problem}"
             raise RaygpError(f"{self._card.version}: {wrong}. Nothing was written")
-        self._say(f"{PROGRAM} answers as the version does; it needs {', '.join(program.needs)}")
+        self._say(f"{PROGRAM} answers as {whom}; it needs {', '.join(program.needs)}")
         return program
+
+    def _answers(self, subject: Subject, rows: Rows) -> list[Answer]:
+        """What ``predict.py`` has to say: the version's answers, or those of the file where int8 has changed them."""
+        samples = rows.samples[:_PROGRAM_ROWS]
+        if not self._request.quantize:
+            return list(self._predictor.answers(samples))
+        from raygp.export.checking import file_answers
+
+        return file_answers(subject, self._form.open(subject, self._folder / self._form.file), samples)
+
+    def _own_code(self) -> str:
+        """Name of the file of a task of one's own, once it lies in the folder; empty where there is none."""
+        code = getattr(self._task, "code", None)
+        if code is None or not code.is_file:
+            return ""
+        # As it was read: its SHA-256 is part of the task.
+        (self._folder / code.file).write_text(code.text, encoding="utf-8", newline="")
+        return str(code.file)
 
     def _put(self, program: Program) -> None:
         (self._folder / PROGRAM).write_text(program.text, encoding="utf-8")

@@ -79,7 +79,8 @@ def _summary(about: Mapping[str, Any]) -> str:
     return (
         f"{does}. The network is a sparse {about['task']['name']}: {connections['active']:,} of "
         f"{connections['total']:,} connections are active (density {about['density']:.3f}). It was trained with raygp, "
-        "which keeps a model up to date while labelled data arrive.\n\nMeant for samples like those that it was trained on (see Data)."
+        "which keeps a model up to date while labelled data arrive."
+        "\n\nMeant for samples like those that it was trained on (see Data)."
     )
 
 

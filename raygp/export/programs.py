@@ -25,6 +25,8 @@ class Runtime:
     """Lines that set ``MODEL``; ``HERE`` is the folder, ``ABOUT`` what raygp.json says."""
     call: str
     """An expression: the outputs as an array. INPUTS stands for the inputs, an array; LENGTHS for their lengths."""
+    code: str = ""
+    """The content of a ``model.py`` beside it, which makes the model; empty: there is none."""
     only: str = ""
     """The one kind of preprocessing that it goes with; empty: with any. ``raygp``: it wants the task in ``TASK``, and
     gives an answer itself, from the file's bytes in place of INPUTS."""
@@ -40,6 +42,8 @@ class Reader:
     """A function ``decode`` and what it needs."""
     answer: tuple[str, ...]
     """The body of the function ``answer``; CALL stands for the runtime's call."""
+    show: str
+    """What is printed of an answer: arguments of ``print``."""
     what: str
     """What the files are."""
 
@@ -49,27 +53,25 @@ _IMAGE = Reader(
     imports=("import numpy as np", "from PIL import Image, ImageOps"),
     lines=(
         "def decode(file):",
-        '    want = ABOUT["preprocessing"]',
-        "    image = Image.open(file)",
-        '    if image.mode[0] in "IF":',
-        '        raise ValueError("more than 8 bits a channel: convert it to 8 first")',
+        '    want, image = ABOUT["preprocessing"], Image.open(file)',
+        '    assert image.mode[0] not in "IF", "more than 8 bits a channel: convert it to 8 first"',
         '    image.draft("L" if want["channels"] == 1 else "RGB", image.size)',
         "    image = ImageOps.exif_transpose(image)",
         "    if image.has_transparency_data:",
         '        ground = Image.new("RGBA", image.size, want["background"])',
-        '        image = Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")',
+        '        image = Image.alpha_composite(ground, image.convert("RGBA"))',
         '    image = image.convert("L" if want["channels"] == 1 else "RGB")',
-        "    side = min(image.size)",
-        "    left, top = (image.width - side) // 2, (image.height - side) // 2",
-        "    image = image.crop((left, top, left + side, top + side))",
+        "    left, top = max(0, image.width - image.height) // 2, max(0, image.height - image.width) // 2",
+        "    image = image.crop((left, top, left + min(image.size), top + min(image.size)))",
         '    image = image.resize((want["width"], want["height"]), Image.BILINEAR)',
         "    return np.atleast_3d(np.array(image)).transpose(2, 0, 1)",
     ),
     answer=(
         "    logits = CALL[0].astype(np.float64)",
-        "    p = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()",
+        "    p = np.exp(logits - np.logaddexp.reduce(logits))",
         '    return [(ABOUT["classes"][i], float(p[i])) for i in np.argsort(-p, kind="stable")]',
     ),
+    show='*(f"{name} {p:.1%}" for name, p in answer(path)[:5])',
     what="image files",
 )
 
@@ -95,21 +97,12 @@ _SPEECH = Reader(
         '    said = [ABOUT["classes"][i - 1] for i, last in zip(path, [0, *path]) if i and i != last]',
         '    return "".join(said)',
     ),
+    show="answer(path)",
     what="sound files of 16 kHz",
 )
 
 READERS: Mapping[str, Reader] = {"image": _IMAGE, "speech": _SPEECH}
 """By kind of preprocessing (:class:`raygp.tasks.preprocessing.Described`)."""
-
-_SHOW = (
-    'for path in sys.argv[1:] if __name__ == "__main__" else ():',
-    "    try:",
-    "        found = answer(path)",
-    '        best = [f"{name} {p:.1%}" for name, p in found[:5]] if isinstance(found, list) else [found]',
-    '        print(path, *best, sep="\\t")',
-    "    except Exception as error:",
-    '        print(f"{path}: {error}", file=sys.stderr)',
-)
 
 
 @dataclass(frozen=True)
@@ -126,42 +119,49 @@ def standalone(card: Card, runtime: Runtime, preprocessing: Mapping[str, Any]) -
     reader = READERS.get(preprocessing["kind"])
     if reader is None or runtime.only not in ("", preprocessing["kind"]):
         return None
-    call = runtime.call.replace("INPUTS", "inputs").replace("LENGTHS", "np.array([inputs.shape[1]])")
-    answer = ("    inputs = decode(file)[None]", *(line.replace("CALL", call) for line in reader.answer))
+    inputs = "inputs" if "LENGTHS" in runtime.call else "decode(file)[None]"
+    call = runtime.call.replace("INPUTS", inputs).replace("LENGTHS", _LENGTHS)
+    first = ("    inputs = decode(file)[None]",) if inputs == "inputs" else ()
+    answer = (*first, *(line.replace("CALL", call) for line in reader.answer))
     needs = tuple(dict.fromkeys((*reader.needs, *runtime.needs)))
     about = f"What {card.version} says of {reader.what}: python predict.py FILE ..."
     imports = (*reader.imports, *runtime.imports)
-    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, "", ""), answer), needs)
+    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, ""), answer, reader.show), needs)
 
 
-def with_raygp(card: Card, runtime: Runtime, sequences: bool) -> Program:
+def with_raygp(card: Card, runtime: Runtime, sequences: bool, code: str = "") -> Program:
     """The program that has raygp read files and outputs.
 
     Args:
         card: of the version.
         runtime: that of the format.
         sequences: whether the task is one of sequences.
+        code: name of the file in the folder that holds a task of one's own; empty: the task is one of raygp's or of a
+            package.
     """
+    imports: tuple[str, ...] = ("from raygp.tasks import make_task", *runtime.imports)
     task = 'TASK = make_task(ABOUT["task"])'
-    imports: Sequence[str] = ("from raygp.tasks import make_task", *runtime.imports)
+    if code:
+        imports = (*imports, "from raygp.tasks.own import read_code")
+        task = f'TASK = make_task(ABOUT["task"], read_code(HERE / "{code}")[0])'
     if runtime.only == "raygp":
-        answer = (f"    found = {runtime.call.replace('INPUTS', 'Path(file).read_bytes()')}",)
+        answer = [f"    found = {runtime.call.replace('INPUTS', 'Path(file).read_bytes()')}"]
     else:
         imports = ("import numpy as np", "import torch", *imports)
-        call = runtime.call.replace("INPUTS", "inputs").replace("LENGTHS", "np.array([inputs.shape[1]])")
         outputs = "torch.from_numpy(outputs)"
         if sequences:
             imports = (*imports, "from raygp.tasks import Padded")
             outputs = f"Padded({outputs}, torch.tensor([outputs.shape[1]]))"
-        answer = (
+        answer = [
             "    inputs = TASK.decode(Path(file).read_bytes())[None]",
-            f"    outputs = {call}",
+            f"    outputs = {runtime.call.replace('INPUTS', 'inputs').replace('LENGTHS', _LENGTHS)}",
             f'    found = TASK.answers({outputs}, ABOUT["classes"])[0]',
-        )
-    answer = (*answer, "    return list(found.probabilities) or found.problem or found.label")
+        ]
+    answer.append("    return list(found.probabilities) or found.problem or found.label")
+    show = '*(f"{name} {p:.1%}" for name, p in answer(path)[:5])' if not sequences else "answer(path)"
     needs = tuple(dict.fromkeys((*runtime.needs, "raygp")))
     about = f"What {card.version} says of files, each of one sample: python predict.py FILE ..."
-    return Program(_text(about, needs, imports, (task, *runtime.load), (), answer), needs)
+    return Program(_text(about, needs, imports, (task, *runtime.load), (), answer, show), needs)
 
 
 def _text(
@@ -171,31 +171,37 @@ def _text(
     load: Sequence[str],
     decode: Sequence[str],
     answer: Sequence[str],
+    show: str,
 ) -> str:
-    own = [line for line in dict.fromkeys(imports) if line in _STANDARD]
-    others = sorted({line for line in imports if line not in _STANDARD}, key=_import_key)
     lines = [
         f'"""{about} Needs: pip install {" ".join(needs)}"""',
-        *sorted((*own, "import json", "import sys", "from pathlib import Path"), key=_import_key),
+        "import json",
+        "import sys",
+        "from pathlib import Path",
         "",
-        *others,
+        *sorted(
+            {line for line in imports if "np" not in line or any("np." in other for other in (*decode, *answer))},
+            key=_import_key,
+        ),
         "",
         "HERE = Path(__file__).parent",
         'ABOUT = json.loads((HERE / "raygp.json").read_text(encoding="utf-8"))',
         *load,
         "",
-        "",
         *decode,
         "def answer(file):",
         *answer,
         "",
-        "",
-        *_SHOW,
+        'for path in sys.argv[1:] if __name__ == "__main__" else ():',
+        "    try:",
+        f'        print(path, {show}, sep="\\t")',
+        "    except Exception as error:",
+        '        print(f"{path}: {error}", file=sys.stderr)',
     ]
     return "\n".join(lines) + "\n"
 
 
-_STANDARD = {"import warnings", "from collections import OrderedDict"}
+_LENGTHS = "np.array([inputs.shape[1]])"
 
 
 def _import_key(line: str) -> tuple[bool, str]:

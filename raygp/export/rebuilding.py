@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -12,8 +13,22 @@ from raygp.export.describing import preprocessing_of
 from raygp.export.programs import Runtime
 from raygp.export.whole import Subject
 
-_NORMALISED = "MODEL((torch.from_numpy(INPUTS) / 255 - MEAN) / STD).detach().numpy()"
-_STATISTICS = 'MEAN, STD = (torch.tensor(ABOUT["preprocessing"][name])[:, None, None] for name in ("mean", "std"))'
+_TEMPLATE = '''"""The model whose parameters lie beside this file, and what it takes. Needs: pip install {needs}"""
+{imports}
+
+
+def make_model(state):
+    """The model with the parameters of a state dict, ready to answer."""
+    model = {made}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def prepare(pixels):
+    """The model's input from an array of pixels: uint8, N x channels x height x width."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in ({mean}, {std}))
+    return (torch.from_numpy(pixels) / 255 - mean) / std
+'''
 
 
 @dataclass(frozen=True)
@@ -23,9 +38,8 @@ class Rebuilding:
     what: str
     """In words: "torchvision.models.resnet18(num_classes=10)"."""
     needs: tuple[str, ...] = ()
-    imports: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
-    """They set ``MODEL``. Empty: raygp makes it."""
+    code: str = ""
+    """The content of ``model.py``. Empty: raygp makes it."""
 
     def runtime(self, needs: Sequence[str], imports: Sequence[str], load: str) -> Runtime:
         """The runtime of a format.
@@ -33,15 +47,15 @@ class Rebuilding:
         Args:
             needs: packages of the format.
             imports: of the format.
-            load: the line that loads parameters into ``MODEL``.
+            load: an expression that gives the state dict.
         """
-        if not self.lines:
+        if not self.code:
             return Runtime(
                 needs=(*needs, "raygp"),
                 imports=(*imports, "from raygp.inference import Predictor"),
                 load=(
                     'MODEL = TASK.build_model(len(ABOUT["classes"]))',
-                    load,
+                    f"MODEL.load_state_dict({load})",
                     'PREDICTOR = Predictor(TASK, MODEL, ABOUT["classes"])',
                 ),
                 call="next(PREDICTOR.answers([INPUTS]))",
@@ -49,37 +63,42 @@ class Rebuilding:
             )
         return Runtime(
             needs=tuple(dict.fromkeys((*needs, *self.needs))),
-            imports=tuple(dict.fromkeys((*imports, "import torch", *self.imports))),
-            load=(*self.lines, load, "MODEL.eval()", _STATISTICS),
-            call=_NORMALISED,
+            imports=tuple(dict.fromkeys((*imports, "from model import make_model, prepare"))),
+            load=(f"MODEL = make_model({load})",),
+            call="MODEL(prepare(INPUTS)).detach().numpy()",
+            code=self.code,
             only="image",
         )
 
 
 def rebuilding(subject: Subject) -> Rebuilding:
     """How the model of a version is made, from the library that has it where one has."""
-    spec = subject.task.spec.model_dump()
+    spec, classes = subject.task.spec.model_dump(), len(subject.card.classes)
+    preprocessing = preprocessing_of(subject.task)
+    made, needs = _made(spec, subject.model, classes)
     # Only of images is it known here how their inputs are normalised.
-    if preprocessing_of(subject.task)["kind"] != "image":
-        return Rebuilding(f"raygp.tasks.make_task(ABOUT['task']).build_model({len(subject.card.classes)})")
-    name, classes, channels = spec["name"], len(subject.card.classes), spec.get("channels")
-    if name == "resnet18" and channels == 3:
-        made = f"resnet18(num_classes={classes})"
-        return Rebuilding(
-            f"torchvision.models.{made}",
-            ("torchvision",),
-            ("from torchvision.models import resnet18",),
-            (f"MODEL = {made}",),
-        )
-    if layers := _sequential(subject.model):
-        text = f"MODEL = nn.Sequential(OrderedDict({layers}))"
-        return Rebuilding(
-            "the torch.nn.Sequential that predict.py makes",
-            (),
-            ("from collections import OrderedDict", "from torch import nn"),
-            tuple(textwrap.wrap(text, 110, subsequent_indent="    ", break_long_words=False)),
-        )
-    return Rebuilding(f"raygp.tasks.make_task(ABOUT['task']).build_model({classes}), raygp's own {name}")
+    if not made or preprocessing["kind"] != "image":
+        name = f"raygp's {spec['name']}" if spec["name"] != "own" else f"{spec['file']}"
+        return Rebuilding(f"{name}, which predict.py has raygp make")
+    library = ("from collections import OrderedDict", "", "import torch", "from torch import nn")
+    if needs:
+        library = ("import torch", f"import {needs[0]}")
+    code = _TEMPLATE.format(
+        needs=" ".join(("torch", *needs)),
+        imports="\n".join(library),
+        made="\n    ".join(textwrap.wrap(made, 104, subsequent_indent="    ", break_long_words=False)),
+        mean=preprocessing["mean"],
+        std=preprocessing["std"],
+    )
+    return Rebuilding("the model that model.py makes", ("torch", *needs), code)
+
+
+def _made(spec: Mapping[str, Any], model: nn.Module, classes: int) -> tuple[str, tuple[str, ...]]:
+    """An expression that makes a model, and the package that it takes besides torch; empty if there is none."""
+    if spec["name"] == "resnet18" and spec["channels"] == 3:
+        return f"torchvision.models.resnet18(num_classes={classes})", ("torchvision",)
+    layers = _sequential(model)
+    return (f"nn.Sequential(OrderedDict({layers}))" if layers else ""), ()
 
 
 def _sequential(model: nn.Module) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from raygp import __version__
+from raygp.adopt.checkpoint import read_checkpoint
 from raygp.export.programs import Runtime
 from raygp.export.rebuilding import rebuilding
 from raygp.export.request import ExportRequest
@@ -49,7 +49,10 @@ class ExportedProgram:
         return Runtime(
             needs=("torch",),
             imports=("import warnings", "import torch"),
-            load=('warnings.simplefilter("ignore")', f'MODEL = torch.export.load(HERE / "{self.file}").module()'),
+            load=(
+                'warnings.simplefilter("ignore")  # torch warns of its own insides',
+                f'MODEL = torch.export.load(HERE / "{self.file}").module()',
+            ),
             call=f"{call}.detach().numpy()",
         )
 
@@ -77,34 +80,32 @@ class StateDict:
         if self.is_safetensors:
             metadata = {"format": "pt", "raygp": __version__, "version": subject.card.version}
             safetensors.torch.save_file(tensors, path, metadata=metadata)
-            loads = f"safetensors.torch.load_file('{self.file}'), a state dict"
+            loads = f"safetensors.torch.load_file('{self.file}')"
         else:
             torch.save(tensors, path)
-            loads = f"torch.load('{self.file}', weights_only=True), a state dict"
-        return {"loads": f"{loads} of {rebuilding(subject).what}", "torch": torch.__version__, "weights": "dense"}
+            loads = f"torch's load('{self.file}', weights_only=True)"
+        return {
+            "loads": f"{loads}, a state dict of {rebuilding(subject).what}",
+            "torch": torch.__version__,
+            "weights": "dense",
+        }
 
     def open(self, subject: Subject, path: Path) -> Run:
         """See :class:`raygp.export.formats.ModelFormat`."""
         with torch.random.fork_rng(devices=[]):
             model = subject.task.build_model(len(subject.card.classes))
-        model.load_state_dict(self._load(path))
+        model.load_state_dict(read_checkpoint(path).tensors)
         module = Subject(subject.task, subject.card, model.eval(), subject.examples).module
         return lambda inputs: run_module(module, inputs)
 
     def runtime(self, subject: Subject) -> Runtime:
         """See :class:`raygp.export.formats.ModelFormat`."""
-        load = f'MODEL.load_state_dict(load_file(HERE / "{self.file}"))'
+        load = f'load_file(HERE / "{self.file}")'
         imports, needs = ("from safetensors.torch import load_file",), ("safetensors", "torch")
         if not self.is_safetensors:
-            load = f'MODEL.load_state_dict(torch.load(HERE / "{self.file}", weights_only=True))'
-            imports, needs = ("import torch",), ("torch",)
+            load = f'load(HERE / "{self.file}", weights_only=True)'
+            imports, needs = ("from torch import load",), ("torch",)
         return rebuilding(subject).runtime(needs, imports, load)
-
-    def _load(self, path: Path) -> dict[str, Tensor]:
-        if self.is_safetensors:
-            return safetensors.torch.load_file(path)
-        tensors: dict[str, Tensor] = torch.load(path, weights_only=True)
-        return tensors
 
 
 PT2 = ExportedProgram()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raygp.errors import InputError
 from raygp.events import Listener, unheard
 from raygp.store import Card, Location, open_line
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from raygp.export import Exported
-    from raygp.inference import Predictor
+    from raygp.inference import Predictor, Sample
     from raygp.tasks import Answer, Task
     from raygp.tasks.own import TaskCode
 
@@ -83,11 +85,19 @@ class Version:
 
         return Predictor(self.task, self.model(), self.classes)
 
-    def predict(self, samples: Iterable[bytes]) -> Iterator[Answer]:
-        """An answer to each encoded sample (the content of an image file, say), in order, batch by batch.
+    def predict(self, samples: Iterable[Sample]) -> Iterator[Answer]:
+        """An answer to each sample, in order, batch by batch::
 
-        A sample that cannot be read gets an answer that says why; the rest goes on. Raises as :meth:`model`.
+            for answer in line.head.predict(Path("new").glob("*.jpg")):
+                print(answer.label, answer.probabilities[:3])
+
+        A sample is the content of an image file (or of a recording, ...) or the path of one, which is read when its
+        turn has come. One that cannot be read gets an answer that says why; the rest goes on.
+
+        Raises as :meth:`model`.
         """
+        if isinstance(samples, (str, bytes, PathLike)):
+            raise InputError("predict takes a list of samples: give [sample] for a single one")
         return self.predictor.answers(samples)
 
     def export(

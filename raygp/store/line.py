@@ -11,6 +11,8 @@ from raygp.store.documents import Document, decode, encode, plain, read_document
 from raygp.store.location import Location
 
 LINE_FILE = "line.json"
+_LONGEST = 80
+"""Characters of a value in a message."""
 _OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples"}
 _OWN_NAMES = _OWN_FOLDERS | {LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json"}
 
@@ -139,4 +141,8 @@ def _differences(there: dict[str, Any], here: dict[str, Any], prefix: str) -> li
 
 
 def _shown(task: dict[str, Any], key: str) -> str:
-    return repr(task[key]) if key in task else "not set"
+    if key not in task:
+        return "not set"
+    shown = repr(task[key])
+    # A tokenizer, say, is longer than a message may be.
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}... ({len(shown):,} characters)"

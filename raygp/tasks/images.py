@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ class ImageTask(ClassTask):
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    other_outputs: tuple[str, ...] = ()
+    """Output layers beside the classifier, of a model whose output is the mean of several."""
+    medium: ClassVar[str] = "image"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -76,8 +80,12 @@ class ImageTask(ClassTask):
         Raises:
             ValueError: the message is the reason alone.
         """
-        check(sample)
+        self.refuse(sample)
         self.decode(sample)
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no label and decodes no pixels to keep. Raises as that."""
+        check(sample)
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The model's input: augmented where ``draws`` are given, scaled to [0, 1] and normalised.

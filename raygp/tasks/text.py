@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from raygp.errors import InputError
-from raygp.tasks.answer import Answer, class_answers
-from raygp.tasks.divergence import divergence
+from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.plaintext import text_of
 from raygp.tasks.spec import TaskSpec
@@ -88,25 +85,32 @@ class TextSpec(TaskSpec):
 
 
 @dataclass(frozen=True)
-class TextTask:
+class TextTask(ClassTask):
     """Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means.
 
     A sample is a text in UTF-8, a label is a class. Id 0 is padding, and a token's id is one more than its tokenizer's.
     """
 
     spec: TextSpec
-    """What the task was made from."""
+    """What the task was made from; :attr:`texts` is what of it speaks of texts."""
     classifier: str = "classifier"
     density_bounds: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"classifier.weight": (0.3, 1.0)})
     sequences: bool = False
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    medium: ClassVar[str] = "text"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
         """The task's name, from its spec."""
         return self.spec.name
+
+    @property
+    def texts(self) -> TextSpec:
+        """The tokenizer and the sizes of the transformer."""
+        return self.spec
 
     @property
     def dense(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class TextTask:
     @property
     def draws(self) -> int:
         """How many uniform numbers hiding takes for a text: one for each token."""
-        return self.spec.length if self.spec.token_drop else 0
+        return self.texts.length if self.texts.token_drop else 0
 
     @property
     def tokens(self) -> Tokens:
@@ -125,26 +129,18 @@ class TextTask:
         Raises:
             InputError: there is none yet.
         """
-        if not self.spec.tokenizer:
+        if not self.texts.tokenizer:
             raise InputError("the task has no tokenizer yet: give one, or ingest texts, from which one is made")
-        return tokens_of(self.spec.tokenizer)
+        return tokens_of(self.texts.tokenizer)
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
-        spec = self.spec
+        spec = self.texts
         size = self.tokens.size if spec.tokenizer else spec.vocabulary
         return TextTransformer(size, spec.length, spec.width, spec.depth, spec.heads, num_classes)
 
-    def symbols(self, label: str) -> set[str]:
-        """The label itself, a class."""
-        return {label}
-
-    def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The class's id, int64, without dimensions. Raises KeyError for a label that is not in the vocabulary."""
-        return np.array(ids[label], dtype=np.int64)
-
     def decode(self, sample: bytes) -> np.ndarray:
-        """Ids of a text's first tokens, int64, shape (``spec.length``,); 0 behind the last one.
+        """Ids of a text's first tokens, int64, shape (``texts.length``,); 0 behind the last one.
 
         Raises:
             ValueError: it is no text, or has no token; the message is the reason alone.
@@ -158,9 +154,9 @@ class TextTask:
             That the text is longer than what the model sees; None if all of it is seen.
         """
         count = len(self._ids(sample))
-        if count <= self.spec.length:
+        if count <= self.texts.length:
             return None
-        return f"it has {count:,} tokens, and the model sees the first {self.spec.length:,}"
+        return f"it has {count:,} tokens, and the model sees the first {self.texts.length:,}"
 
     def _ids(self, sample: bytes) -> list[int]:
         ids = self.tokens.ids(text_of(sample))
@@ -169,8 +165,8 @@ class TextTask:
         return ids
 
     def _padded(self, ids: Sequence[int]) -> np.ndarray:
-        found = np.full(self.spec.length, PADDING, dtype=np.int64)
-        kept = np.array(ids[: self.spec.length], dtype=np.int64) + 1
+        found = np.full(self.texts.length, PADDING, dtype=np.int64)
+        kept = np.array(ids[: self.texts.length], dtype=np.int64) + 1
         found[: len(kept)] = kept
         return found
 
@@ -178,34 +174,15 @@ class TextTask:
         """The ids as they are; where ``draws`` are given, some become padding, but never the first.
 
         Args:
-            inputs: int64, N x ``spec.length``.
+            inputs: int64, N x ``texts.length``.
             draws: uniform numbers in [0, 1), N x ``self.draws``, on the device of ``inputs``.
         """
         ids = inputs.long()
         if draws is None or not self.draws:
             return ids
-        hidden = draws < self.spec.token_drop
+        hidden = draws < self.texts.token_drop
         hidden[:, 0] = False
         return ids.masked_fill(hidden, PADDING)
-
-    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy of each example, shape (N,), from logits N x classes and class ids (N,)."""
-        return F.cross_entropy(outputs, targets, reduction="none")
-
-    def divergences(self, outputs: Tensor, taught: Tensor, targets: Tensor, temperature: float) -> Tensor:
-        """Kullback-Leibler divergence of each example's softened probabilities from the teacher's, over the classes
-        that the teacher knows, shape (N,)."""
-        return divergence(outputs, taught, temperature)
-
-    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Points and weights of each example, N x 1 x 2: 1 point if the largest logit is the target's, else 0; the
-        weight is 1."""
-        points = (outputs.argmax(dim=1) == targets).to(torch.float64)
-        return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
-
-    def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:
-        """Each text's classes with their probabilities, from logits N x classes."""
-        return class_answers(outputs, vocabulary)
 
 
 def fit_tokenizer(spec: TextSpec, samples: Iterable[tuple[bytes, str]]) -> TextSpec:
@@ -250,6 +227,8 @@ TEXT = TaskKind(
     TextSpec,
     TextTask,
     _SETTINGS,
-    {"default": {"synthesis": {"epochs": 12, "seed_density": 0.5}}},
+    {"default": {"synthesis": {"epochs": 8, "seed_density": 0.5}}},
+    fit=fit_tokenizer,
+    fitted=("tokenizer", "tokenizer_sha256"),
 )
 """A transformer encoder of :class:`TextSpec`'s sizes, with a mean over its tokens."""

@@ -90,10 +90,10 @@ def test_parts_are_put_together(tmp_path: Path) -> None:
 def test_a_part_that_is_gone_or_lies_elsewhere_is_named(tmp_path: Path) -> None:
     index = in_parts(tmp_path)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(InputError, match="names the part 'model-00002-of-00002.safetensors', which is not beside it"):
+    with pytest.raises(InputError, match=r"names the part 'model-00002-of-00002\.safetensors', which is not beside it"):
         read_checkpoint(index)
     index.write_text(json.dumps({"weight_map": {"a": "../model-00001-of-00002.safetensors"}}))
-    with pytest.raises(InputError, match="'../model-00001-of-00002.safetensors', which is not beside it"):
+    with pytest.raises(InputError, match=r"'\.\./model-00001-of-00002\.safetensors', which is not beside it"):
         read_checkpoint(index)
     for content in ("[]", "{", '{"weight_map": 3}'):
         index.write_text(content)
@@ -126,15 +126,15 @@ def test_a_pickled_module_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_checkpoint(saved(tmp_path / "whole.pth", network()))
     assert str(caught.value) == (
-        f"{tmp_path / 'whole.pth'} holds more than weights: the class torch.nn.modules.container.Sequential, whose code "
-        "loading would run. raygp does not: where you trust the file, load it with weights_only=False, then "
+        f"{tmp_path / 'whole.pth'} holds more than weights: the class torch.nn.modules.container.Sequential, whose "
+        "code loading would run. raygp does not: where you trust the file, load it with weights_only=False, then "
         "torch.save(model.state_dict(), 'weights.pth'), and adopt that"
     )
 
 
 def test_a_program_of_torchscript_is_refused(tmp_path: Path) -> None:
     torch.jit.script(network()).save(str(tmp_path / "w.pt"))
-    with pytest.raises(InputError, match="is a TorchScript program: load it with torch.jit, then torch.save"):
+    with pytest.raises(InputError, match=r"is a TorchScript program: load it with torch\.jit, then torch\.save"):
         read_checkpoint(tmp_path / "w.pt")
 
 

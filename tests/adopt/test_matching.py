@@ -56,7 +56,10 @@ def test_what_did_not_load_is_named() -> None:
     found = match(checkpoint(tensors), model, "fc", "own")
     assert (found.prefix, found.made_new) == ("module.", ("body.1.num_batches_tracked",))
     assert found.left_over == ("module.aux.weight",)
-    assert found.other_shape == ("fc.weight (3x5 in the file, 7x5 in the model)", "fc.bias (3 in the file, 7 in the model)")
+    assert found.other_shape == (
+        "fc.weight (3x5 in the file, 7x5 in the model)",
+        "fc.bias (3 in the file, 7 in the model)",
+    )
     load(found, model)
     assert torch.equal(model.get_parameter("fc.weight"), before)
     assert torch.equal(model.get_parameter("body.0.weight"), STATE["body.0.weight"])
@@ -89,7 +92,7 @@ def test_a_running_average_beside_the_model_is_left_over() -> None:
 
 def test_of_two_models_none_is_guessed() -> None:
     both = {f"{who}.{name}": tensor for who in ("student", "teacher") for name, tensor in STATE.items()}
-    with pytest.raises(InputError, match="several models whose names fit: under 'student.', 'teacher.'"):
+    with pytest.raises(InputError, match=r"several models whose names fit: under 'student\.', 'teacher\.'"):
         match(checkpoint(both), network(), "fc", "own")
 
 

@@ -76,7 +76,7 @@ def test_the_checkpoints_own_order_counts_before_the_lines() -> None:
     # What is called so and is none, or is of another model, is passed over.
     for own in (7, ["dog"], {"dog": 0.5}):
         assert choose(None, own, 3, PETS).classes == ("bird", "cat", "dog")
-    with pytest.raises(InputError, match="w.pth itself: none of its classes"):
+    with pytest.raises(InputError, match=r"w\.pth itself: none of its classes"):
         choose(None, ["zero", "one", "two"], 3, PETS)
 
 

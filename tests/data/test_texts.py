@@ -13,7 +13,7 @@ import pytest
 from raygp.data.sources import Source, open_source, passed_over_lines, tell_labels
 from raygp.errors import InputError
 
-CSV = 'Text,Label\n"Cats, and more\nof them",cat\nDogs,dog\n'
+CSV = 'Text,Label\n"Cats, and more\nof them, ""many""",cat\nDogs,dog\n'
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:
@@ -43,7 +43,7 @@ def refusal(path: Path | str) -> str:
 
 
 def test_a_table_of_text_gives_texts_with_the_lines_where_they_begin(tmp_path: Path) -> None:
-    expected = [("cat", "t.csv#000002", b"Cats, and more\nof them"), ("dog", "t.csv#000004", b"Dogs")]
+    expected = [("cat", "t.csv#000002", b'Cats, and more\nof them, "many"'), ("dog", "t.csv#000004", b"Dogs")]
     write(tmp_path, {"t.csv": CSV})
     assert [row[1:] for row in rows(opened(tmp_path / "t.csv"))] == expected
     assert [row[1:] for row in rows(opened(tmp_path))] == expected
@@ -140,6 +140,12 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     )
     write(tmp_path / "images", {"t.csv": "name,label\na,b\n"})
     assert "t.csv has no column of texts: expected one of text, sentence," in refusal(tmp_path / "images")
+
+
+def test_a_quotation_mark_that_is_not_closed_is_told(tmp_path: Path) -> None:
+    for damaged in (CSV.replace('many""",', 'many"",'), CSV.replace("Dogs", '"Dogs')):
+        write(tmp_path, {"t.csv": damaged})
+        assert "t.csv line " in refusal(tmp_path) and "a quotation mark opens a text" in refusal(tmp_path)
 
 
 def test_a_folder_of_loose_texts_has_no_classes(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ class TextRows:
         import pyarrow as pa
 
         try:
-            table = parse_table(path.read_bytes(), name)
+            table = parse_table(path.read_bytes(), name, long_texts=True)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
         rows = list(table.rows)
