@@ -45,6 +45,7 @@ from raygp.tasks.tabular import (
     NumberSpec,
     RegressionTask,
     RowFeatures,
+    TabularSpec,
     TabularTask,
     fit_classes,
     fit_numbers,
@@ -278,10 +279,16 @@ class _Rows(OwnTask):
     dropout: float | None = None
     """Part of the hidden units that is left out at random."""
 
+    @property
+    def table(self) -> TabularSpec:
+        """What is known of the table."""
+        assert isinstance(self.picked, TabularSpec)
+        return self.picked
+
     @cached_property
-    def table(self) -> TabularTask:
+    def usual(self) -> TabularTask:
         """What raygp's own task of tables does with these options."""
-        return TabularTask(self.picked)
+        return TabularTask(self.table)
 
     @property
     def is_fitted(self) -> bool:
@@ -291,12 +298,12 @@ class _Rows(OwnTask):
     @property
     def notes(self) -> list[str]:
         """For people: what the columns are, and which are left out and why."""
-        return self.table.notes
+        return self.usual.notes
 
     @property
     def draws(self) -> int:
         """None: rows are not augmented."""
-        return self.table.draws
+        return self.usual.draws
 
     def example(self) -> Tensor:
         """A row without values."""
@@ -308,19 +315,19 @@ class _Rows(OwnTask):
 
     def build_model(self, num_classes: int) -> nn.Module:
         """A network of :attr:`hidden` layers."""
-        return self.table.build_model(num_classes)
+        return self.usual.build_model(num_classes)
 
     def decode(self, sample: bytes) -> np.ndarray:
         """A row as float32 values. Raises ValueError where it is no row of the table."""
-        return self.table.decode(sample)
+        return self.usual.decode(sample)
 
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a row that cannot be decoded, or whose label is none."""
-        return self.table.check(sample, label)
+        return self.usual.check(sample, label)
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The rows as they are decoded."""
-        return self.table.prepare(inputs, draws)
+        return self.usual.prepare(inputs, draws)
 
 
 class Table(_Rows, ClassTask):
@@ -347,14 +354,14 @@ class Regression(_Rows, NumberTask):
     labels_are_classes = False
 
     @cached_property
-    def table(self) -> RegressionTask:
+    def usual(self) -> RegressionTask:
         """What raygp's own task of tables does with these options."""
         return RegressionTask(self.picked)
 
     @property
     def scale(self) -> tuple[float, float]:
         """Mean and deviation of the first arrival's training labels."""
-        return self.table.scale
+        return self.usual.scale
 
     def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
         """The spec with the columns, and with mean and deviation of the labels. Raises Unfit where there are none."""
