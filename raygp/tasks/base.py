@@ -23,7 +23,7 @@ import io
 import itertools
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,14 +32,28 @@ from torch import Tensor, nn
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.deepspeech import SMALL, Architecture
 from raygp.tasks.images import ImageTask
+from raygp.tasks.numbers import NumberTask
 from raygp.tasks.own import OwnSpec
 from raygp.tasks.own_task import OwnTask
 from raygp.tasks.padded import Padded
 from raygp.tasks.spec import ImageSpec, TaskSpec
 from raygp.tasks.speech import DEEPSPEECH2_SMALL, SpeechSpec, SpeechTask
+from raygp.tasks.tabular import (
+    REGRESSION,
+    TABULAR,
+    ClassSpec,
+    NumberSpec,
+    RegressionTask,
+    RowFeatures,
+    TabularSpec,
+    TabularTask,
+    fit_classes,
+    fit_numbers,
+    values_of,
+)
 from raygp.tasks.text import TEXT, TextSpec, TextTask, fit_tokenizer
 
-__all__ = ["Classifier", "Images", "OwnTask", "Sequences", "Speech", "Text"]
+__all__ = ["Classifier", "Images", "OwnTask", "Regression", "Sequences", "Speech", "Table", "Text"]
 
 
 class Classifier(OwnTask, ClassTask):
@@ -89,6 +103,10 @@ class Images(OwnTask, ImageTask):
     background: str = "#ffffff"
     """What transparent pixels show."""
 
+    def example(self) -> Tensor:
+        """A black picture."""
+        return torch.zeros(1, self.pictures.channels, self.pictures.image_size, self.pictures.image_size)
+
     def made_up(self, count: int) -> list[tuple[bytes, str]]:
         """Encoded pictures of noise in two classes, one dark and one bright, to try the task out on."""
         from PIL import Image
@@ -117,7 +135,7 @@ class Speech(OwnTask, SpeechTask):
     first is CTC's blank; it has an :meth:`output_frames` that fits it.
     """
 
-    options_kind: Any = SpeechSpec
+    options_kind: ClassVar[Any] = SpeechSpec
     options_name = "deepspeech2-small"
     settings_of_kind = DEEPSPEECH2_SMALL.settings
     metrics_of_kind = ("word accuracy", "character accuracy")
@@ -151,7 +169,7 @@ class Sequences(Speech):
     is CTC's blank. :meth:`output_frames` says how many steps of logits it makes of so many of a sample.
     """
 
-    options_kind: Any = TaskSpec
+    options_kind: ClassVar[Any] = TaskSpec
     options_name = "own"
     draws: int = 0
     """How many uniform numbers :meth:`prepare` uses for each training example."""
@@ -225,6 +243,10 @@ class Text(OwnTask, ClassTask):
         """The spec with a tokenizer, made from the first arrival's training texts. Raises InputError without a text."""
         return self.fitted_spec(fit_tokenizer(self.picked, samples), ("tokenizer", "tokenizer_sha256"))
 
+    def example(self) -> Tensor:
+        """A text of the first token alone."""
+        return torch.ones(1, self.length, dtype=torch.int64)
+
     @property
     def draws(self) -> int:
         """How many uniform numbers hiding takes for a text."""
@@ -245,6 +267,105 @@ class Text(OwnTask, ClassTask):
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The ids, some of them hidden where ``draws`` are given."""
         return self.texts.prepare(inputs, draws)
+
+
+class _Rows(OwnTask):
+    """What tables of classes and of numbers share: columns by type, found in the first arrival."""
+
+    samples_repeat: bool = True
+    """Two rows that are alike are two observations."""
+    hidden: Sequence[int] | None = None
+    """Units of the hidden layers of the usual model."""
+    dropout: float | None = None
+    """Part of the hidden units that is left out at random."""
+
+    @property
+    def table(self) -> TabularSpec:
+        """What is known of the table."""
+        assert isinstance(self.picked, TabularSpec)
+        return self.picked
+
+    @cached_property
+    def usual(self) -> TabularTask:
+        """What raygp's own task of tables does with these options."""
+        return TabularTask(self.table)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the columns are known."""
+        return bool(self.picked.columns)
+
+    @property
+    def notes(self) -> list[str]:
+        """For people: what the columns are, and which are left out and why."""
+        return self.usual.notes
+
+    @property
+    def draws(self) -> int:
+        """None: rows are not augmented."""
+        return self.usual.draws
+
+    def example(self) -> Tensor:
+        """A row without values."""
+        return torch.zeros(1, values_of(self.picked.columns))
+
+    def features(self) -> RowFeatures:
+        """The first layer of a model of one's own: from rows to N x ``width`` numbers, categories embedded."""
+        return RowFeatures(self.picked.columns)
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """A network of :attr:`hidden` layers."""
+        return self.usual.build_model(num_classes)
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """A row as float32 values. Raises ValueError where it is no row of the table."""
+        return self.usual.decode(sample)
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a row that cannot be decoded, or whose label is none."""
+        return self.usual.check(sample, label)
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The rows as they are decoded."""
+        return self.usual.prepare(inputs, draws)
+
+
+class Table(_Rows, ClassTask):
+    """Classes of a table's rows. Columns are told by type in the first arrival: numbers are standardised, categories
+    become places, and a value that is missing is told to the model."""
+
+    options_kind = ClassSpec
+    options_name = "tabular"
+    settings_of_kind = TABULAR.settings
+
+    def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
+        """The spec with the columns of the first arrival's training rows. Raises Unfit where they have none."""
+        return self.fitted_spec(fit_classes(self.picked, samples), TABULAR.fitted)
+
+
+class Regression(_Rows, NumberTask):
+    """Numbers of a table's rows. As :class:`Table`; labels are standardised by the first arrival, and the metric is
+    R2. The model has one output."""
+
+    options_kind = NumberSpec
+    options_name = "tabular-regression"
+    settings_of_kind = REGRESSION.settings
+    metrics_of_kind = ("R2",)
+    labels_are_classes = False
+
+    @cached_property
+    def usual(self) -> RegressionTask:
+        """What raygp's own task of tables does with these options."""
+        return RegressionTask(self.picked)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and deviation of the first arrival's training labels."""
+        return self.usual.scale
+
+    def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
+        """The spec with the columns, and with mean and deviation of the labels. Raises Unfit where there are none."""
+        return self.fitted_spec(fit_numbers(self.picked, samples), REGRESSION.fitted)
 
 
 def read_array(sample: bytes) -> np.ndarray:

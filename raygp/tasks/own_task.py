@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from raygp.errors import InputError
-from raygp.tasks.layers import dense_by_kind, last_layer, network_kind, output_layer
+from raygp.tasks.layers import dense_and_network, last_layer, output_layer
 from raygp.tasks.making import parse_spec
 from raygp.tasks.own import OwnSpec, TaskCode, rebuild
 from raygp.tasks.padded import Padded
@@ -145,13 +145,21 @@ class OwnTask:
 
     @cached_property
     def dense(self) -> tuple[str, ...]:
-        """Parameters that are never pruned: weights of the first convolution and of depthwise ones."""
-        return self.spec.dense if self.spec.network else dense_by_kind(self.build_model)
+        """Parameters that are never pruned: weights of the first convolution and of depthwise ones, say."""
+        return tuple(self.spec.dense) if self.spec.network else self._looked_at[0]
 
     @cached_property
     def network(self) -> str:
         """Kind of network, which plans depend on."""
-        return self.spec.network or network_kind(self.build_model)
+        return self.spec.network or self._looked_at[1]
+
+    @cached_property
+    def _looked_at(self) -> tuple[tuple[str, ...], str]:
+        return dense_and_network(self.build_model, self.example())
+
+    def example(self) -> Values | None:
+        """An input of the model with a batch of one, whatever its values; None: none is known."""
+        return None
 
     @cached_property
     def density_bounds(self) -> Mapping[str, tuple[float, float]]:
