@@ -10,14 +10,14 @@ import decimal
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.columns import MAYBE_SPLITS, SPLITS, TARGETS, choose_column, named
 from raygp.data.sources.compression import plain_file
-from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medium_of
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
@@ -117,6 +117,17 @@ class TableSource:
         """
         return iter(self._samples)
 
+    def stream(self) -> Iterator[SourceSample]:
+        """The rows of a file without their labels, with keys like ``#000012``; few are in memory at a time, but for
+        texts, which are read whole. Raises as :meth:`samples`."""
+        for path, name in self._files:
+            if (file := self._open(path, name.as_posix())) is None:
+                continue
+            (label,) = self._find_labels([file]).values()
+            order, counts = self._order([file], {file.key: label}), dict[str, Counter[str]]()
+            for sample in self._read(file, label, order, counts, lambda content: partial(bytes, content)):
+                yield replace(sample, key=sample.key.removeprefix(file.key))
+
     @cached_property
     def _samples(self) -> list[SourceSample]:
         files = [file for path, name in self._files if (file := self._open(path, name.as_posix())) is not None]
@@ -128,7 +139,7 @@ class TableSource:
         # The spool lives as long as the source.
         self._spool = Spool()
         counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts)]
+        found = [sample for f in files for sample in self._read(f, labels[f.key], order, counts, self._spool.add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
@@ -201,7 +212,12 @@ class TableSource:
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     def _read(
-        self, file: _File, label: str, order: Sequence[str], counts: dict[str, Counter[str]]
+        self,
+        file: _File,
+        label: str,
+        order: Sequence[str],
+        counts: dict[str, Counter[str]],
+        keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
         split_column = next(iter(file.splits), "")
         for number, cells in file.rows():
@@ -218,7 +234,7 @@ class TableSource:
             if self._known is not None:
                 self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, self._spool.add(row_bytes(row)))
+            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
 
 
 @dataclass
@@ -313,8 +329,26 @@ def _label_text(cell: Any) -> str:
 
 
 def _looks_like(path: Path) -> int:
-    # A folder of tables may be anything; a file of its own is a table.
-    return LIKELY if path.is_file() and path.name.lower().endswith(_ENDINGS[: 2 * 5]) else UNLIKELY
+    if path.is_dir():  # A folder of tables may be anything; a file of its own is a table.
+        return POSSIBLE if any(file.name.lower().endswith(_ENDINGS) for file in path.iterdir()) else UNLIKELY
+    name = path.name.lower()
+    return LIKELY if name.endswith(_ENDINGS[: 2 * 5]) else POSSIBLE if name.endswith(_ENDINGS) else UNLIKELY
 
 
-TABLE = SourceKind(TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(_ENDINGS) or medium_of(task) != "row":
+        return None
+    source = TableSource(str(path), unlabelled=True)
+    source.passed_over = passed_over
+    source.expect_task(task)
+    return source.stream()
+
+
+TABLE = SourceKind(
+    TableSource,
+    "FILE_OR_DIR",
+    options=("label", "unlabelled"),
+    media=("row",),
+    looks_like=_looks_like,
+    inputs=_inputs,
+)
