@@ -37,6 +37,7 @@ CLASSES = ("cat", "dog", "größe")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 IMAGES = {"name": "resnet18-small", "image_size": 8}
 SPEECH = {"name": "deepspeech2-small"}
+ROWS: dict[str, object] = {"name": "tabular"}
 
 
 @dataclass
@@ -172,6 +173,17 @@ def table_rows(splits: bool) -> Tree:
     return Tree({}, rows)
 
 
+def lines_of_table() -> Tree:
+    """A table of a row a line, which is what it is known by."""
+    rows = {}
+    for number in range(36):
+        split = ("train", "val", "test", "train")[number // 3 % 4]
+        cells = {"name": f"{number:02d}", "size": str(number * 3 % 11 + 1), "kind": "xy"[number % 2]}
+        sample = json.dumps(cells, separators=(",", ":")).encode()
+        rows[cells["name"]] = Row(sample, CLASSES[number % 3], split)
+    return Tree({}, rows)
+
+
 def digits() -> Tree:
     rows = {}
     for number in range(24):
@@ -261,6 +273,22 @@ def as_parquet(tree: Tree) -> Packed:
     return Packed(files, spans)
 
 
+def as_table(tree: Tree, suffix: str) -> Packed:
+    """A table; its heading is about all rows. A row is a line, and lines may be joined."""
+    content = io.StringIO()
+    delimiter = "\t" if suffix == ".tsv" else tree.options.choice(",;")
+    writer = csv.writer(content, delimiter=delimiter, lineterminator=tree.options.choice(("\n", "\r\n")))
+    writer.writerow(["name", "size", "kind", "label", "split"])
+    writer.writerows([*json.loads(row.sample).values(), row.label, row.split] for row in tree.rows.values())
+    data = content.getvalue().encode()
+    lines, found, at = data.splitlines(keepends=True), list[Span](), 0
+    for number, line in enumerate(lines):
+        names = tuple(tree.rows)
+        found.append((at, at + len(line), names if number == 0 else names[max(0, number - 2) : number + 1]))
+        at += len(line)
+    return Packed({f"rows{suffix}": data}, {f"rows{suffix}": found})
+
+
 def as_idx(tree: Tree, suffix: str = "") -> Packed:
     files, spans = {}, {}
     for part, split in (("train", "train"), ("t10k", "test")):
@@ -279,6 +307,11 @@ def pixels_of(sample: bytes) -> bytes:
     return np.asarray(Image.open(io.BytesIO(sample))).tobytes()
 
 
+def cells_of(sample: bytes) -> bytes:
+    """A row as it was written, for the order of its columns and nothing else can differ."""
+    return json.dumps(json.loads(sample), separators=(",", ":")).encode()
+
+
 SPLIT = {"train": 5, "val": 3, "test": 3}
 KINDS = [
     Kind("class folders", "imagefolder:@", lambda: folders({None: 9}), as_files, IMAGES, single_files=True),
@@ -287,6 +320,8 @@ KINDS = [
     Kind("tar.gz of split folders", "imagefolder:@/data.tar.gz", lambda: folders(SPLIT), as_tar_gz, IMAGES),
     Kind("parquet", "parquet:@", lambda: table_rows(False), as_parquet, IMAGES),
     Kind("parquet by split", "parquet:@", lambda: table_rows(True), as_parquet, IMAGES),
+    Kind("table of csv", "table:@", lines_of_table, lambda tree: as_table(tree, ".csv"), ROWS, cells_of),
+    Kind("table of tsv", "table:@", lines_of_table, lambda tree: as_table(tree, ".tsv"), ROWS, cells_of),
     Kind("webdataset", "webdataset:@", shards, as_shards, IMAGES),
     Kind("idx", "idx:@", digits, as_idx, IMAGES, pixels_of),
     Kind("idx.gz", "idx:@", digits, lambda tree: as_idx(tree, ".gz"), IMAGES, pixels_of),
