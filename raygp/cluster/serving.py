@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request as WebRequest
     from starlette.responses import Response
 
+    from raygp.tasks.own import TaskCode
+
 _APP = "raygp"
 _DEPLOYMENT = "Line"
 _DRAIN_S = 30.0
@@ -49,6 +51,8 @@ class ServeSettings:
     """Between two looks at the head."""
     replicas: int = 1
     """Each takes one CPU and holds the model."""
+    code: TaskCode | None = None
+    """Of a task of one's own."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -61,8 +65,9 @@ class _Replica:
         from raygp.serve.served import load_served
 
         location = settings.location
+        load = partial(load_served, location, code=settings.code)
         self.name = serve.get_replica_context().replica_tag
-        self._follower = Follower(location, partial(load_served, location), settings.pinned, settings.poll_s)
+        self._follower = Follower(location, load, settings.pinned, settings.poll_s)
         gather = _gather if settings.replicas > 1 else None
         self._server = Server(settings.name, self._follower, settings.limits, settings.token, gather)
         self._follower.start()
