@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -84,6 +85,10 @@ class _Replica:
         """What this replica counted and where it stands, with its name."""
         return self.name, self._server.figures
 
+    async def end(self) -> None:
+        """Refuse what comes from now on."""
+        self._server.end()
+
     def check_health(self) -> None:
         """Asked by Serve, which starts another replica in the place of one that raises."""
         if not self._server.alive:
@@ -122,6 +127,13 @@ class Serving:
         except Exception as error:  # Ray has many; all of them mean that nobody answered.
             raise RaygpError(f"the replicas cannot be asked: {' '.join(str(error).split())[:300]}") from error
 
+    def drain(self) -> None:
+        """Have new requests refused, and wait until those that have begun are answered, for 30 s at most."""
+        self._handle.broadcast("end").results(timeout_s=_ASK_S, return_exceptions=True)
+        deadline = time.monotonic() + _DRAIN_S
+        while any(figures.open for figures in self.figures().values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
 
 @contextlib.contextmanager
 def serving(settings: ServeSettings) -> Iterator[Serving]:
@@ -138,10 +150,13 @@ def serving(settings: ServeSettings) -> Iterator[Serving]:
         raise InputError("Ray Serve runs on this cluster already: raygp serve needs a cluster, or the time, of its own")
     port = settings.port or free_port(settings.host)
     try:
-        yield Serving(_start(serve, settings, port), f"http://{_in_url(settings.host)}:{port}")
+        served = Serving(_start(serve, settings, port), f"http://{_in_url(settings.host)}:{port}")
+        try:
+            yield served
+        finally:
+            with contextlib.suppress(Exception):  # Replicas or a cluster that are gone have nothing to answer.
+                served.drain()
     finally:
-        with contextlib.suppress(Exception):  # A cluster that is gone serves nothing.
-            serve.delete(_APP)
         serve.shutdown()
 
 
