@@ -281,11 +281,12 @@ class Line:
 
         Also raises as :meth:`update`, once the dense model is the head.
         """
+        code = self.code  # Before anything else: it may change what the line says of its task.
         chosen = settings or self.settings()
         if density is not None:  # Checked before anything is written.
             chosen = adopting.with_density(chosen, density)
         try:
-            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell)
+            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell, code)
         finally:
             self._state = None
         if density is None:

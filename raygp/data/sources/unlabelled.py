@@ -77,11 +77,15 @@ def members_without_labels(path: Path, task: Task, passed_over: PassedOver) -> I
                 visible[name] = content
             else:
                 passed_over.add(what, f"{path.name}/{name}")
+        rest = dict.fromkeys(visible)
         for found in keyed_samples(visible):
+            rest.pop(found.content.name, None)
             if medium in ("image", "audio") and found.medium != medium:
                 passed_over.add("members of another kind", f"{path.name}/{found.content.name}")
             else:
                 yield SourceSample(None, "", f"/{found.content.name}", found.content.content)
+        for name in rest:
+            passed_over.add("members that are no samples", f"{path.name}/{name}")
 
 
 def medium_of(task: Task) -> str | None:

@@ -8,12 +8,13 @@ the model. Importing this package loads neither torch nor a library.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from raygp.errors import InputError
 from raygp.tasks.kind import TASKS
 
-__all__ = ["LIBRARIES", "named_model"]
+__all__ = ["LIBRARIES", "named_model", "title_of"]
 
 LIBRARIES: tuple[str, ...] = ("timm", "torchvision")
 """Libraries whose classifiers are known by name: each is a task."""
@@ -44,6 +45,11 @@ def named_model(text: str) -> dict[str, Any]:
     if not model:
         raise InputError(f"--model {text}: which one? Such as {_EXAMPLES[library]}")
     return {"name": library, "model": model}
+
+
+def title_of(task: Mapping[str, Any]) -> str:
+    """What people call a task, from its spec: its name, and its model if it is of a library."""
+    return f"{task['name']}:{task['model']}" if task["name"] in LIBRARIES else str(task["name"])
 
 
 _EXAMPLES = {"timm": "timm:mobilenetv3_small_050", "torchvision": "torchvision:resnet50"}
