@@ -223,7 +223,7 @@ def test_a_line_takes_in_a_url_and_says_what_was_copied(bucket: str, tmp_path: P
     assert manifest.source == "image folder photos" and sum(shard.rows for shard in manifest.shards) == 20
     copied = [event for event in events if isinstance(event, FilesCopied)]
     assert (copied[0].done, copied[-1].done) == (0, copied[-1].total)
-    assert [event.text for event in events if isinstance(event, Notice)][0].startswith(f"{url}: 20 files copied")
+    assert next(event.text for event in events if isinstance(event, Notice)).startswith(f"{url}: 20 files copied")
 
 
 def test_s3(moto: str, use_server: UseServer, tmp_path: Path) -> None:
