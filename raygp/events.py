@@ -167,6 +167,8 @@ class UpdateStarted(Event):
     """None: an initial synthesis."""
     plan: str
     """Name of the plan."""
+    metric: str = ""
+    """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,18 +14,21 @@ BASE = {"__version__", "errors", "registry", "record", "events", "stopping", "lo
 ALLOWED = {
     "sparse": set(),
     "store": set(),
-    "tasks": set(),
+    "tasks": {"sparse"},
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
     "serve": {"store", "tasks", "inference"},
+    "export": {"sparse", "store", "data", "tasks", "inference", "adopt"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
+    "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
+        "export", "check",
     },
 }
 

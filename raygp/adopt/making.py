@@ -75,12 +75,10 @@ def make_dense(
     Raises:
         InputError: checkpoint, classes and line do not fit each other, or there is no validation row to measure on.
     """
-    with torch.device("meta"):  # Only names and shapes are wanted: nothing is allocated.
-        outputs = outputs_of(checkpoint, task.build_model(2), task.classifier)
+    # Only names and shapes are wanted of the first; the number of its outputs is any.
+    outputs = outputs_of(checkpoint, _new_model(task, 2, seed), task.classifier)
     chosen = choose_classes(classes, checkpoint.classes, outputs, arrivals, task.reserved, checkpoint.where)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "initial-weights"))
-        model = task.build_model(len(chosen.classes))
+    model = _new_model(task, len(chosen.classes), seed)
     found = match(checkpoint, model, task.classifier, task.name)
     converted = load(found, model)
     done = 0
@@ -97,15 +95,22 @@ def make_dense(
             f"{location.root}: no arrival has a validation row of a class that {checkpoint.where} knows, so the model "
             "could not be measured: ingest some with raygp ingest, with --val-share above 0"
         )
-    record, tensors, guesses = _measure(model, task, spec, rows, chosen.classes, seed)
+    record, tensors, guesses = _measure(model, task, rows, chosen.classes, seed)
     origin = _origin(checkpoint, found, chosen, converted, rows.left_out["val"])
     card = _card(record, origin, spec, chosen.classes, seed)
-    head_is_new = f"{task.classifier}.weight" not in found.tensors
+    head = f"{task.classifier}.weight"
+    head_is_new = head in dict(model.named_parameters()) and head not in found.tensors
     return Dense(card, tensors, found.prefix, head_is_new, guesses, rows.left_out["test"])
 
 
+def _new_model(task: Task, classes: int, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # Nobody else's draws move by these.
+        torch.manual_seed(derive_seed(seed, "initial-weights"))
+        return task.build_model(classes)
+
+
 def _measure(
-    model: nn.Module, task: Task, spec: dict[str, Any], rows: HeldOutRows, classes: Sequence[str], seed: int
+    model: nn.Module, task: Task, rows: HeldOutRows, classes: Sequence[str], seed: int
 ) -> tuple[UpdateRecord, dict[str, Tensor], bool]:
     """What an update would record of the model; its compact form; and whether it is no better than guessing."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -114,7 +119,7 @@ def _measure(
     learner = Learner(task, model, masks, optimizer, rows, seed=seed, batch_size=1)
     judge = Judge(learner, False, GateSettings(tolerance=1.0), classes)
     running = RunningRecord(phases=[], ledger=CostLedger(), val_accuracy=0.0, mask_digest=masks.digest())
-    outcome = judge.outcome(running, named_plan("default", "synthesis", spec["name"]), 0)
+    outcome = judge.outcome(running, named_plan("default", "synthesis"), 0)
     return outcome.record, outcome.tensors, not outcome.verdict.promoted
 
 

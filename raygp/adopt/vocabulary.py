@@ -55,7 +55,9 @@ def choose_classes(
         InputError: the classes given are not as many as outputs, or not of this line; or there are several orders in
             which the line's could be.
     """
-    line = extend_classes(reserved, [label for manifest in arrivals for label in sorted(manifest.labels)])
+    line = list(reserved)
+    for manifest in arrivals:
+        line = extend_classes(line, list(manifest.labels))
     if given is not None:
         source = "those given" if isinstance(given, Sequence) and not isinstance(given, str) else os.fspath(given)
         classes = in_order(given, "--classes") if source == "those given" else read_classes(source)

@@ -17,6 +17,8 @@ from raygp.cli.options import add_root, parse_options
 from raygp.cli.running import run_command
 
 COMMANDS = (
+    "init_task",
+    "check",
     "ingest",
     "adopt",
     "update",
@@ -24,6 +26,8 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "predict",
+    "export",
     "rollback",
     "withdraw",
     "serve",
@@ -50,7 +54,8 @@ def make_parser() -> argparse.ArgumentParser:
     for name in COMMANDS:
         module: ModuleType = importlib.import_module(f"raygp.cli.{name}")
         command = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
-        add_root(command)
+        if getattr(module, "HAS_ROOT", True):
+            add_root(command)
         module.add_options(command)
-        command.set_defaults(command=module.run)
+        command.set_defaults(command=module.run, root_is_needed=getattr(module, "ROOT_IS_NEEDED", True))
     return parser

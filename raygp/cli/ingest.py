@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
 from raygp.cli.printer import printing
@@ -33,12 +33,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--verify", action="store_true", help="read every published arrival again and check every hash")
     parser.add_argument("--arrival", metavar="NAME", help="its name (default: the next arrival-NNN)")
     parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="model of a new line: one of raygp's own, or a classifier of a library (timm:mobilenetv3_small_050, "
+        "torchvision:resnet50)",
+    )
+    parser.add_argument(
         "--task",
         metavar="NAME",
-        help=f"model of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
+        help=f"task of a new line: {', '.join(TASKS.names())}; or code of your own: my_task.py, package.module:Class",
     )
     add_task_changed(parser)
-    parser.add_argument("--image-size", type=int, help="side of the model's input in pixels, for a new line")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        help="side of the model's input in pixels, for a new line (default: the model's own, where it has one)",
+    )
     parser.add_argument("--augment", metavar="KIND", help=f"for a new line: {', '.join(AUGMENTS)}")
     parser.add_argument(
         "--background",
@@ -50,6 +60,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="for a new line of texts: a tokenizer.json (default: one is made from the training texts)",
     )
+    parser.add_argument("--label", metavar="COLUMN", help="for a new line of table rows: the column of labels")
+    parser.add_argument(
+        "--categories", metavar="A,B", help="for a new line of table rows: columns that are categories, not numbers"
+    )
+    parser.add_argument("--drop", metavar="A,B", help="for a new line of table rows: columns that are left out")
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
@@ -90,9 +105,7 @@ def _source(options: argparse.Namespace) -> str:
 def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     from raygp.data.ingest_settings import IngestSettings
 
-    given = {"name": None if is_own(options.task) else options.task}
-    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer")}
-    task = {key: value for key, value in given.items() if value is not None} or None
+    task = _task_of(options)
     settings = IngestSettings(
         [options.arrival] if options.arrival is not None else [],
         val_share=options.val_share,
@@ -107,6 +120,25 @@ def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
     with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
         line.listen(printer)
         line.ingest(source, settings, task=task, run=run_parts)
+
+
+def _task_of(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What the options say of the task; None if they say nothing.
+
+    Raises:
+        InputError: no model is called as ``--model`` says, or ``--task`` says another.
+    """
+    from raygp.tasks.libraries import named_model
+
+    given: dict[str, Any] = {"name": None if is_own(options.task) else options.task}
+    if options.model is not None:
+        named = named_model(options.model)
+        if options.task is not None and options.task != named["name"]:
+            raise InputError(f"--model {options.model} is of task {named['name']}: leave --task {options.task} out")
+        given |= named
+    given |= {name: getattr(options, name) for name in ("image_size", "augment", "background", "tokenizer", "label")}
+    given |= {name: text.split(",") for name in ("categories", "drop") if (text := getattr(options, name)) is not None}
+    return {key: value for key, value in given.items() if value is not None} or None
 
 
 @contextlib.contextmanager

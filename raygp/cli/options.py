@@ -184,6 +184,6 @@ def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | No
         parser.error(f"unrecognized arguments: {' '.join(stray or rest)}")
     if rest:
         options.overrides = rest
-    if options.root is None:
+    if getattr(options, "root", "") is None and getattr(options, "root_is_needed", True):
         parser.error(f"--root is missing: say where the model line lives, or set {ROOT_VARIABLE}")
     return options

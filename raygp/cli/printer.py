@@ -72,6 +72,7 @@ class Printer:
         self._bar: Bar | None = None
         self._checking = TaskID(0)
         self._lines: PhaseLines | None = None
+        self._metric = ""
 
     def __call__(self, event: Event) -> None:
         """Print one event; nothing for those that say nothing to a person."""
@@ -109,8 +110,10 @@ class Printer:
     @_show.register
     def _(self, event: Published) -> None:
         manifest = event.manifest
-        classes = f"{len(manifest.labels)} class{'' if len(manifest.labels) == 1 else 'es'}"
-        self._print(f"published {manifest.arrival}: {_rows(manifest)}, {classes} ({manifest.source})")
+        # Numbers, as a regression has them, are no classes.
+        count = len(manifest.labels)
+        classes = f", {count} class{'' if count == 1 else 'es'}" if count else ""
+        self._print(f"published {manifest.arrival}: {_rows(manifest)}{classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
         if duplicates := duplicates_line(event.duplicates):
@@ -157,7 +160,8 @@ class Printer:
     def _(self, event: UpdateStarted) -> None:
         start = f"from {event.parent}" if event.parent else "initial synthesis"
         self._print(f"{event.version}: {event.arrival}, {start}, plan '{event.plan}'")
-        self._lines = PhaseLines(self._console, event.version)
+        self._metric = event.metric
+        self._lines = PhaseLines(self._console, event.version, event.metric)
 
     @_show.register
     def _(self, event: Resumed) -> None:
@@ -190,7 +194,7 @@ class Printer:
     def _(self, event: WorkShared | TrialEnded | BudgetSpent) -> None:
         from raygp.report.sweep import sweep_line
 
-        self._console.print(sweep_line(event, event.version), soft_wrap=True)
+        self._console.print(sweep_line(event, event.version, self._metric), soft_wrap=True)
 
     @_show.register
     def _(self, event: Promoted) -> None:
@@ -199,7 +203,7 @@ class Printer:
         if card.sweep:
             from raygp.report.sweep import trials_table, write_sweep_figure
 
-            trials_table(card.sweep).show(self._console)
+            trials_table(card.sweep, card.metric).show(self._console)
             self._print(f"{card.version}: trial {card.sweep['winner']} wins: {card.sweep['why']}")
             if figure := write_sweep_figure(self._location, card):
                 self._print(f"{card.version}: trials drawn in {figure}")

@@ -82,6 +82,8 @@ def _settings(options: argparse.Namespace) -> tuple[ServeSettings, str]:
     for name in ("replicas", "max_bytes", "max_batch", "max_waiting"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(options, name)}: must be 1 or more")
+    if not 0 <= options.port <= 65535:
+        raise InputError(f"--port {options.port}: must be from 0 (one that is free) to 65535")
     if not 0.05 <= options.poll <= 3600:
         raise InputError(f"--poll {options.poll:g}: must be from 0.05 to 3600 seconds")
     check_host(options.host, not options.no_token)

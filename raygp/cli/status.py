@@ -16,6 +16,7 @@ from raygp.record import Compared
 from raygp.report.parts import worst_line
 from raygp.report.tables import arrivals_table
 from raygp.report.verdict import verdict_line
+from raygp.tasks.libraries import title_of
 
 NAME = "status"
 HELP = "head, arrivals seen and waiting, updates that are half done"
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _show(console: Console, line: Line) -> None:
     state = line.state
-    console.print(f"line {line.root}: task {state.task['name']}")
+    console.print(f"line {line.root}: task {title_of(state.task)}")
     if state.card:
         console.print(f"head {state.card.version}: density {state.card.density:.4f}, {verdict_line(state.card)}")
         if worst := worst_line(state.card):

@@ -170,6 +170,11 @@ DEPENDENCES = (
         "raygp.cluster.session",
         "spot machines: an update would learn too late that a node is called back",
     ),
+    Dependence(
+        "ray.serve._private.constants:PROXY_READY_CHECK_TIMEOUT_S",
+        "raygp.cluster.session",
+        "raygp serve on a busy machine: its proxy would be killed while it starts",
+    ),
 )
 """All of it. ``tests/cluster/test_internals.py`` looks each one up."""
 

@@ -26,6 +26,7 @@ _APP = "raygp"
 _DEPLOYMENT = "Line"
 _DRAIN_S = 30.0
 """Seconds that requests have to be answered after the end was asked for."""
+_LOGS = "/tmp/ray/session_latest/logs/serve"
 _ASK_S = 10.0
 """Seconds that a replica has to say where it stands."""
 
@@ -194,7 +195,9 @@ def _start(serve: Any, settings: ServeSettings, port: int) -> Any:
         )
         return serve.run(deployment.bind(settings), name=_APP, route_prefix="/", logging_config=quiet)
     except Exception as error:  # Serve raises RuntimeError and errors of its own, with long messages.
-        raise RaygpError(f"Ray Serve did not start: {' '.join(str(error).split())[:500]}") from error
+        # They end with the cause; before it come the frames of a traceback.
+        cause = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+        raise RaygpError(f"Ray Serve did not start: {cause[:500]}; its logs are in {_LOGS}") from error
 
 
 def _in_url(host: str) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import itertools
 import json
 import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from raygp.errors import InputError
@@ -29,6 +30,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
     (codecs.BOM_UTF8, "utf-8"),
 )
+_PIECE = 1 << 20
+"""Bytes of a file that are read at once."""
 _WHITE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -37,8 +40,12 @@ _ISOLATED = re.compile(rb"(?<![\x80-\xff])[\x80-\xff]{1,2}(?![\x80-\xff])")
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
-def decode_text(content: bytes) -> str:
+def decode_text(content: bytes, first: int = 1) -> str:
     """The characters of a text file: as its byte order mark says, and UTF-8 where it has none. The mark is left out.
+
+    Args:
+        content: of the file, or some lines of it.
+        first: number of its first line, for messages.
 
     Raises:
         ValueError: it is no such text; the message has the reason, the line and what to do.
@@ -48,7 +55,7 @@ def decode_text(content: bytes) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = _line_at(content[: error.start].decode(encoding))
+        line = first - 1 + _line_at(content[: error.start].decode(encoding))
         if b"\0" in content and not mark:
             raise ValueError(_without_mark(content, line)) from error
         name = encoding.removesuffix("-le").removesuffix("-be").upper()
@@ -57,7 +64,7 @@ def decode_text(content: bytes) -> str:
             raise ValueError(f"{cut}: the file is incomplete, or it is not {name}") from error
         raise ValueError(f"line {line} is not {name}: save the file as UTF-8{_looks(content, mark)}") from error
     if "\0" in text:
-        raise ValueError(_without_mark(content, _line_at(text[: text.index("\0")])))
+        raise ValueError(_without_mark(content, first - 1 + _line_at(text[: text.index("\0")])))
     return text
 
 
@@ -82,6 +89,33 @@ def _line_at(before: str) -> int:
 def _lines(text: str) -> list[str]:
     """Without their ends, whichever system wrote them. Other separators, such as U+2028, are part of the text."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _lines_of_file(path: Path, name: str) -> Iterator[str]:
+    """The lines of a text file as :func:`decode_text` and :func:`_lines` give them, of which few are in memory at a
+    time. UTF-16 and UTF-32 are read whole.
+
+    Raises:
+        InputError: it cannot be read, or is no text.
+    """
+    done, rest = 0, b""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+            wide = any(head.startswith(mark) for mark, encoding in _MARKS if encoding != "utf-8")
+            file.seek(0)
+            while piece := file.read(-1 if wide else _PIECE):
+                rest += piece
+                cut = 0 if wide else rest.rfind(b"\n") + 1
+                if cut:
+                    found = _lines(decode_text(rest[:cut], done + 1))[:-1]
+                    done, rest = done + len(found), rest[cut:]
+                    yield from found
+        yield from _lines(decode_text(rest, done + 1))
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def tidy(text: str, compose: bool = True) -> str:
@@ -141,6 +175,8 @@ class Table:
     rows: Iterator[Row]
     """In the order of the file, read once. Rows that are empty altogether are left out. Raises InputError, with the
     line, for one that does not fit the heading."""
+    unnamed: int = 0
+    """How many columns have no name."""
 
 
 def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
@@ -164,11 +200,26 @@ def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
         lines = _lines(decode_text(content))
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
+    return _table(iter(lines), name, long_texts)
+
+
+def read_table(path: Path, name: str) -> Table:
+    """As :func:`parse_table`, of a file of which few rows are in memory at a time. What is wrong further down is raised
+    when its rows are read. A .jsonl is read whole.
+
+    Args:
+        path: of the file, which is not compressed.
+        name: with its suffix; messages begin with it.
+    """
+    return _table(_lines_of_file(path, name), name)
+
+
+def _table(lines: Iterator[str], name: str, long_texts: bool = False) -> Table:
     suffix = PurePath(name).suffix.lower()
     if suffix not in TABLES:
         raise InputError(f"{name} is no table that is read: expected {', '.join(TABLES)}")
     if suffix == ".jsonl":
-        return _objects(lines, name)
+        return _objects(list(lines), name)
     records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name, long_texts)
     heading = next((fields for _, fields in records if any(map(tidy, fields))), None)
     if heading is None:
@@ -176,7 +227,7 @@ def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
     columns = [tidy(field).lower() for field in heading]
     named = [column for column in columns if column]
     _check_once(named, name)
-    return Table(tuple(named), _rows(records, columns, name))
+    return Table(tuple(named), _rows(records, columns, name), len(columns) - len(named))
 
 
 def _check_once(columns: Sequence[str], where: str) -> None:
@@ -198,36 +249,41 @@ def _rows(records: Iterator[tuple[int, list[str]]], columns: Sequence[str], name
         yield Row(line, {column: field for column, field in zip(columns, fields, strict=True) if column})
 
 
-def _first(lines: Sequence[str]) -> int:
-    """Position of the first line with anything in it."""
-    return next((place for place, line in enumerate(lines) if tidy(line)), len(lines))
+def _from_heading(lines: Iterator[str]) -> tuple[str, int, Iterator[str]]:
+    """The first line with anything in it, how many stand before it, and that line and all after it."""
+    before = 0
+    for line in lines:
+        if tidy(line):
+            return line, before, itertools.chain([line], lines)
+        before += 1
+    return "", before, iter(())
 
 
-def _unquoted(lines: list[str], name: str) -> Iterator[tuple[int, list[str]]]:
-    heading = "".join(lines[(first := _first(lines)) : first + 1])
+def _unquoted(lines: Iterator[str], name: str) -> Iterator[tuple[int, list[str]]]:
+    heading, before, lines = _from_heading(lines)
     if "\t" not in heading and (other := next((mark for mark in ",;|" if mark in heading), None)):
         raise InputError(f"{name}: the heading holds '{other}' and no tab: call the file .csv, or put tabs in it")
     if re.match(r'\s*"[^"\t]*"\t', heading):
         raise InputError(f"{name}: the heading is quoted, but a .tsv is read without quoting: call the file .csv")
-    return ((number, line.split("\t")) for number, line in enumerate(lines, 1))
+    return ((number, line.split("\t")) for number, line in enumerate(lines, before + 1))
 
 
-def _quoted(lines: list[str], name: str, long_texts: bool) -> Iterator[tuple[int, list[str]]]:
-    first = _first(lines)
-    heading = "".join(lines[first : first + 1])
+def _quoted(lines: Iterator[str], name: str, long_texts: bool) -> Iterator[tuple[int, list[str]]]:
+    heading, before, lines = _from_heading(lines)
     if given := _SEPARATOR.fullmatch(heading.strip()):
-        return _records(lines, given[1], name, first + 1, long_texts)
+        next(lines)
+        return _records(lines, given[1], name, before + 1, long_texts)
     delimiter = next((mark for mark in ",;\t" if mark in heading), ",")
     if delimiter not in heading and "|" in heading:
         raise InputError(f"{name}: the heading holds '|': put commas, semicolons or tabs between the fields")
-    return _records(lines, delimiter, name, first, long_texts)
+    return _records(lines, delimiter, name, before, long_texts)
 
 
 def _records(
-    lines: list[str], delimiter: str, name: str, skip: int, long_texts: bool
+    lines: Iterator[str], delimiter: str, name: str, skip: int, long_texts: bool
 ) -> Iterator[tuple[int, list[str]]]:
     # A blank before a quotation mark is no part of the field: without this, the marks would be.
-    quoted = csv.reader((f"{line}\n" for line in lines[skip:]), delimiter=delimiter, strict=True, skipinitialspace=True)
+    quoted = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         line = skip + quoted.line_num + 1
         try:

@@ -26,6 +26,7 @@ from raygp.store import (
 
 if TYPE_CHECKING:
     from raygp.settings import RunSettings
+    from raygp.tasks.own import TaskCode
 
 Classes = str | os.PathLike[str] | Sequence[str]
 """The order of classes: their names by id, or a file that has them."""
@@ -63,7 +64,12 @@ def with_density(settings: RunSettings, density: float) -> RunSettings:
 
 
 def adopt(
-    location: Location, weights: str | os.PathLike[str], classes: Classes | None, seed: int, tell: Listener
+    location: Location,
+    weights: str | os.PathLike[str],
+    classes: Classes | None,
+    seed: int,
+    tell: Listener,
+    code: TaskCode | None = None,
 ) -> Adoption:
     """Make a checkpoint the line's first version. Until it is the head, nothing of it counts.
 
@@ -73,6 +79,7 @@ def adopt(
         classes: their order; None: what the checkpoint says, or the line's own if that leaves no doubt.
         seed: of what is new in the model.
         tell: told of what happens.
+        code: of a task of one's own.
 
     Raises:
         InputError: the line has a version or no arrival; or the checkpoint cannot be read or does not fit.
@@ -90,7 +97,7 @@ def adopt(
         finish_interrupted_promotion(location)
         state = read_state(location)
         _check_is_ready(location, state)
-        task, watch = make_task(state.task), _Watch(tell)
+        task, watch = make_task(state.task, code), _Watch(tell)
         made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, watch)
         card = write_version(location, made.card, made.tensors)
         promote(location, card, None)
@@ -109,7 +116,7 @@ def adopt(
             guesses=made.guesses,
         )
     )
-    return Adoption(Version(location, card), made.head_is_new, without_rows, new)
+    return Adoption(Version(location, card, code), made.head_is_new, without_rows, new)
 
 
 def _check_is_ready(location: Location, state: LineState) -> None:

@@ -139,6 +139,10 @@ class Line:
             self._state = None if self._given.code else self._state
         return self._code[0]
 
+    def use_code(self, code: TaskCode | None) -> None:
+        """Take this as the code of the line's task, whatever was given or lies in the current folder."""
+        self._code = (code,)
+
     def make_task(self) -> Task:
         """The line's task as an object. Raises as :attr:`code`."""
         from raygp.tasks import make_task
@@ -148,7 +152,7 @@ class Line:
 
     def _version(self, card: Card) -> Version:
         # A version that is only looked at needs no code: what was not given is looked for when a model is made.
-        return Version(self.location, card, self.code if self._given.code else None)
+        return Version(self.location, card, self.code if self._given.code or self._code else None)
 
     @property
     def head(self) -> Version | None:
@@ -231,9 +235,12 @@ class Line:
 
     def _task_for_ingest(self, task: dict[str, Any] | None) -> tuple[dict[str, Any] | None, TaskCode | None]:
         """The task that an ingest is given, and the code of one's own."""
+        from raygp.tasks.making import OWN
         from raygp.tasks.own import is_own
 
         name = task.get("name") if task else None
+        if name == OWN:  # A complete spec: whoever has it has the code, too.
+            return task, self._code[0] if self._code else self._given.code
         if is_own(name):
             self._given, self._code = GivenCode(name, self._given.changed), None
         options = {key: value for key, value in (task or {}).items() if key != "name"}
@@ -242,8 +249,10 @@ class Line:
                 return task, None
             return self._given.new_task(options), self._given.code
         code = self.code
-        if code is None or (name is not None and not is_own(name)):
-            return task, code
+        if code is None:
+            return task, None
+        if name is not None and not is_own(name):
+            raise InputError(f"{self.root}: this line's task is {self.task['class']} of {code.file}, not {name}")
         # What was given for this line holds unless something else is given now, which is refused where it differs.
         return (GivenCode.again(self.task, code, options) if options else None), code
 
@@ -272,11 +281,12 @@ class Line:
 
         Also raises as :meth:`update`, once the dense model is the head.
         """
+        code = self.code  # Before anything else: it may change what the line says of its task.
         chosen = settings or self.settings()
         if density is not None:  # Checked before anything is written.
             chosen = adopting.with_density(chosen, density)
         try:
-            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell)
+            adopted = adopting.adopt(self.location, weights, classes, chosen.seed, self._tell, code)
         finally:
             self._state = None
         if density is None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raygp.errors import ConflictError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
 from raygp.line.summary import write_summary
+from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
     Manifest,
     Refusal,
+    find_manifests,
     finish_interrupted_promotion,
     line_lease,
     list_versions,
@@ -22,17 +24,22 @@ from raygp.store import (
     promote,
     read_head,
     read_refusal,
+    remove_version,
     require_conditional_writes,
     version_to_make,
+    waiting_version,
     write_refusal,
     write_version,
 )
 
 if TYPE_CHECKING:
+    from raygp.data.catalog import Catalog
+    from raygp.record import UpdateRecord
     from raygp.settings import RunSettings
     from raygp.tasks.own import TaskCode
+    from raygp.update.gate import Verdict
     from raygp.update.job import UpdateJob
-    from raygp.update.outcome import Outcome
+    from raygp.update.probe import Probe
 
 
 def update_line(
@@ -73,7 +80,7 @@ def update_line(
         return []
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
-        if finished := finish_interrupted_promotion(location):
+        if finished := _finish_promotion(location, code, tell):
             what = "was adopted" if finished.origin else "had passed the gate"
             tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
@@ -187,6 +194,7 @@ def _update(
             arrival=job.arrival.arrival,
             parent=job.parent.version if job.parent else None,
             plan=job.plan.name,
+            metric=job.metric,
         )
     )
     # The winner of a sweep has a plan of its own, and so another folder: everything lies in the first one.
@@ -198,8 +206,10 @@ def _update(
     else:
         outcome = runner.update(job, settings, tell)
     if not outcome.verdict.promoted:
-        _refuse(location, state, job, folder, outcome, tell)
+        said = _Candidate(job.version, job.arrival.arrival, outcome.record)
+        raise _refused(location, state.version, folder, said, outcome.verdict, tell)
     card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
+    _bless(Version(location, card, job.code), state.version, folder, job.catalog(), outcome.probe, tell)
     head = promote(location, card, state.head)
     if trials is not None:
         from raygp.search.outcome import keep_events
@@ -210,30 +220,86 @@ def _update(
     return card, state_after(location, state, head, card)
 
 
-def _refuse(
-    location: Location, state: LineState, job: UpdateJob, folder: str, outcome: Outcome, tell: Listener
-) -> None:
-    """Remember the refusal, so that exactly this update is not tried again, and say it.
+def _finish_promotion(location: Location, code: TaskCode | None, tell: Listener) -> Card | None:
+    """Promote the child of the head that was written before somebody was killed; None if there is none.
 
     Raises:
-        RejectedError: always.
+        RejectedError: it cannot be loaded as it lies in storage, or does not answer as it should.
     """
-    record = outcome.record
-    refusal = Refusal(reason=outcome.verdict.reason, val_accuracy=record.val_accuracy, ledger=record.ledger)
+    head = read_head(location)
+    card = waiting_version(location, head)
+    if card is None or card.origin:
+        return finish_interrupted_promotion(location)  # Of what was adopted nothing was trained.
+    from raygp.data.catalog import build_catalog
+    from raygp.update.checkpoints import youngest_checkpoint
+    from raygp.update.outcome import Outcome
+
+    folder = f"updates/{card.update}"
+    manifests = {found.arrival: found for found in find_manifests(location, card.arrivals)}
+    *seen, new = (manifests[name] for name in card.arrivals)
+    _, done = youngest_checkpoint(location, folder)
+    probe = done.probe if isinstance(done, Outcome) else None
+    catalog = build_catalog(location, seen, new, card.classes, replays=False)
+    _bless(Version(location, card, code), head.version if head else None, folder, catalog, probe, tell)
+    promote(location, card, head)
+    return card
+
+
+def _bless(
+    candidate: Version, head: str | None, folder: str, catalog: Catalog, probe: Probe | None, tell: Listener
+) -> None:
+    """Have a candidate answer a few rows as it lies in storage (:mod:`raygp.line.blessing`); refuse it if it cannot.
+
+    Raises:
+        RejectedError: it was refused, and its files are gone.
+    """
+    from raygp.line.blessing import ADVICE, LOADING, unfit
+    from raygp.update.gate import Verdict
+    from raygp.update.probe import ROWS
+
+    location, card = candidate.location, candidate.card
+    if reason := unfit(location, card, candidate.task, catalog, probe):
+        remove_version(location, card)
+        verdict = Verdict(False, f"rejected: {reason}", LOADING, ROWS, ADVICE)
+        raise _refused(location, head, folder, _Candidate(card.version, card.arrival, card), verdict, tell)
+
+
+class _Candidate(NamedTuple):
+    """What is said of a candidate that was refused."""
+
+    version: str
+    arrival: str
+    record: UpdateRecord
+
+
+def _refused(
+    location: Location, head: str | None, folder: str, candidate: _Candidate, verdict: Verdict, tell: Listener
+) -> RejectedError:
+    """Remember a refusal, so that exactly this update is not tried again, and say it.
+
+    Args:
+        location: root of the line.
+        head: what stays the head.
+        folder: of the update.
+        candidate: which one.
+        verdict: on it.
+        tell: told of it.
+    """
+    refusal = Refusal(reason=verdict.reason, val_accuracy=candidate.record.val_accuracy, ledger=candidate.record.ledger)
     location.delete(folder, recursive=True)
     write_refusal(location, folder, refusal)
-    verdict, arrival = outcome.verdict, job.arrival.arrival
     tell(
         Refused(
-            version=job.version,
-            arrival=arrival,
+            version=candidate.version,
+            arrival=candidate.arrival,
             reason=verdict.reason,
-            head=state.version,
+            head=head,
             decided_by=verdict.decided_by,
             advice=verdict.advice,
-            record=record,
+            record=candidate.record,
         )
     )
-    stays = f"{state.version or 'nothing'} stays the head"
     hint = f". Try {verdict.advice}" if verdict.advice else ""
-    raise RejectedError(f"{job.version} from {arrival} {verdict.reason}: {stays}{hint}")
+    return RejectedError(
+        f"{candidate.version} from {candidate.arrival} {verdict.reason}: {head or 'nothing'} stays the head{hint}"
+    )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raygp.errors import InputError
+from raygp.events import Listener, unheard
 from raygp.store import Card, Location, open_line
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from raygp.inference import Predictor
+    from raygp.export import Exported
+    from raygp.inference import Predictor, Sample
     from raygp.tasks import Answer, Task
     from raygp.tasks.own import TaskCode
 
@@ -80,9 +85,50 @@ class Version:
 
         return Predictor(self.task, self.model(), self.classes)
 
-    def predict(self, samples: Iterable[bytes]) -> Iterator[Answer]:
-        """An answer to each encoded sample (the content of an image file, say), in order, batch by batch.
+    def predict(self, samples: Iterable[Sample]) -> Iterator[Answer]:
+        """An answer to each sample, in order, batch by batch::
 
-        A sample that cannot be read gets an answer that says why; the rest goes on. Raises as :meth:`model`.
+            for answer in line.head.predict(Path("new").glob("*.jpg")):
+                print(answer.label, answer.probabilities[:3])
+
+        A sample is the content of an image file (or of a recording, ...) or the path of one, which is read when its
+        turn has come. One that cannot be read gets an answer that says why; the rest goes on.
+
+        Raises as :meth:`model`.
         """
+        if isinstance(samples, (str, bytes, PathLike)):
+            raise InputError("predict takes a list of samples: give [sample] for a single one")
         return self.predictor.answers(samples)
+
+    def export(
+        self,
+        out: str | Path,
+        format: str = "onnx",
+        *,
+        quantize: str | None = None,
+        dense: bool = False,
+        license: str = "unknown",
+        tell: Listener = unheard,
+    ) -> Exported:
+        """Write this version as files that run without raygp: the model, ``raygp.json``, a model card, ``predict.py``.
+
+        The files are checked on rows that the line holds out; nothing is written if they do not give this version's
+        answers. See :func:`raygp.export.export_version`.
+
+        Args:
+            out: the folder to make. It may exist if it is empty.
+            format: ``onnx``, ``pt2``, ``safetensors``, ``state-dict``, or what a package adds.
+            quantize: ``"int8"``: weights and activations of 8 bits, for ONNX.
+            dense: ONNX: store every weight, also where most are zero.
+            license: for the model card, such as ``"apache-2.0"``.
+            tell: is told of the steps, as :class:`raygp.events.Notice`.
+
+        Raises:
+            InputError: the folder is not empty, the format is unknown or cannot hold this model, or a package is
+                missing (``pip install 'raygp[export]'``).
+            RaygpError: the written file does not give this version's answers.
+        """
+        from raygp.export import ExportRequest, export_version
+
+        request = ExportRequest(Path(out), format, quantize, dense, license)
+        return export_version(self.location, self.card, self.predictor, request, tell)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import email.parser
 import email.policy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raygp.serve.batching import Answered
 from raygp.serve.limits import Limits
 from raygp.serve.messages import Refused
-
-if TYPE_CHECKING:
-    from raygp.tasks import Answer
 
 _TOP = 5
 """Classes that are listed unless the client says how many."""
@@ -70,20 +67,9 @@ def predicted(answered: Answered, files: Sequence[Named], form: bool, model: str
         raise Refused(400, "; ".join(named) if form else f"the sample cannot be read: {problems[0]}")
     head = {"model": model, "version": answered.version}
     if not form:
-        return head | _said(answered.answers[0], top)
-    named_answers = [{"file": name} | _said(a, top) for (name, _), a in zip(files, answered.answers, strict=True)]
+        return head | answered.answers[0].plain(top)
+    named_answers = [{"file": name} | a.plain(top) for (name, _), a in zip(files, answered.answers, strict=True)]
     return head | {"answers": named_answers}
-
-
-def _said(answer: Answer, top: int) -> dict[str, Any]:
-    if answer.problem:
-        return {"error": answer.problem}
-    said: dict[str, Any] = {"label": answer.label}
-    if answer.value is not None:
-        said["value"] = answer.value
-    if answer.probabilities:
-        said["probabilities"] = dict(answer.probabilities[:top])
-    return said
 
 
 def _files(content_type: str, body: bytes) -> list[Named]:

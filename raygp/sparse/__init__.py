@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from raygp.sparse.distribution import Distribution
     from raygp.sparse.flops import FlopCount, count_uses, growth_flops, training_flops
     from raygp.sparse.growth import GradientSum, grow, growth_count, select_growth
-    from raygp.sparse.layers import Layer, prunable_layers
+    from raygp.sparse.layers import Layer, dense_by_kind, prunable_layers
     from raygp.sparse.masks import Masks
     from raygp.sparse.optimizer import clear_state, state_tensors
     from raygp.sparse.packing import PackedReduction, packing_hook, wrap_ddp
     from raygp.sparse.pruning import cubic_density, prune, select_pruned
     from raygp.sparse.seeding import seed_sparse
     from raygp.sparse.selection import select_largest, select_smallest
+    from raygp.sparse.tracing import Trace, trace_forward
 
 __all__ = [
     "Distribution",
@@ -43,11 +44,13 @@ __all__ = [
     "MaskDisagreement",
     "Masks",
     "PackedReduction",
+    "Trace",
     "average_buffers",
     "clear_state",
     "count_bits",
     "count_uses",
     "cubic_density",
+    "dense_by_kind",
     "digest",
     "grow",
     "growth_count",
@@ -67,6 +70,7 @@ __all__ = [
     "select_pruned",
     "select_smallest",
     "state_tensors",
+    "trace_forward",
     "training_flops",
     "unpack_bits",
     "unpack_model",
@@ -84,11 +88,13 @@ _MODULES = {
     "MaskDisagreement": "distributed",
     "Masks": "masks",
     "PackedReduction": "packing",
+    "Trace": "tracing",
     "average_buffers": "distributed",
     "clear_state": "optimizer",
     "count_bits": "bits",
     "count_uses": "flops",
     "cubic_density": "pruning",
+    "dense_by_kind": "layers",
     "digest": "bits",
     "grow": "growth",
     "growth_count": "growth",
@@ -108,6 +114,7 @@ _MODULES = {
     "select_pruned": "pruning",
     "select_smallest": "selection",
     "state_tensors": "optimizer",
+    "trace_forward": "tracing",
     "training_flops": "flops",
     "unpack_bits": "bits",
     "unpack_model": "codec",

@@ -21,6 +21,7 @@ def pack_bits(mask: Tensor) -> Tensor:
         uint8, shape (ceil(n / 8),), unused bits zero.
     """
     flat = mask.reshape(-1)
+    # Padded with zeros, so that equal masks have equal bytes.
     padded = torch.zeros(-(-flat.numel() // 8) * 8, dtype=torch.uint8, device=mask.device)
     padded[: flat.numel()] = flat
     places = torch.tensor(_PLACES, dtype=torch.uint8, device=mask.device)
@@ -53,6 +54,7 @@ def digest(masks: Mapping[str, Tensor]) -> str:
     hasher = hashlib.sha256()
     for name in sorted(masks):
         mask = masks[name]
+        # With the shape: the same bits in another shape are another mask.
         hasher.update(f"{name}:{tuple(mask.shape)}:".encode())
         hasher.update(pack_bits(mask).cpu().numpy().tobytes())
     return hasher.hexdigest()[:16]

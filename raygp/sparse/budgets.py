@@ -46,7 +46,9 @@ def share_out(total: int, wishes: Sequence[float], limits: Sequence[tuple[int, i
     total = min(max(total, sum(low for low, _ in limits)), sum(high for _, high in limits))
     low_scale, high_scale = 0.0, 1.0
     while sum(_clip(w * high_scale, lim) for w, lim in zip(wishes, limits, strict=True)) < total:
+        # The scale has no upper bound of its own: a layer at its limit leaves its share to the others.
         high_scale *= 2.0
+    # More halvings than a double has digits: the scale is as exact as it can be.
     for _ in range(100):
         middle = (low_scale + high_scale) / 2
         if sum(_clip(w * middle, lim) for w, lim in zip(wishes, limits, strict=True)) < total:

@@ -69,6 +69,7 @@ def unpack_model(tensors: Mapping[str, Tensor], model: nn.Module, masks: Masks) 
             raise ValueError(f"{name}: stored as {stored_shape}, the model has {tuple(target.shape)}")
     for name, target in state.items():
         if name in bits:
+            # What is dormant is exactly zero: the model may hold other values from its initialisation.
             target.zero_()
             target[bits[name]] = tensors[f"value/{name}"].to(target.device, target.dtype)
         else:
@@ -100,6 +101,7 @@ def unpack_optimizer(tensors: Mapping[str, Tensor], optimizer: Optimizer, model:
             continue
         name, key = path.removeprefix("state/").rsplit("/", 1)
         parameter = parameters[name]
+        # What was packed has one value for each active connection.
         if name in masks.bits and value.dim() == 1 and key != "step":
             whole = torch.zeros_like(parameter)
             whole[masks.bits[name]] = value.to(whole.device, whole.dtype)

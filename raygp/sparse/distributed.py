@@ -36,6 +36,7 @@ def reduce_gradient_sum(local: GradientSum) -> tuple[GradientSum, int]:
     """
     if world_size() == 1:
         return local, 0
+    # One message: most of the time of many small reductions would be waiting.
     flat = torch.cat([tensor.reshape(-1) for tensor in local.sums.values()])
     dist.all_reduce(flat)
     # int64 beside the floats: a float32 count stops being exact at 16.7 million examples.

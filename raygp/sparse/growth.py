@@ -39,6 +39,7 @@ class GradientSum:
 
 def growth_count(dormant: int, alpha: float) -> int:
     """How many of ``dormant`` connections one growth step may activate: ``floor(alpha * dormant)``."""
+    # 0.29 * 100 is 28.999... in floating point: a share that means a whole number gives that number.
     return int(alpha * dormant + 1e-6)
 
 
@@ -110,6 +111,7 @@ def grow(
         step = (layer_gradient * (-eta / gradient.examples)).to(masks.weight(layer).dtype)
         weight = masks.weight(layer)
         weight.copy_(torch.where(chosen, step, weight))
+        # A gate is a part of its parameter, and optimizers keep state by parameter.
         whole = torch.zeros_like(masks.bits[layer.parameter])
         layer.of(whole).copy_(chosen)
         clear_state(optimizer, masks.parameter(layer.parameter), whole)
@@ -124,4 +126,5 @@ def _room(masks: Masks, layer: Layer, bounds: Bounds | None) -> int | None:
         return None
     mask = masks.mask(layer)
     _, most = bound_counts(mask.numel(), bounds[layer.parameter])
+    # A layer may be above its bound already, where the bound is newer than the model.
     return max(0, most - int(mask.sum()))

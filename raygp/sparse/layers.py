@@ -1,20 +1,40 @@
-"""Which tensors of a model are prunable, and how they fall into layers.
+"""Which tensors of a model are prunable, how they fall into layers, and which of them had better stay dense.
 
-A *layer* is the unit in which growth and pruning count: a whole weight of a Linear or Conv module, or one gate matrix
-of a recurrent one (torch stacks the 4 gates of an LSTM, the 3 of a GRU, along the first dimension of one parameter).
+A *layer* is the unit in which growth and pruning count: a whole weight of a Linear or Conv module, or one of the
+matrices that torch stacks along the first dimension of one parameter (the 4 gates of an LSTM, the 3 of a GRU; query,
+key and value of an attention).
+
+The rule by kind of layer:
+
+- **prunable** are weights of Linear, Conv and recurrent modules and of torch's attention; never biases, norms,
+  embeddings, position tables.
+- Of those, :func:`dense_by_kind` keeps **dense**: the first convolution, which every pixel passes through; grouped and
+  depthwise convolutions, which are sparse already and hold a few per cent of the weights; and weights that are not
+  applied as they are (a layer that standardises its weight, say), since their zeros are no missing connections.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from raygp.sparse.tracing import Trace
 
 _GATES: dict[type[nn.Module], tuple[str, ...]] = {
     nn.LSTM: ("input", "forget", "cell", "output"),
     nn.GRU: ("reset", "update", "new"),
     nn.RNN: ("hidden",),
+}
+_ATTENTION: dict[str, tuple[str, ...]] = {
+    "in_proj_weight": ("query", "key", "value"),
+    # Where keys or values have another width, the three are parameters of their own.
+    "q_proj_weight": ("",),
+    "k_proj_weight": ("",),
+    "v_proj_weight": ("",),
 }
 _PLAIN = (
     nn.Linear,
@@ -47,8 +67,8 @@ def prunable_layers(model: nn.Module, dense: Collection[str] = ()) -> list[Layer
     """The prunable layers of ``model`` in the order of its parameters.
 
     Args:
-        model: any module; weights of Linear, Conv and recurrent submodules count, never biases or norms. A parameter
-            that two modules share counts once.
+        model: any module; weights of Linear, Conv, attention and recurrent submodules count, never biases or norms. A
+            parameter that two modules share counts once.
         dense: names of parameters to leave out.
 
     Raises:
@@ -73,10 +93,30 @@ def prunable_layers(model: nn.Module, dense: Collection[str] = ()) -> list[Layer
     return layers
 
 
+def dense_by_kind(model: nn.Module, trace: Trace) -> tuple[str, ...]:
+    """Names of the prunable parameters that had better stay dense, by the rule at the head of this module.
+
+    Args:
+        model: any module.
+        trace: of one of its forward passes (:func:`raygp.sparse.trace_forward`).
+    """
+    first = trace.convolutions[:1]
+    grouped = [
+        f"{name}.weight" if name else "weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1
+    ]
+    names = dict.fromkeys(layer.parameter for layer in prunable_layers(model))
+    return tuple(name for name in names if name in first or name in grouped or name not in trace.applied)
+
+
 def _gates_of(module: nn.Module, local_name: str) -> tuple[str, ...]:
-    """The gates stacked in a parameter; one nameless gate for a plain weight; none if it is not prunable."""
+    """The gates (or other matrices) stacked in a parameter; one nameless one for a plain weight; none if it is not
+    prunable."""
     if isinstance(module, _PLAIN):
         return ("",) if local_name == "weight" else ()
+    if isinstance(module, nn.MultiheadAttention):
+        return _ATTENTION.get(local_name, ())
     for kind, gates in _GATES.items():
         if isinstance(module, kind):
             # weight_hr is the LSTM's projection: one matrix, no gates.

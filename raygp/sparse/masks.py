@@ -37,11 +37,13 @@ class Masks:
             layer.parameter: model.get_parameter(layer.parameter) for layer in self.layers
         }
         self.bits: dict[str, Tensor] = {
+            # Row-major whatever the weight's layout: digests, packed bits and ties go by that order.
             name: torch.ones_like(weight, dtype=torch.bool, memory_format=torch.contiguous_format)
             for name, weight in self._parameters.items()
         }
         self.generation = 0
         self._factors: list[tuple[Tensor, Tensor]] = []
+        # Masks change between steps only; what follows from them is made anew when their generation has moved.
         self._factors_generation = -1
 
     def parameter(self, name: str) -> nn.Parameter:
@@ -76,6 +78,7 @@ class Masks:
         """Activate the connections in ``on`` and put to rest those in ``off`` (bool, the layer's shape)."""
         mask = self.mask(layer)
         if on is not None:
+            # In place: the mask is a view of its parameter's, which may hold other gates.
             mask |= on
         if off is not None:
             mask &= ~off

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 def state_tensors(optimizer: Optimizer, parameter: nn.Parameter) -> Iterator[tuple[str, Tensor]]:
     """The entries of the optimizer's state that belong to single connections of ``parameter``: (key, tensor)."""
     for key, value in optimizer.state.get(parameter, {}).items():
+        # A step counter is a tensor, too, but has no dimensions.
         if isinstance(value, Tensor) and value.shape == parameter.shape and value.dim() > 0:
             yield key, value
 

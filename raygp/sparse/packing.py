@@ -55,6 +55,7 @@ class PackedReduction:
             stored.fill_(True)
         else:
             stored.copy_(self.masks.bits[name])
+        # The elements in the order of memory, whatever the strides say of dimensions.
         return stored.as_strided((stored.numel(),), (1,))
 
 
@@ -69,6 +70,7 @@ def packing_hook(
     buffer = bucket.buffer()
     if not state.enabled:
         state.reduced_bytes += buffer.numel() * buffer.element_size()
+        # Divided before the sum, as DDP does it, so that both paths round alike and half precision does not overflow.
         buffer.div_(dist.get_world_size())
         return _reduced(buffer, lambda reduced: reduced)
     indices = state.indices(bucket.parameters())

@@ -70,6 +70,7 @@ def select_pruned(
     over_total = sum(max(0, over) for over in surplus.values())
     for layer in masks.layers:
         over = max(0, surplus[layer.name])
+        # Rounded up, or what integer division leaves over would never be given to anybody.
         spared = min(over, slack, -(-slack * over // over_total)) if over_total else 0
         slack, over_total = slack - spared, over_total - over
         removed[layer.name] = select_smallest(scores[layer.name], masks.mask(layer), over - spared)
@@ -85,6 +86,7 @@ def _select_global(
         score, mask = by_layer[layer.name].float(), masks.mask(layer)
         fewest, _ = bound_counts(mask.numel(), (bounds or {}).get(layer.parameter, (0.0, 1.0)))
         kept = select_largest(score, mask, fewest)
+        # Without it, the layer with the smallest weights would lose all of them. The floor is for a layer of zeros.
         scale = (score * mask).square().sum().div(mask.sum().clamp(min=1)).sqrt().clamp(min=1e-12)
         scores.append((score / scale).reshape(-1))
         eligible.append((mask & ~kept).reshape(-1))
@@ -116,6 +118,7 @@ def prune(
     for layer in masks.layers:
         chosen = removed[layer.name]
         counts[layer.name] = int(chosen.sum())
+        # A generation that goes up for nothing would have gradient factors and packed indices made anew.
         if counts[layer.name]:
             masks.weight(layer).masked_fill_(chosen, 0.0)
             whole = torch.zeros_like(masks.bits[layer.parameter])

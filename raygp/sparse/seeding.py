@@ -28,6 +28,7 @@ def seed_sparse(
     budgets = layer_budgets(masks, density, "uniform" if distribution == "uniform" else "erk", bounds)
     for layer in masks.layers:
         mask = masks.mask(layer)
+        # Drawn on the CPU: a GPU's generator gives other numbers, and the network must not depend on the device.
         scores = torch.rand(mask.shape, generator=generator).to(mask.device)
         chosen = select_largest(scores, torch.ones_like(mask), budgets[layer.name])
         masks.update(layer, off=~chosen)

@@ -30,6 +30,7 @@ def select_largest(scores: Tensor, eligible: Tensor, count: int) -> Tensor:
     # kthvalue takes half the time of topk over millions of scores.
     threshold = values.kthvalue(values.numel() - count + 1).values
     above = values > threshold
+    # nonzero() gives indices in rising order on every device; a sort of equal scores does not.
     ties = (values == threshold).nonzero().squeeze(1)[: count - int(above.sum())]
     chosen[candidates[above]] = True
     chosen[candidates[ties]] = True

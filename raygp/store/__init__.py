@@ -19,6 +19,7 @@ from raygp.store.head import (
     read_head,
     rollback,
     version_to_make,
+    waiting_version,
 )
 from raygp.store.lease import line_lease, publishing_lease
 from raygp.store.line import LineSpec, change_task, check_root_usable, create_line, open_line
@@ -47,7 +48,7 @@ from raygp.store.refusals import Refusal, read_refusal, write_refusal
 from raygp.store.samples import kept_index, make_index, read_index, sample_digest
 from raygp.store.shards import read_labels, read_shard
 from raygp.store.verify import Verified, verify_arrival
-from raygp.store.versions import check_weights, read_tensors, write_version
+from raygp.store.versions import check_weights, read_tensors, remove_version, write_version
 from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
 
 __all__ = [
@@ -112,12 +113,14 @@ __all__ = [
     "read_tensors",
     "remove_arrival",
     "remove_garbage",
+    "remove_version",
     "require_conditional_writes",
     "rollback",
     "sample_digest",
     "verify_arrival",
     "version_number",
     "version_to_make",
+    "waiting_version",
     "withdrawn_since",
     "write_refusal",
     "write_version",

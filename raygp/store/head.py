@@ -119,10 +119,19 @@ def finish_interrupted_promotion(location: Location) -> Card | None:
         InputError: head or card cannot be read, or the version's weights are missing.
     """
     head = read_head(location)
-    card = find_card(location, version_to_make(location, head))
+    card = waiting_version(location, head)
     if card is not None:
         promote(location, card, head)
     return card
+
+
+def waiting_version(location: Location, head: Head | None) -> Card | None:
+    """The child of the head whose writer was killed between its card and the head; None if there is none.
+
+    Raises:
+        InputError: a card cannot be read.
+    """
+    return find_card(location, version_to_make(location, head))
 
 
 def version_to_make(location: Location, head: Head | None) -> str:

@@ -62,6 +62,13 @@ def write_version(location: Location, card_without_files: Card, tensors: dict[st
     return decode(Card, encoded, location.url(card_path(version)))
 
 
+def remove_version(location: Location, card: Card) -> None:
+    """Delete a version that was never promoted. Hold the line's lease. What was deleted already is no error."""
+    # Without its card a version does not exist, so that goes first.
+    location.delete(card_path(card.version))
+    location.delete(version_folder(card.version), recursive=True)
+
+
 def read_tensors(location: Location, card: Card) -> dict[str, Tensor]:
     """The tensors of a version, on the CPU.
 

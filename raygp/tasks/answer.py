@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -20,6 +21,18 @@ class Answer:
     """The number, where the answer is one."""
     problem: str = ""
     """Why the sample could not be read; empty where it was answered."""
+
+    def plain(self, top: int) -> dict[str, Any]:
+        """The answer as JSON has it: ``error`` where there is none; else ``label``, with ``value`` or ``probabilities``
+        (of the ``top`` most probable classes, in that order) where there are any."""
+        if self.problem:
+            return {"error": self.problem}
+        said: dict[str, Any] = {"label": self.label}
+        if self.value is not None:
+            said["value"] = self.value
+        if self.probabilities:
+            said["probabilities"] = dict(self.probabilities[:top])
+        return said
 
 
 def class_answers(logits: Tensor, classes: Sequence[str]) -> list[Answer]:

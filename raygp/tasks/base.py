@@ -246,6 +246,19 @@ class Images(OwnTask, ImageTask):
     background: str = "#ffffff"
     """What transparent pixels show."""
 
+    def made_up(self, count: int) -> list[tuple[bytes, str]]:
+        """Encoded pictures of noise in two classes, one dark and one bright, to try the task out on."""
+        from PIL import Image
+
+        generator, made = np.random.default_rng(0), []
+        for number in range(count):
+            bright = number % 2
+            pixels = generator.integers(0, 128, (32, 32, 3), dtype=np.uint8) + np.uint8(128 * bright)
+            content = io.BytesIO()
+            Image.fromarray(pixels).save(content, "PNG")
+            made.append((content.getvalue(), "bright" if bright else "dark"))
+        return made
+
     @property
     def pictures(self) -> ImageSpec:
         """What becomes of an image."""

@@ -50,9 +50,19 @@ class FrameNorm(nn.BatchNorm1d):
             frames: N x T x channels, or N x T x channels x mels.
             valid: bool, N x T.
         """
+        if torch.compiler.is_exporting():
+            return self._in_place(frames, valid)
         normed = frames.new_zeros(frames.shape)
         normed[valid] = super().forward(frames[valid]).to(normed.dtype)
         return normed
+
+    def _in_place(self, frames: Tensor, valid: Tensor) -> Tensor:
+        """The same in evaluation, without picking valid frames: how many there are, an exported graph cannot say."""
+        assert self.running_mean is not None and self.running_var is not None
+        shape = (-1, *(1 for _ in range(frames.dim() - 3)))
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        normed = (frames - self.running_mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
+        return normed * valid.view(*valid.shape, *(1 for _ in range(frames.dim() - 2)))
 
 
 class BidirectionalGRU(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from raygp.tasks.augment import DRAWS, flip, resized_crop, shift
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.decoding import check, decode
+from raygp.tasks.preprocessing import image_preprocessing
 from raygp.tasks.spec import ImageSpec
 
 Build = Callable[[int, int], nn.Module]
@@ -33,6 +35,10 @@ class ImageTask(ClassTask):
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    other_outputs: tuple[str, ...] = ()
+    """Output layers beside the classifier, of a model whose output is the mean of several."""
+    medium: ClassVar[str] = "image"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -74,8 +80,12 @@ class ImageTask(ClassTask):
         Raises:
             ValueError: the message is the reason alone.
         """
-        check(sample)
+        self.refuse(sample)
         self.decode(sample)
+
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no label and decodes no pixels to keep. Raises as that."""
+        check(sample)
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The model's input: augmented where ``draws`` are given, scaled to [0, 1] and normalised.
@@ -105,3 +115,7 @@ class ImageTask(ClassTask):
             for values in (self.pictures.mean, self.pictures.std)
         )
         return (inputs.to(torch.float32) / 255 - mean) / std
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return image_preprocessing(self.pictures)

@@ -74,6 +74,9 @@ class TaskKind:
     """From an instance of ``spec``, what suits its task, where that depends on more than the name. It stands in for
     ``settings`` and ``plans``, which then count only where no more than the name is known."""
 
+    checked: bool = False
+    """Whether making a spec checks the names of parameters in it, so that no model has to be built for that again."""
+
     def tuning_for(self, spec: TaskSpec | None) -> Tuning:
         """What suits the task of this spec; None: any task of this kind."""
         if self.tuning is None or spec is None:
@@ -89,8 +92,12 @@ TASKS: Registry[TaskKind] = Registry(
         "lenet-5": "raygp.tasks.lenet:LENET_5",
         "resnet18": "raygp.tasks.resnet:RESNET18",
         "resnet18-small": "raygp.tasks.resnet:RESNET18_SMALL",
+        "tabular": "raygp.tasks.tabular:TABULAR",
+        "tabular-regression": "raygp.tasks.tabular:REGRESSION",
         "deepspeech2": "raygp.tasks.speech:DEEPSPEECH2",
         "deepspeech2-small": "raygp.tasks.speech:DEEPSPEECH2_SMALL",
+        "timm": "raygp.tasks.libraries.timm:TIMM",
+        "torchvision": "raygp.tasks.libraries.torchvision:TORCHVISION",
         "text": "raygp.tasks.text:TEXT",
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from raygp.tasks.deepspeech import PAPER, SMALL, Architecture, DeepSpeech2, ctc_
 from raygp.tasks.divergence import divergence
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.padded import Padded
+from raygp.tasks.preprocessing import speech_preprocessing
 from raygp.tasks.sound import require
 from raygp.tasks.spec import TaskSpec
 
@@ -55,6 +56,8 @@ class SpeechTask:
     labels_are_classes: bool = False
     reserved: tuple[str, ...] = (" ",)
     metrics: tuple[str, ...] = ("word accuracy", "character accuracy")
+    medium: ClassVar[str] = "audio"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:
@@ -124,6 +127,10 @@ class SpeechTask:
             raise ValueError(short)
         return short
 
+    def refuse(self, sample: bytes) -> None:
+        """The part of :meth:`check` that needs no transcript. Raises as that."""
+        whole_frames(sample)
+
     def output_frames(self, frames: int) -> int:
         """How many frames of logits the model makes of ``frames`` frames of features."""
         for convolution in self.architecture.convolutions:
@@ -166,6 +173,10 @@ class SpeechTask:
                 ]
             )
         return torch.tensor(rows, dtype=torch.float64).reshape(-1, 2, 2)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """How a file becomes the model's input, as plain data (:class:`raygp.tasks.preprocessing.Described`)."""
+        return speech_preprocessing(self.spec.mels)
 
     def answers(self, outputs: Padded, vocabulary: Sequence[str]) -> list[Answer]:
         """Each utterance's transcript, by greedy decoding."""
@@ -211,7 +222,12 @@ DEEPSPEECH2 = TaskKind(
     SpeechSpec,
     _deepspeech2_task,
     _SETTINGS,
-    {"default": {"synthesis": {"epochs": 40}, "update": {"epochs": 12, "replay": {"share": 0.5}, **_AS_IT_IS}}},
+    {
+        "default": {
+            "synthesis": {"epochs": 40, "fit": None},
+            "update": {"epochs": 12, "replay": {"share": 0.5}, **_AS_IT_IS},
+        },
+    },
 )
 """The paper's size: two convolutions and five bidirectional GRU layers of 800 units."""
 
@@ -224,7 +240,7 @@ DEEPSPEECH2_SMALL = TaskKind(
         "default": {
             # The network starts with all connections and is pruned late. That recognises five to seven points more
             # words than a network that starts with few.
-            "synthesis": {"phases": _LATE, "epochs": 60, "seed_density": 1.0},
+            "synthesis": {"phases": _LATE, "epochs": 60, "seed_density": 1.0, "fit": None},
             # So few utterances are fitted closely. The update therefore shrinks the parent's weights, sees all earlier
             # utterances again, and lets every dormant connection grow.
             "update": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -99,6 +99,8 @@ class TextTask(ClassTask):
     labels_are_classes: bool = True
     reserved: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("accuracy",)
+    medium: ClassVar[str] = "text"
+    """What its samples are: by this, files in a folder are told from what lies beside them."""
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from raygp.update.ladder import Ladder
 from raygp.update.learner import Learner
 from raygp.update.observer import Observer
 from raygp.update.plan import DistillationSettings, Plan
+from raygp.update.probe import probe_rows
 from raygp.update.rungs import Rung, rungs_of
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.shared import SharedWork
@@ -56,6 +57,7 @@ def make_update(
     parent = job.parent
     tensors = read_tensors(job.location, parent) if parent else None
     known = len(parent.classes) if parent else None
+    probe = probe_rows(job.catalog(), job.arrival.arrival)
 
     def make(plan: Plan, may_give_up: bool) -> Update:
         learner = make_learner(
@@ -69,6 +71,7 @@ def make_update(
             device=device,
             packed_gradients=packed_gradients,
         )
+        learner.probe = probe
         return Update(
             plan,
             learner,
@@ -89,7 +92,8 @@ def make_update(
         )
 
     if parent is None:
-        return Ladder(lambda _: [Rung("plan", job.plan, {})], make, observer)
+        first = rungs_of(job.plan, Sizes(0, data.new_rows), ladder=False)
+        return Ladder(lambda _: first, make, observer)
     sizes = sizes_of(task, data, len(parent.classes), len(job.classes))
 
     def rungs(look: Look | None) -> list[Rung]:
@@ -151,7 +155,7 @@ def make_learner(
         known = num_classes if parent_classes is None else parent_classes
         new = num_classes - known
         try:
-            unpack_model(add_output_rows(parent, task.classifier, model, new) if new > 0 else parent, model, masks)
+            unpack_model(_with_rows(task, parent, model, new), model, masks)
         except ValueError as error:
             raise InputError(f"the parent version does not fit task {task.name}: {error}") from error
         weight = plan.distillation.weight_for(data.old_rows, data.new_rows)
@@ -185,6 +189,14 @@ def _make_teacher(
     masks = Masks(model, task.dense)
     unpack_model(parent, model, masks)
     return Teacher(model.eval().requires_grad_(False), masks, weight, settings.temperature, settings.replay_only)
+
+
+def _with_rows(task: Task, tensors: Mapping[str, Tensor], model: torch.nn.Module, rows: int) -> Mapping[str, Tensor]:
+    """The compact form with rows for new classes in every output layer of the task."""
+    if rows > 0:
+        for layer in (task.classifier, *getattr(task, "other_outputs", ())):
+            tensors = add_output_rows(tensors, layer, model, rows)
+    return tensors
 
 
 def add_output_rows(

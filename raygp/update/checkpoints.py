@@ -20,6 +20,7 @@ from raygp.record import UpdateRecord, with_comparisons
 from raygp.store import Location
 from raygp.update.gate import Verdict
 from raygp.update.outcome import Outcome
+from raygp.update.probe import Probe
 from raygp.update.state import Checkpoint, UpdateState
 
 FORMAT = 4
@@ -40,7 +41,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def save_outcome(folder: Path, outcome: Outcome) -> None:
     """Write a finished update. OSError: see :func:`save_checkpoint`."""
     (folder / _TENSORS).write_bytes(safetensors.torch.save(outcome.tensors))
-    fields = {"verdict": vars(outcome.verdict), "record": outcome.record.model_dump(mode="json")}
+    probe = vars(outcome.probe) if outcome.probe else None
+    fields = {"verdict": vars(outcome.verdict), "record": outcome.record.model_dump(mode="json"), "probe": probe}
     (folder / _OUTCOME).write_text(json.dumps({"format": FORMAT, **fields}))
 
 
@@ -113,7 +115,7 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Checkpoint | Outcome:
         if _OUTCOME in files:
             fields = _outcome_of_format_1(fields) if "format" not in fields else fields
             record = UpdateRecord.model_validate(with_comparisons(fields["record"]))
-            return Outcome(Verdict(**fields["verdict"]), record, tensors)
+            return Outcome(Verdict(**fields["verdict"]), record, tensors, _probe(fields.get("probe")))
         fields = _state_of_format_1(fields) if "format" not in fields else fields
         return Checkpoint(UpdateState.from_dict(fields), tensors)
     except InputError:
@@ -121,6 +123,10 @@ def _decode(name: str, files: Mapping[str, bytes]) -> Checkpoint | Outcome:
     except Exception as error:
         reason = " ".join(str(error).split())
         raise TrainingError(f"checkpoint {name} cannot be read ({reason}): delete it and run again") from error
+
+
+def _probe(fields: Mapping[str, Any] | None) -> Probe | None:
+    return Probe(*(tuple(fields[name]) for name in ("rows", "points", "losses"))) if fields else None
 
 
 def _refuse_newer(name: str, fields: Mapping[str, Any]) -> None:

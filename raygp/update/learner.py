@@ -87,6 +87,8 @@ class Learner:
         self._class_ids: dict[Split, np.ndarray] = {}
         self.known_classes: int | None = None
         """Where the parent knows some of the classes alone, how many: see :func:`raygp.update.measuring.known_of`."""
+        self.probe: np.ndarray | None = None
+        """Validation rows by which a stored candidate is compared with this model: :mod:`raygp.update.probe`."""
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
@@ -231,7 +233,8 @@ class Learner:
         """What the model makes of each row of a held-out split, in one pass over it; the same on every rank."""
         self.model.eval()
         rows = max((part.stop for part in self.data.groups(split).values()), default=0)
-        measuring = Measuring(self.task, rows, self.known_classes, self._class_ids.get(split))
+        probe = self.probe if split == "val" else None
+        measuring = Measuring(self.task, rows, self.known_classes, self._class_ids.get(split), probe)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
             measuring.add(batch.ids, self._outputs(self.model, self.task.prepare(inputs, None)), targets)

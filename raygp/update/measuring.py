@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raygp.tasks.padded import Padded
+from raygp.tasks.padded import Padded, take
 from raygp.tasks.protocol import Task
+from raygp.update.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Measured:
     """Class of each row, int64; None where labels are no classes."""
     known: int | None = None
     """How many classes are known where some are new."""
+    probe: Probe | None = None
+    """What the model made of the rows that were asked for; None where none were."""
 
     @property
     def accuracy(self) -> float:
@@ -50,7 +53,14 @@ class Measured:
 class Measuring:
     """Gathers the points of a split batch by batch, in any order."""
 
-    def __init__(self, task: Task, rows: int, known: int | None, class_ids: np.ndarray | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        rows: int,
+        known: int | None,
+        class_ids: np.ndarray | None,
+        probe: np.ndarray | None = None,
+    ) -> None:
         """Nothing is gathered yet.
 
         Args:
@@ -58,7 +68,10 @@ class Measuring:
             rows: of the split.
             known: how many classes are known where some are not (:func:`known_of`); None: all.
             class_ids: the rows' classes, if they have been gathered before.
+            probe: positions of rows whose losses are wanted, too, ascending; None: of no row.
         """
+        self._probe = probe
+        self._losses = torch.zeros(0 if probe is None else len(probe), dtype=torch.float64)
         self._task, self._known = task, known
         self._found = torch.zeros(1 if known is None else 2, rows, len(task.metrics), 2, dtype=torch.float64)
         self._class_ids = class_ids
@@ -74,6 +87,8 @@ class Measuring:
         """
         place, scored = torch.from_numpy(rows), self._task.score(outputs, targets).cpu()
         self._found[0, place] = scored
+        if self._probe is not None:
+            self._add_losses(self._probe, rows, outputs, targets)
         if not isinstance(targets, Tensor):
             return
         if self._ids is not None:
@@ -84,11 +99,24 @@ class Measuring:
             among[known.cpu()] = self._task.score(among_first(outputs[known], self._known), targets[known]).cpu()
             self._found[1, place] = among
 
+    def _add_losses(
+        self, probe: np.ndarray, rows: np.ndarray, outputs: Tensor | Padded, targets: Tensor | Padded
+    ) -> None:
+        wanted = np.flatnonzero(np.isin(rows, probe))
+        if len(wanted):
+            here = torch.from_numpy(wanted).to(outputs.device if isinstance(outputs, Tensor) else outputs.values.device)
+            losses = self._task.losses(take(outputs, here), take(targets, here))
+            self._losses[torch.from_numpy(np.searchsorted(probe, rows[wanted]))] = losses.double().cpu()
+
     def result(self, total: Callable[[Tensor], Tensor]) -> Measured:
         """All points. ``total`` sums over ranks, each of which has gathered its share."""
         found = total(self._found).numpy()
         ids = self._class_ids if self._ids is None else total(self._ids).numpy()
-        return Measured(found[0], found[1] if len(found) > 1 else None, ids, self._known)
+        probe = None
+        if self._probe is not None:
+            points, losses = found[0][self._probe, 0, 0], total(self._losses).numpy()
+            probe = Probe(tuple(self._probe.tolist()), tuple(points.tolist()), tuple(losses.tolist()))
+        return Measured(found[0], found[1] if len(found) > 1 else None, ids, self._known, probe)
 
 
 def known_of(task: Task, model: nn.Module, known: int | None) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from raygp.record import UpdateRecord
 from raygp.update.gate import Verdict
+from raygp.update.probe import Probe
 
 if TYPE_CHECKING:
     from raygp.update.state import Tensors
@@ -21,3 +22,5 @@ class Outcome:
     """What the update did and measured: the same figures that the version's card has."""
     tensors: Tensors
     """The candidate in compact form, without optimizer state."""
+    probe: Probe | None = None
+    """What it made of a few validation rows; None where that is not known, as of what an earlier raygp measured."""

@@ -86,6 +86,8 @@ class RunningUpdate:
         Raises:
             TrainingError: the gradient is not finite, or there is no example.
         """
+        if self.masks.active == self.masks.total:
+            return  # Such as an adopted model: nothing is dormant, so nobody needs the gradients.
         number, gradient = self.cursor.phase, None
         if self._shared and number == 0:
             gradient = self._shared.gradient_for(self.plan, self.learner.device)

@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from functools import reduce
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,12 @@ def test_what_is_relied_on_is_there(dependence: Dependence) -> None:
 def test_the_environment_variables_that_are_set_are_those_that_ray_reads() -> None:
     names = [d for d in DEPENDENCES if d.name.endswith("_ENV_VAR")]
     assert {found(name) for name in names} == {name for name in _FAST if name.startswith("RAY_TRAIN_")}
+
+
+def test_the_time_that_serve_gives_its_proxy_is_the_one_that_is_set() -> None:
+    (name,) = (name for name in _FAST if name.startswith("RAY_SERVE_"))
+    source = Path(importlib.import_module("ray.serve._private.constants").__file__ or "").read_text()
+    assert f'PROXY_READY_CHECK_TIMEOUT_S = get_env_float_positive(\n    "{name}"' in source
 
 
 def test_the_index_and_the_names_of_checkpoints_are_those_of_ray() -> None:

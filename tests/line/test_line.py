@@ -29,8 +29,8 @@ from raygp.store import Location, create_line, line_lease, read_head, write_vers
 from raygp.update.gate import Verdict
 from raygp.update.job import UpdateJob
 from tests.digits import FewDigits
-from tests.line.fakes import FakeRunner
-from tests.store.helpers import MakeCard, publish
+from tests.line.fakes import FakeRunner, publish
+from tests.store.helpers import MakeCard
 
 TASK = {"name": "lenet-300-100"}
 

@@ -30,7 +30,15 @@ USES: dict[str, tuple[nn.Module, Tensor, dict[str, float]]] = {
         torch.zeros(1, 9, 3),
         {"weight_ih_l0": 9, "weight_hh_l0": 9, "weight_ih_l1": 9, "weight_hh_l1": 9},
     ),
-}
+    # 7 tokens: each is a query, a key and a value.
+    "transformer layer": (
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),
+        torch.zeros(1, 7, 4),
+        {
+            "self_attn.in_proj_weight": 7, "self_attn.out_proj.weight": 7, "linear1.weight": 7, "linear2.weight": 7,
+        },
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", USES)
@@ -89,6 +97,42 @@ def test_an_embedding_that_shares_a_weight_costs_nothing() -> None:
     model = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6, bias=False))
     model[1].weight = model[0].weight
     assert count_uses(model, torch.zeros(1, 7, dtype=torch.int64)).uses == {"1.weight": 7}
+
+
+class Attends(nn.Module):
+    """Attention of 5 queries over 3 keys of another width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, kdim=6, vdim=6, batch_first=True)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found: Tensor = self.attention(inputs, torch.zeros(1, 3, 6), value=torch.zeros(1, 3, 6))[0]
+        return found
+
+
+def test_keys_are_used_as_often_as_there_are_keys() -> None:
+    uses = count_uses(Attends(), torch.zeros(1, 5, 4)).uses
+    assert {name.removeprefix("attention."): count for name, count in uses.items()} == {
+        "q_proj_weight": 5, "k_proj_weight": 3, "v_proj_weight": 3, "out_proj.weight": 5,
+    }  # fmt: skip
+
+
+class ByHand(nn.Module):
+    """Layers whose weights are applied by a function, as some libraries do it: their modules are never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(3, 6, bias=False)
+        self.mix = nn.Conv1d(2, 4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        rows = nn.functional.linear(input=inputs, weight=self.qkv.weight)
+        return nn.functional.conv1d(rows, self.mix.weight, self.mix.bias)
+
+
+def test_a_weight_that_a_function_applies_counts() -> None:
+    assert count_uses(ByHand(), torch.zeros(1, 2, 3)).uses == {"qkv.weight": 2, "mix.weight": 4}
 
 
 def test_a_step_of_training_costs_three_forward_passes() -> None:

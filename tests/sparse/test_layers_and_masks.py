@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from raygp.sparse import Masks, grow, prunable_layers, prune
+from raygp.sparse import Masks, dense_by_kind, grow, prunable_layers, prune, trace_forward
 from tests.sparse.helpers import Recurrent, conv_net, gradient_of, nonzero_dormant, normal, random_masks
 
 
@@ -30,6 +30,52 @@ def test_projections_and_directions_have_their_layers() -> None:
     assert len(names) == 9 and names[-1] == "weight_hr_l0"
     both = [layer.name for layer in prunable_layers(nn.RNN(2, 3, bidirectional=True))]
     assert both == [f"weight_{kind}_l0{way}[hidden]" for way in ("", "_reverse") for kind in ("ih", "hh")]
+
+
+def test_attention_falls_into_query_key_and_value() -> None:
+    layers = prunable_layers(nn.MultiheadAttention(4, 2))
+    gates = [f"in_proj_weight[{kind}]" for kind in ("query", "key", "value")]
+    assert [(layer.name, layer.start, layer.stop) for layer in layers] == [
+        *zip(gates, (0, 4, 8), (4, 8, 12), strict=True), ("out_proj.weight", 0, 4),
+    ]  # fmt: skip
+    other_width = [layer.name for layer in prunable_layers(nn.MultiheadAttention(4, 2, kdim=6))]
+    assert other_width == ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
+
+
+class Standardised(nn.Conv2d):
+    """A convolution that is applied with its weight less the weight's mean."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self._conv_forward(inputs, self.weight - self.weight.mean(), self.bias)
+
+
+def test_what_stays_dense_goes_by_the_kind_of_layer() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 16, 1),
+        nn.Conv2d(16, 16, 3, groups=4), Standardised(16, 16, 3), nn.Flatten(), nn.Linear(16, 5),
+    )  # fmt: skip
+    trace = trace_forward(model, torch.zeros(1, 3, 9, 9))
+    assert dense_by_kind(model, trace) == ("0.weight", "2.weight", "4.weight", "5.weight")
+    assert not trace.attends
+    encoder = nn.TransformerEncoderLayer(4, 2, 8)
+    trace = trace_forward(encoder, torch.zeros(7, 1, 4))
+    assert dense_by_kind(encoder, trace) == () and trace.attends
+
+
+def test_the_first_convolution_is_the_first_that_is_applied() -> None:
+    class Backwards(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.second, self.first, self.never = nn.Conv1d(4, 4, 1), nn.Conv1d(2, 4, 1), nn.Linear(2, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            found: Tensor = self.second(self.first(inputs))
+            return found
+
+    model = Backwards().to("meta")
+    # What is never applied stays as it is: nothing would say which of its connections are worth keeping.
+    trace = trace_forward(model, torch.zeros(1, 2, 3, device="meta"))
+    assert dense_by_kind(model, trace) == ("first.weight", "never.weight")
 
 
 def test_a_shared_weight_counts_once() -> None:

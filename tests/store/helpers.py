@@ -13,12 +13,15 @@ PROCESSES = 4
 FORK = multiprocessing.get_context("fork")
 
 
-def publish(location: Location, arrival: str, rows: int = 3, **options: Any) -> Manifest:
-    """An arrival of ``rows`` training rows and a validation row."""
+def publish(
+    location: Location, arrival: str, rows: int = 3, held_out: bytes = b"held out", **options: Any
+) -> Manifest:
+    """An arrival of ``rows`` training rows and a validation row, none of which is a sample of any task, unless
+    ``held_out`` is."""
     with ArrivalWriter(location, arrival, "a test", **options) as writer:
         for row in range(rows):
             writer.add("train", f"{arrival}-{row}".encode(), "cat" if row % 2 else "dog", f"k{row}")
-        writer.add("val", b"held out", "cat", "v0")
+        writer.add("val", held_out, "cat", "v0")
         return writer.publish()
 
 

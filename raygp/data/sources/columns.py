@@ -19,6 +19,8 @@ TEXTS = ("text", "sentence", "content", "document", "review", "comment", "messag
 """Names of a column of texts that are samples, the first comes first."""
 LABELS = ("label", "labels", "fine_label", "class")
 """Names of a column of classes, the first comes first."""
+TARGETS = (*LABELS, "target", "y", "outcome")
+"""Names of a column of classes or numbers where the other columns are the sample, the first comes first."""
 TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
 """Names of a column of what is said. A table has one of them."""
 SPLITS = ("split",)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.parquet import ParquetSource
 from raygp.data.sources.rowfiles import ArrowRows, RowFile
+from raygp.data.sources.source import PassedOver, SourceSample
 from raygp.errors import InputError
 
 STATE = "state.json"
@@ -89,4 +91,12 @@ def _looks_like(path: Path) -> int:
     return LIKELY if saved or any(name.lower().endswith(".arrow") for name in names) else UNLIKELY
 
 
-DATASETS = SourceKind(DatasetsSource, "FILE_OR_DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(".arrow") or _CACHED.fullmatch(path.name):
+        return None
+    from raygp.data.sources.unlabelled import rows_without_labels
+
+    return rows_without_labels(path, ArrowRows, task)
+
+
+DATASETS = SourceKind(DatasetsSource, "FILE_OR_DIR", looks_like=_looks_like, inputs=_inputs)

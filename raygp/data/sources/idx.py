@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.compression import plain_file
 from raygp.data.sources.emnist import characters, is_emnist
@@ -209,4 +209,23 @@ def _looks_like(path: Path) -> int:
     return LIKELY if there else UNLIKELY
 
 
-IDX = SourceKind(IdxSource, "DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not looks_like_idx(path.name) or path.is_dir():
+        return None
+    if "image" in path.name.lower():
+        return _pictures(path)
+    passed_over.add("idx files of labels", path.name)
+    return iter(())
+
+
+def _pictures(path: Path) -> Iterator[SourceSample]:
+    """The images of a file, with keys like ``#000012``."""
+    file = IdxFile.read(path)
+    if file.kind != "u1" or not (len(file.shape) == 3 or (len(file.shape) == 4 and file.shape[3] in _MODES)):
+        raise InputError(f"{path} holds no images of height by width in bytes")
+    transposed = "emnist" in path.name.lower()
+    for row, load in enumerate(file.rows(transposed)):
+        yield SourceSample(None, "", f"#{row:06d}", load)
+
+
+IDX = SourceKind(IdxSource, "DIR", looks_like=_looks_like, inputs=_inputs)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raygp.data.sources.source import Source
+from raygp.data.sources.source import PassedOver, Source, SourceSample
 from raygp.errors import InputError
 from raygp.registry import Registry
 
@@ -24,6 +24,10 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 def _unlikely(path: Path) -> int:
     return UNLIKELY
+
+
+def _no_inputs(path: Path, task: Any, passed_over: PassedOver) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class SourceKind:
     looks_like: Callable[[Path], int] = _unlikely
     """For a path that exists and was given without a kind: LIKELY if it has what only this kind has, POSSIBLE if it
     might be of this kind, else UNLIKELY. Only names are looked at; of a tar, those of its first members."""
+    inputs: Callable[[Path, Any, PassedOver], Iterator[SourceSample] | None] = _no_inputs
+    """For ``raygp predict``: the samples in a file that holds many, in order, whether they have labels or not; None if
+    the file's name says that it is none of this kind. Called with the file, the task whose samples are wanted
+    (:class:`raygp.tasks.Task`), and what is told of whatever is left out. What it yields may raise InputError."""
 
     def form(self, name: str) -> str:
         """How a source of this kind is spelled, such as ``idx:DIR``."""
@@ -54,6 +62,7 @@ SOURCES: Registry[SourceKind] = Registry(
     {
         "imagefolder": "raygp.data.sources.imagefolder:IMAGEFOLDER",
         "parquet": "raygp.data.sources.parquet:PARQUET",
+        "table": "raygp.data.sources.table:TABLE",
         "webdataset": "raygp.data.sources.webdataset:WEBDATASET",
         "datasets": "raygp.data.sources.datasets:DATASETS",
         "texts": "raygp.data.sources.texts:TEXTS",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
@@ -163,7 +163,7 @@ class ParquetSource:
 
     def _read(self, table: Table, unlabelled: set[SplitName]) -> Iterator[SourceSample]:
         columns = table.columns.of_samples if not set(table.splits) <= unlabelled else []
-        contents = _rows(table, columns, _SAMPLES_AT_ONCE, table.columns.samples)
+        contents = rows_of(table, columns, _SAMPLES_AT_ONCE, table.columns.samples)
         for row, (content, path) in enumerate(contents):
             split, label, key = table.splits[row], table.labels[row], table.key_of(row)
             if split in unlabelled:
@@ -178,14 +178,14 @@ class ParquetSource:
         """Where the sample is, and why it is nowhere."""
         column, type_ = table.columns.described_samples
         if content and table.columns.texts:
-            content, problem = _encoded(content)
+            content, problem = encoded_text(content)
             return self._spool.add(content), problem
         if content:
             return self._spool.add(content), ""
         if not path:
             # What is there and empty is told by the check of samples, as for files.
             return self._spool.add(b""), "" if content is not None else f"there is nothing in column {column}"
-        name, reason = _meant(table, path)
+        name, reason = file_meant(table, path)
         if name is not None:
             self._taken.add(name)
             return FileSlice(str(table.top / name)), ""
@@ -210,7 +210,7 @@ class _Beside(PassedOver):
         self.names.append((what, name))
 
 
-def _meant(table: Table, path: str) -> tuple[Path | None, str]:
+def file_meant(table: Table, path: str) -> tuple[Path | None, str]:
     """The file that a path in a table means, as seen from the source, and why it is not taken."""
     short = path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
     shown = f"'{short}'" if short.isprintable() else f"{short!a}"
@@ -224,7 +224,7 @@ def _meant(table: Table, path: str) -> tuple[Path | None, str]:
     return (name, "") if os.path.isfile(table.top / name) else (None, f"there is no file {shown} beside the table")
 
 
-def _encoded(text: bytes) -> tuple[bytes, str]:
+def encoded_text(text: bytes) -> tuple[bytes, str]:
     """A text as it is stored, and why it cannot be."""
     try:
         return text_of(text).encode(), ""
@@ -236,7 +236,7 @@ def _read_labels(table: Table) -> None:
     columns, words = table.columns, dict[str, SplitName | None]({"": table.split})
     kept: dict[Label, Label] = {}
     says_splits = True
-    for label, word in _rows(table, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
+    for label, word in rows_of(table, columns.of_table, _LABELS_AT_ONCE, columns.labels_and_splits):
         if word not in words:
             words[word] = split_of(word)
             if words[word] is None and columns.split_is_sure:
@@ -249,7 +249,7 @@ def _read_labels(table: Table) -> None:
         table.splits = [table.split] * table.rows
 
 
-def _rows(
+def rows_of(
     table: Table, columns: Sequence[str], at_once: int, convert: Callable[[pa.RecordBatch], Iterable[R]]
 ) -> Iterator[R]:
     """Rows of some columns of a table, of which few are in memory at a time.
@@ -277,4 +277,12 @@ def _looks_like(path: Path) -> int:
     return LIKELY if any(file.name.lower().endswith(".parquet") for file in files) else UNLIKELY
 
 
-PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(".parquet"):
+        return None
+    from raygp.data.sources.unlabelled import rows_without_labels
+
+    return rows_without_labels(path, ParquetRows, task)
+
+
+PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like, inputs=_inputs)

@@ -57,6 +57,7 @@ class Columns:
         folders: what the names of its folders say: ``{"label": "cat"}``.
         classes: the line's labels are classes; False: they are texts; None: no line is known.
         texts: the samples are texts, whatever else there is.
+        labels: look for labels, too.
 
     Raises:
         InputError: there is no column of samples, two columns may be meant, or one is of a type that cannot be used.
@@ -69,6 +70,7 @@ class Columns:
         folders: Mapping[str, str],
         classes: bool | None = None,
         texts: bool = False,
+        labels: bool = True,
     ) -> None:
         self._path, self._schema, self._folders, self._classes = path, schema, folders, classes
         self._features = _features(schema)
@@ -82,8 +84,8 @@ class Columns:
         self._sample = self._find_text() if self.texts else self._find_sample()
         self._sample_columns = self._parts_of_sample()
         self._check_samples()
-        labels = LABELS if self.texts else (*LABELS, *TRANSCRIPTS)
-        self.has_label = bool(named(self._names, labels) or self._class_labels())
+        names = LABELS if self.texts else (*LABELS, *TRANSCRIPTS)
+        self.has_label = labels and bool(named(self._names, names) or self._class_labels())
         """Whether there is a column of labels, or a folder that says the label."""
         self.label = self.find_label() if self.has_label else ""
         """Name of the column of labels; empty if there is none."""

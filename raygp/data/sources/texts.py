@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.layout import Tree, class_folders
@@ -154,4 +155,15 @@ def _looks_like(path: Path) -> int:
     return LIKELY if texts and texts * 2 > sum("." in name for name in files) else UNLIKELY
 
 
-TEXTS = SourceKind(open_texts, "FILE_OR_DIR", "tables, or class folders of .txt", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    from raygp.data.sources.unlabelled import medium_of, rows_without_labels
+
+    # Beside images and recordings, a table holds labels.
+    if not path.name.lower().endswith(TABLES) or medium_of(task) != "text":
+        return None
+    return rows_without_labels(path, lambda path: TextRows(path, str(path)), task)
+
+
+TEXTS = SourceKind(
+    open_texts, "FILE_OR_DIR", "tables, or class folders of .txt", looks_like=_looks_like, inputs=_inputs
+)

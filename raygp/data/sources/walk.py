@@ -170,7 +170,7 @@ def files_of(path: str, endings: tuple[str, ...], passed_over: PassedOver | None
     found: dict[Path, Path] = {}
     if is_pattern(path):
         base = _before_wildcards(root)
-        for match in _matches(path):
+        for match in matches(path):
             found.update(dict(_files_at(Path(match).absolute(), base, endings, passed_over, chosen=False)))
     elif not root.exists():
         raise InputError(f"{path} does not exist")
@@ -194,8 +194,8 @@ def _before_wildcards(path: Path) -> Path:
     return Path(*parts)
 
 
-def _matches(path: str) -> list[str]:
-    """What a pattern matches, in order.
+def matches(path: str) -> list[str]:
+    """What a pattern (:func:`is_pattern`) matches, in order.
 
     Raises:
         InputError: nothing, or one of the names that braces mean is missing.

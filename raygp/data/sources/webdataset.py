@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
 from raygp.data.sources.looking import first_members, has_labels
@@ -127,4 +128,12 @@ def _looks_like(path: Path) -> int:
     return LIKELY if has_labels(first_members(path)) else POSSIBLE
 
 
-WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(TARS):
+        return None
+    from raygp.data.sources.unlabelled import members_without_labels
+
+    return members_without_labels(path, task, passed_over)
+
+
+WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like, inputs=_inputs)

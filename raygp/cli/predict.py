@@ -1,0 +1,165 @@
+"""``raygp predict``: what a version makes of files, folders and tables."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from raygp.cli.options import add_own_task, line_of
+from raygp.errors import InputError
+from raygp.line import Version
+from raygp.loading import ending_on_ctrl_c
+
+if TYPE_CHECKING:
+    from raygp.data.sources import SourceSample
+    from raygp.tasks import Answer
+
+NAME = "predict"
+HELP = "what a version makes of files, folders and tables"
+_TOLD_EVERY_S, _TOLD_EVERY_ON_TERMINAL_S = 20.0, 0.5
+_LOOKED_AT = 8
+"""So many answers are waited for before the widths of columns are chosen; they come in one batch."""
+Named = tuple[str, "Answer"]
+"""A sample's name, and its answer."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="files; folders, with all that is in them; files of many samples (.parquet, .tar, tables); patterns such "
+        "as 'new/*.jpg'; - is standard input",
+    )
+    parser.add_argument("--version", default="head", metavar="VERSION", help="such as v0003 (default: the head)")
+    add_own_task(parser)
+    parser.add_argument("--top", type=int, default=5, metavar="N", help="classes that are listed, at most (default 5)")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON value a line on standard output, as answers come; the rest goes to standard error",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Answer, and print answers as they come. What cannot be read is named in its place, and the rest goes on.
+
+    Raises:
+        InputError: there is no such version, or something could not be read.
+    """
+    if options.top < 1:
+        raise InputError(f"--top must be at least 1, not {options.top}")
+    version = line_of(options).version(options.version)
+    with ending_on_ctrl_c():
+        import torch  # noqa: F401  # Takes seconds, in which Ctrl-C ends the process.
+    from raygp.inference.inputs import Inputs, printable
+
+    inputs = Inputs(version.task, options.paths)
+    told = _Progress(version.name)
+    answers = told.watched((printable(name), answer) for name, answer in _answered(version, inputs))
+    try:
+        if options.json:
+            _print_json(version, answers, options.top)
+        else:
+            _print_lines(version, answers, options.top)
+    except BrokenPipeError:
+        # Who reads has seen enough, as head does. What Python would write at its end must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    told.end(inputs.passed_over.lines)
+    if told.bad:
+        name, problem = told.first_bad
+        few = f"{told.bad:,} of {told.done:,} could not be read, such as {name}" if told.done > 1 else name
+        raise InputError(f"predict: {few}: {problem}")
+
+
+def _answered(version: Version, samples: Iterable[SourceSample]) -> Iterator[Named]:
+    """Each sample's name with its answer. Names are kept only of the samples whose answers are awaited."""
+    names: deque[str] = deque()
+
+    def loads() -> Iterator[Callable[[], bytes]]:
+        for sample in samples:
+            names.append(sample.key)
+            yield sample.load
+
+    for answer in version.predict(loads()):
+        yield names.popleft(), answer
+
+
+def _print_json(version: Version, answers: Iterator[Named], top: int) -> None:
+    for name, answer in answers:
+        said = {"file": name, "version": version.name} | answer.plain(top)
+        print(json.dumps(said, ensure_ascii=False), flush=sys.stdout.isatty())
+
+
+def _print_lines(version: Version, answers: Iterator[Named], top: int) -> None:
+    from raygp.cli.answers import AnswerLines
+
+    first = list(itertools.islice(answers, _LOOKED_AT))
+    width = Console().width if sys.stdout.isatty() else None
+    classes = version.classes if version.task.labels_are_classes else []
+    lines = AnswerLines([name for name, _ in first], classes, width, top)
+    if answered := [answer for _, answer in first if not answer.problem]:
+        print(lines.heading(answered[0]))
+    for name, answer in itertools.chain(first, answers):
+        print(lines.line(name, answer), flush=sys.stdout.isatty())
+
+
+class _Progress:
+    """Counts answers, and tells of them on standard error while they do not show themselves on a terminal.
+
+    Args:
+        version: name of what answers.
+    """
+
+    def __init__(self, version: str) -> None:
+        self._version, self._last, self._shown = version, time.monotonic(), False
+        self._first = 0.0
+        self.done = self.bad = 0
+        self.first_bad = ("", "")
+        """Name and problem of the first sample that could not be read."""
+
+    def watched(self, answers: Iterable[Named]) -> Iterator[Named]:
+        """The same answers."""
+        for name, answer in answers:
+            self.done += 1
+            self._first = self._first or time.monotonic()
+            if answer.problem:
+                self.first_bad = self.first_bad if self.bad else (name, answer.problem)
+                self.bad += 1
+            self._tell()
+            yield name, answer
+
+    def end(self, passed_over: list[str]) -> None:
+        """Say what came of it, and what was passed over."""
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+        clear = "\r\x1b[K" if self._shown else ""
+        print(f"{clear}{self._version}: {self.done - self.bad:,} answered{self._rate()}", file=sys.stderr)
+        for line in passed_over:
+            print(f"passed over: {line}", file=sys.stderr)
+
+    def _tell(self) -> None:
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if sys.stdout.isatty() or now - self._last < (_TOLD_EVERY_ON_TERMINAL_S if terminal else _TOLD_EVERY_S):
+            return
+        self._last, self._shown = now, terminal
+        start, end = ("\r\x1b[K", "") if terminal else ("", "\n")
+        bad = f", {self.bad:,} not read" if self.bad else ""
+        print(f"{start}{self.done:,} done{bad}{self._rate()}", end=end, file=sys.stderr, flush=True)
+
+    def _rate(self) -> str:
+        # What was loaded before the first answer says nothing about those to come.
+        seconds = time.monotonic() - self._first
+        return f", {self.done / seconds:,.0f} a second" if self.done and seconds > 1.0 else ""

@@ -1,0 +1,320 @@
+"""Tables whose rows are samples: CSV, TSV and Parquet.
+
+pyarrow is imported when a Parquet file is read: to list the kinds of sources must cost little.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import difflib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raygp.data.sources.columns import MAYBE_SPLITS, SPLITS, TARGETS, choose_column, named
+from raygp.data.sources.compression import plain_file
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.naming import split_of, split_of_path
+from raygp.data.sources.source import PassedOver, SourceSample, SplitName
+from raygp.data.sources.spool import Spool
+from raygp.data.sources.walk import files_of
+from raygp.data.text import read_table, tidy
+from raygp.errors import InputError
+from raygp.tasks.tabular_cells import category, is_missing, row_bytes
+
+if TYPE_CHECKING:
+    from raygp.tasks.protocol import Task
+
+_TEXTS = (".csv", ".tsv")
+_ENDINGS = tuple(end + more for end in (*_TEXTS, ".parquet") for more in ("", ".gz", ".xz", ".bz2", ".zst"))
+_SHOWN = 3
+_AT_ONCE = 1024
+
+Cells = dict[str, Any]
+"""A row by the names of its columns."""
+
+
+@dataclass
+class _File:
+    """A table before its rows are samples."""
+
+    key: str
+    """Its name in the source."""
+    columns: tuple[str, ...]
+    rows: Callable[[], Iterator[tuple[int, Cells]]]
+    """Gives its rows anew, each with the line where it begins (Parquet: its number from 0)."""
+    split: SplitName | None
+    """What the file's name or a folder says."""
+    where: str
+    """What the number of a row is: "line" or "row"."""
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """The column that says splits, in a list; empty if there is none."""
+        if found := named(self.columns, SPLITS):
+            return found[:1]
+        for name in named(self.columns, MAYBE_SPLITS):
+            # It is one only where every value is a word for a split: else it is a column as any other.
+            if all(split_of(tidy(str(cells[name] or ""))) for _, cells in self.rows()):
+                return [name]
+        return []
+
+
+class TableSource:
+    """Tables with a heading, each row of which is a sample: ``.csv`` and ``.tsv``
+    (:func:`raygp.data.text.parse_table`), also compressed by gzip, xz, bzip2 or zstd, and ``.parquet``. A file, a
+    folder of such files, or a pattern of their names.
+
+    The label is in the column that the line's ``--label`` names, else in the first that is called ``label``,
+    ``labels``, ``class``, ``target``, ``y`` or ``outcome``. A column ``split``, or the file's name, may say train,
+    validation or test. All others are the sample: a JSON object of the row's cells, as they stand in a text; numbers,
+    true and false of a Parquet file stay what they are, and dates become ISO 8601. Names of columns are in lower case.
+
+    All files have the same columns, in any order. Rows of an arrival that follows have those of the line: one that is
+    missing is an error, one that the line does not know is left out with a line that says so. A file of a held-out
+    split without a column of labels, as contests have them, is passed over.
+
+    Rows are copied once into the folder for temporary files, so that memory holds none of them.
+
+    Args:
+        path: of the file or folder.
+        label: name of the column of labels, if the line does not say.
+        unlabelled: whether rows may be without labels, for answers only: then labels are empty, and a column that is
+            called as labels are is left out.
+
+    Raises:
+        InputError: there is no such file.
+    """
+
+    def __init__(self, path: str, label: str = "", unlabelled: bool = False) -> None:
+        self._files = files_of(path, _ENDINGS, passed_over := PassedOver())
+        self._label, self._unlabelled = tidy(label).lower(), unlabelled
+        self._known: _Known | None = None
+        self.name = f"table:{Path(path).absolute().name}"
+        self.passed_over = passed_over
+        self.notes: list[str] = []
+
+    def expect_task(self, task: Task) -> None:
+        """Take the label and the columns that the line has, if its samples are rows of a table."""
+        table = getattr(task, "table", None)
+        label = str(getattr(table, "label", ""))
+        if label and self._label and label != self._label:
+            raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
+        self._label = self._label or label
+        if columns := getattr(table, "columns", ()):
+            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "left_out", {})))
+
+    def samples(self) -> Iterator[SourceSample]:
+        """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
+
+        Raises:
+            InputError: a file is damaged, lacks a column, or has one more or less than the others; a row does not fit
+                the heading; a column holds lists or other values that are no cells.
+        """
+        return iter(self._samples)
+
+    @cached_property
+    def _samples(self) -> list[SourceSample]:
+        files = [file for path, name in self._files if (file := self._open(path, name.as_posix())) is not None]
+        if not files:
+            raise InputError(f"{self.name}: there are no rows in it")
+        labels = self._find_labels(files)
+        files = [file for file in files if file.key in labels]
+        order = self._order(files, labels)
+        # The spool lives as long as the source.
+        self._spool = Spool()
+        counts: dict[str, Counter[str]] = {}
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts)]
+        self._spool.close()
+        if not found:
+            raise InputError(f"{self.name}: there are no rows in it")
+        for name, unknown in counts.items():
+            rows = sum(unknown.values())
+            shown = ", ".join(f"'{value}' {count:,}" for value, count in unknown.most_common(_SHOWN))
+            more = f", {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+            self.notes.append(
+                f"column '{name}': {rows:,} of {len(found):,} rows have a category that the line does not know ({shown}"
+                f"{more}): taken as 'other'"
+            )
+        return found
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def _open(self, path: Path, key: str) -> _File | None:
+        """A file; None if it has no rows."""
+        try:
+            plain = plain_file(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{key} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        name = key
+        while name.lower().endswith((".gz", ".xz", ".bz2", ".zst")):
+            name = name.rpartition(".")[0]
+        split = split_of_path(Path(name))
+        if name.lower().endswith(_TEXTS):
+            table = read_table(plain, name)
+            if table.unnamed:
+                self.passed_over.add("columns without a name", key)
+            return _File(key, table.columns, lambda: _text_rows(plain, name), split, "line")
+        return _parquet(plain, key, split)
+
+    def _find_labels(self, files: Sequence[_File]) -> dict[str, str]:
+        """By file, its column of labels; empty where there is none. Files that are passed over are not in it."""
+        known = self._known.columns if self._known is not None else {}
+        names = (self._label,) if self._label else tuple(name for name in TARGETS if name not in known)
+        having = [file for file in files if named(file.columns, names)]
+        if self._unlabelled:
+            return {file.key: named(file.columns, names)[0] if file in having else "" for file in files}
+        found: dict[str, str] = {}
+        for file in files:
+            if file not in having and having and file.split in ("val", "test"):
+                self.passed_over.add("files of a held-out split without a column of labels", file.key)
+                continue
+            if file not in having:
+                said = f"no column '{self._label}', the labels" if self._label else "no column of labels"
+                expected = "" if self._label else f"expected one of {', '.join(names)}, "
+                raise InputError(
+                    f"{file.key} has {said}: {expected}found {', '.join(file.columns)}; when a line is made, --label "
+                    "COLUMN says which it is"
+                )
+            found[file.key] = choose_column(file.columns, names, "labels", file.key)
+        return found
+
+    def _order(self, files: Sequence[_File], labels: dict[str, str]) -> list[str]:
+        """The columns of a sample, in order; of an arrival that follows those of the line.
+
+        Raises:
+            InputError: a file has not all of them, or has others than the first file.
+        """
+        first = files[0]
+        own = [column for column in first.columns if column not in (labels[first.key], *first.splits)]
+        for file in files[1:]:
+            theirs = {column for column in file.columns if column not in (labels[file.key], *file.splits)}
+            if different := sorted(theirs.symmetric_difference(own)):
+                there = [f"'{name}' is only in {(file if name in theirs else first).key}" for name in different]
+                raise InputError(f"all tables of a source need the same columns: {'; '.join(there[:_SHOWN])}")
+        return own if self._known is None else self._known.order(own, first.key, self.passed_over)
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    def _read(
+        self, file: _File, label: str, order: Sequence[str], counts: dict[str, Counter[str]]
+    ) -> Iterator[SourceSample]:
+        split_column = next(iter(file.splits), "")
+        for number, cells in file.rows():
+            key = f"{file.key}#{number:06d}"
+            split = file.split
+            if split_column and (word := tidy(str(cells[split_column] or ""))):
+                split = split_of(word)
+                if split is None:
+                    raise InputError(
+                        f"{file.key} {file.where} {number}: split '{word}' is none of train, val, test; a column that "
+                        "says something else needs another name"
+                    )
+            row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
+            if self._known is not None:
+                self._known.count_unknown(row, counts)
+            said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
+            yield SourceSample(split, "" if self._unlabelled else said, key, self._spool.add(row_bytes(row)))
+
+
+@dataclass
+class _Known:
+    """The columns of a line."""
+
+    columns: dict[str, Any]
+    """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
+    left_out: tuple[str, ...]
+    _sets: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sets = {
+            name: frozenset(column.categories) for name, column in self.columns.items() if column.kind == "category"
+        }
+
+    def order(self, there: Sequence[str], where: str, passed_over: PassedOver) -> list[str]:
+        """Those of a table that the line knows, in the line's order.
+
+        Raises:
+            InputError: one that the model sees is missing.
+        """
+        extra = [name for name in there if name not in self.columns and name not in self.left_out]
+        if missing := [name for name in self.columns if name not in there]:
+            near = {name: difflib.get_close_matches(name, extra, 1) for name in missing}
+            which = ", ".join(f"'{n}'" + (f" (is it '{near[n][0]}' now?)" if near[n] else "") for n in missing)
+            raise InputError(
+                f"{where} lacks the column{'s' * (len(missing) > 1)} {which}, which the line's model sees: give the "
+                "old name back, or add the column, empty where there is no value"
+            )
+        for name in extra:
+            passed_over.add("columns that the line does not know", f"'{name}' of {where}")
+        return [*self.columns, *(name for name in self.left_out if name in there)]
+
+    def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
+        """Count the categories of a row that the line does not know."""
+        for name, known in self._sets.items():
+            if row[name] is not None and (value := category(row[name])) not in known:
+                counts.setdefault(name, Counter())[value] += 1
+
+
+def _text_rows(path: Path, name: str) -> Iterator[tuple[int, Cells]]:
+    for row in read_table(path, name).rows:
+        yield row.line, {column: tidy(cell) for column, cell in row.values.items()}
+
+
+def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
+    import pyarrow.parquet as pq
+
+    from raygp.data.sources.rowfiles import reading
+
+    with reading(path, "Parquet"), pq.ParquetFile(path) as file:
+        names, rows = list(file.schema_arrow.names), file.metadata.num_rows
+    columns = [tidy(name).lower() for name in names]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError(f"{key}: column '{column}' is there {columns.count(column)} times, but for capitals")
+    # pandas writes its index as a column, unless it is a range.
+    both = zip(names, columns, strict=True)
+    used = [(name, column) for name, column in both if not name.startswith("__index_level_")]
+
+    def read() -> Iterator[tuple[int, Cells]]:
+        number = 0
+        with reading(path, "Parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(_AT_ONCE, columns=[name for name, _ in used]):
+                for values in batch.to_pylist():
+                    yield number, {column: _cell(values[name], f"{key} row {number}", name) for name, column in used}
+                    number += 1
+
+    return _File(key, tuple(column for _, column in used), read, split, "row") if rows else None
+
+
+def _cell(value: Any, where: str, column: str) -> Any:
+    """A value of a Parquet file as one that JSON has."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return tidy(value)
+    if isinstance(value, datetime.date | datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    kind = type(value).__name__
+    raise InputError(f"{where}: column {column} holds {kind}: a cell is a number, a text, a date, true or false")
+
+
+def _label_text(cell: Any) -> str:
+    """A label: whole numbers without a point, however they were stored."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+
+
+def _looks_like(path: Path) -> int:
+    # A folder of tables may be anything; a file of its own is a table.
+    return LIKELY if path.is_file() and path.name.lower().endswith(_ENDINGS[: 2 * 5]) else UNLIKELY
+
+
+TABLE = SourceKind(TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like)

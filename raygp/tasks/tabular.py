@@ -1,0 +1,376 @@
+"""Rows of a table: classes or numbers from columns of numbers and categories, by a small network.
+
+A sample is a row as a JSON object of its columns without the label. What the columns are is found once, by the ingest
+that makes the line (:mod:`raygp.tasks.tabular_fit`), and stays in the line's spec: every later row, in training and in
+whatever the model is served by, is read by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import AfterValidator, Field, model_validator
+from torch import Tensor, nn
+
+from raygp.tasks.classes import ClassTask
+from raygp.tasks.kind import PlanFields, TaskKind, Unfit
+from raygp.tasks.numbers import NumberTask
+from raygp.tasks.spec import TaskSpec
+from raygp.tasks.tabular_cells import column_name, is_missing, label_number, read_row, shown, with_names
+from raygp.tasks.tabular_fit import ColumnSpec, TableFit, rows_of
+
+_FAR = 10.0
+"""Standardised numbers further from zero than this are as far as this: one wild value must not throw a network off."""
+_MISSING, _OTHER, _FIRST = 0, 1, 2
+"""Places of an embedding: of a missing value, of any category that is not known, of the first one that is."""
+_WIDEST = 16
+_NAMED = 8
+
+
+ColumnName = Annotated[str, AfterValidator(column_name)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class TabularSpec(TaskSpec):
+    """Settings of the tasks whose samples are rows of a table. What stands behind ``dense`` is found by the ingest that
+    makes the line."""
+
+    name: str
+    """tabular, or tabular-regression."""
+    label: ColumnName = ""
+    """Name of the column of labels. Empty: the first that is called as labels are."""
+    categories: tuple[ColumnName, ...] = ()
+    """Columns that are categories although they hold numbers, such as postcodes."""
+    drop: tuple[ColumnName, ...] = ()
+    """Columns that the model is not to see."""
+    hidden: tuple[Width, ...] = Field(default=(128, 64), min_length=1)
+    """Units of the hidden layers."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Part of the hidden units that are left out at random in training."""
+    dense: tuple[str, ...] = ()
+    """Names of parameters that are never pruned."""
+    columns: tuple[ColumnSpec, ...] = ()
+    """Those that the model sees, in order."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Columns that it does not see, each with the reason."""
+
+
+class RegressionSpec(TabularSpec):
+    """The same, where labels are numbers."""
+
+    name: str = "tabular-regression"
+    """tabular-regression."""
+    target_mean: float = 0.0
+    """Of the first arrival's training labels."""
+    target_deviation: Annotated[float, Field(gt=0.0)] = 1.0
+    """Likewise: what an error is measured by."""
+
+    @model_validator(mode="after")
+    def _label_is_no_category(self) -> RegressionSpec:
+        if self.label and self.label in self.categories:
+            raise ValueError(f"categories: '{self.label}' is the label, which has to be a number")
+        return self
+
+
+class RowFeatures(nn.Module):
+    """The first layer of a network over rows: numbers and flags as they are, each category by its embedding.
+
+    Args:
+        columns: of the table.
+
+    Maps float32 rows, N x :func:`values_of`, to N x :attr:`width`.
+    """
+
+    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
+        super().__init__()
+        categories = [column for column in columns if column.kind == "category"]
+        self.plain = values_of(columns) - len(categories)
+        self.embeddings = nn.ModuleList()
+        widths = []
+        for column in categories:
+            known = _FIRST + len(column.categories)
+            widths.append(min(_WIDEST, math.ceil(1.6 * known**0.56)))
+            embedding = nn.Embedding(known, widths[-1])
+            # What no training row has must not say anything: these rows are moved by training alone.
+            nn.init.zeros_(embedding.weight[:_FIRST])
+            self.embeddings.append(embedding)
+        self.width = self.plain + sum(widths)
+        """How many features come out."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Features, N x :attr:`width`."""
+        places = rows[:, self.plain :].long()
+        found = [embedding(places[:, i]) for i, embedding in enumerate(self.embeddings)]
+        return torch.cat([rows[:, : self.plain], *found], dim=1) if found else rows
+
+
+def values_of(columns: Sequence[ColumnSpec]) -> int:
+    """How many values a decoded row has: one a column, and one more where a number may be missing."""
+    return len(columns) + len([column for column in columns if column.missing and column.kind != "category"])
+
+
+Build = Callable[[TabularSpec, int], nn.Module]
+"""Makes a model from the spec, whose columns are known, and the number of outputs."""
+
+
+def build_mlp(spec: TabularSpec, outputs: int) -> nn.Module:
+    """:class:`RowFeatures` and a network of the spec's hidden layers, with rectifiers between."""
+    features = RowFeatures(spec.columns)
+    layers: OrderedDict[str, nn.Module] = OrderedDict(features=features)
+    width = max(1, features.width)
+    for number, units in enumerate(spec.hidden, 1):
+        layers[f"fc{number}"] = nn.Linear(width, units)
+        layers[f"relu{number}"] = nn.ReLU()
+        if spec.dropout:
+            layers[f"dropout{number}"] = nn.Dropout(spec.dropout)
+        width = units
+    layers["output"] = nn.Linear(width, outputs)
+    return nn.Sequential(layers)
+
+
+@dataclass(frozen=True)
+class TabularTask(ClassTask):
+    """Classes of rows. Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
+
+    spec: TabularSpec
+    """What the task was made from."""
+    build: Build = build_mlp
+    """The model's factory. It is a function of a module, so that the task can be pickled: only its name travels."""
+    classifier: str = "output"
+    density_bounds: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: {"fc1.weight": (0.2, 1.0), "output.weight": (0.5, 1.0)}
+    )
+    """A narrow table has few inputs and outputs: without floors, some would lose their last connection."""
+    sequences: bool = False
+    labels_are_classes: bool = True
+    samples_repeat: bool = True
+    """Two rows that are alike are two observations."""
+    reserved: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("accuracy",)
+
+    @property
+    def name(self) -> str:
+        """The task's name, from its spec."""
+        return self.spec.name
+
+    @property
+    def dense(self) -> tuple[str, ...]:
+        """Parameters that are never pruned, from the spec."""
+        return self.spec.dense
+
+    @property
+    def draws(self) -> int:
+        """None: rows are not augmented."""
+        return 0
+
+    @property
+    def table(self) -> TabularSpec:
+        """What is known of the table: the spec. A task of one's own has it elsewhere."""
+        return self.spec
+
+    @property
+    def notes(self) -> list[str]:
+        """For people: what the columns are, and which are left out and why."""
+        return _notes(self.table)
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
+        return self.build(self.table, num_classes)
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """A row as float32 values, in the order that :class:`RowFeatures` expects: standardised numbers, each followed
+        by a flag where it may be missing, then places of categories.
+
+        Raises:
+            ValueError: it is no row of the line's table; the message is the reason alone.
+        """
+        columns = self.table.columns
+        row = with_names(read_row(sample), [column.name for column in columns])
+        numbers: list[float] = []
+        places: list[float] = []
+        for column in columns:
+            if column.name not in row:
+                raise ValueError(f"column '{column.name}' is missing: give it, or null where there is no value")
+            cell = row[column.name]
+            missing = is_missing(cell)
+            if column.kind == "category":
+                places.append(_MISSING if missing else _OTHER + 1 + column.read(cell))
+                continue
+            numbers.append(0.0 if missing else self._standardised(column, column.read(cell)))
+            if column.missing:
+                numbers.append(float(missing))
+        return np.array([*numbers, *places], dtype=np.float32)
+
+    @staticmethod
+    def _standardised(column: ColumnSpec, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError(f"column '{column.name}' holds a number that is not finite")
+        return min(_FAR, max(-_FAR, (value - column.mean) / column.deviation))
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a row that cannot be decoded.
+
+        Raises:
+            ValueError: the message is the reason alone.
+        """
+        self.decode(sample)
+        return None
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The rows as they are decoded: float32, N x :func:`values_of`."""
+        return inputs.float()
+
+
+@dataclass(frozen=True)
+class RegressionTask(NumberTask, TabularTask):
+    """Numbers of rows. Implements :class:`raygp.tasks.protocol.Task`; see there for what each member means."""
+
+    labels_are_classes: bool = False
+    metrics: tuple[str, ...] = ("R2",)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and deviation of the first arrival's training labels."""
+        table = self.table
+        return (table.target_mean, table.target_deviation) if isinstance(table, RegressionSpec) else (0.0, 1.0)
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The dense model, freshly initialised; outputs standardised numbers, N x 1."""
+        return self.build(self.table, 1)
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a row that cannot be decoded, or whose label is no number.
+
+        Raises:
+            ValueError: the message is the reason alone.
+        """
+        label_number(label)
+        return super().check(sample, label)
+
+
+# -- what is found by the ingest that makes a line --------------------------------------------------------------------
+
+
+def fit_classes(spec: TabularSpec, samples: Iterable[tuple[bytes, str]]) -> TabularSpec:
+    """The spec with its columns, from the first arrival's training rows.
+
+    Raises:
+        Unfit: a column cannot be understood, or labels are numbers and hardly ever the same.
+    """
+    found, labels = TableFit(spec.categories, spec.drop), set[str]()
+    for position, row, label in rows_of(samples):
+        found.add(row, position)
+        labels.add(label)
+    if len(labels) > max(_MANY_CLASSES, found.rows // 2) and all(map(_is_number, labels)):
+        raise Unfit(
+            f"the labels are {len(labels):,} different numbers, such as {shown(next(iter(labels)))}, in {found.rows:,} "
+            "rows: --task tabular-regression learns numbers"
+        )
+    fitted = found.result()
+    return spec.model_copy(update={"columns": fitted.columns, "left_out": fitted.left_out})
+
+
+def fit_numbers(spec: RegressionSpec, samples: Iterable[tuple[bytes, str]]) -> RegressionSpec:
+    """The spec with its columns, and mean and deviation of the labels.
+
+    Raises:
+        Unfit: a column cannot be understood, or labels are no numbers, or all the same.
+    """
+    found, labels, bad = TableFit(spec.categories, spec.drop), list[float](), list[tuple[int, str]]()
+    for position, row, label in rows_of(samples):
+        found.add(row, position)
+        try:
+            labels.append(label_number(label))
+        except ValueError as error:
+            bad.append((position, str(error)))
+    if len(bad) > len(labels):
+        position, reason = bad[0]
+        none = f"{len(bad):,} of {found.rows:,} labels are none"
+        raise Unfit(f"{reason}: {none}; --task tabular learns classes", position)
+    fitted = found.result()
+    deviation = float(np.std(labels))
+    if not deviation:
+        raise Unfit(f"all labels are {labels[0]:g}: there is nothing to learn")
+    update = {"columns": fitted.columns, "left_out": fitted.left_out}
+    return spec.model_copy(
+        update={**update, "target_mean": float(np.mean(labels)), "target_deviation": deviation},
+    )
+
+
+_MANY_CLASSES = 50
+
+
+def _is_number(label: str) -> bool:
+    try:
+        label_number(label)
+    except ValueError:
+        return False
+    return True
+
+
+def _notes(spec: TabularSpec) -> list[str]:
+    if not spec.columns:
+        return []
+    words = {"number": "numbers", "truth": "true or false", "date": "dates", "category": "categories"}
+    parts = []
+    for kind, word in words.items():
+        columns = [column for column in spec.columns if column.kind == kind]
+        if columns:
+            named = [c.name + (f" ({len(c.categories):,})" if kind == "category" else "") for c in columns]
+            more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
+            parts.append(f"{word}: {', '.join(named[:_NAMED])}{more}")
+    found = [f"columns of the table, {'; '.join(parts)}"]
+    unasked = {name: reason for name, reason in spec.left_out.items() if name not in spec.drop}
+    return found + [f"column '{name}' is left out: {reason}" for name, reason in unasked.items()]
+
+
+def _task(spec: TabularSpec) -> TabularTask:
+    return TabularTask(spec)
+
+
+def _regression_task(spec: RegressionSpec) -> RegressionTask:
+    return RegressionTask(spec)
+
+
+class ClassSpec(TabularSpec):
+    """The settings of ``tabular``."""
+
+    name: Literal["tabular"]
+    """tabular."""
+
+
+class NumberSpec(RegressionSpec):
+    """The settings of ``tabular-regression``."""
+
+    name: Literal["tabular-regression"]
+    """tabular-regression."""
+
+
+_SETTINGS: PlanFields = {
+    "lr": 0.003,
+    "batch_size": 64,
+    "clip_norm": 1.0,
+    "density": 0.3,
+    "optimizer": {"name": "adamw", "weight_decay": 0.01},
+}
+_PLANS: Mapping[str, Mapping[Literal["synthesis", "update"], PlanFields]] = {
+    "default": {"synthesis": {"epochs": 40, "seed_density": 0.6}, "update": {"epochs": 12}},
+}
+
+TABULAR = TaskKind(ClassSpec, _task, _SETTINGS, _PLANS, fit_classes, ("columns", "left_out"))
+"""Classes of rows."""
+REGRESSION = TaskKind(
+    NumberSpec,
+    _regression_task,
+    _SETTINGS,
+    _PLANS,
+    fit_numbers,
+    ("columns", "left_out", "target_mean", "target_deviation"),
+)
+"""Numbers of rows."""

@@ -1,0 +1,138 @@
+"""What a cell of a table says: a number, true or false, a date, a category, or nothing. Without torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+from typing import Any
+
+Cell = str | int | float | bool | None
+"""A value of a row's JSON object."""
+
+MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?")
+"""Words that stand for a missing value, in any case."""
+_MISSING = frozenset(MISSING)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?")
+_OTHER_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}([ T].+)?|\d{4}([./])\d{1,2}\3\d{1,2}")
+_COMMA = re.compile(r"[+-]?\d{1,3}([. ']?\d{3})*,\d+")
+_DAY_S = 86_400.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def tidy(text: str) -> str:
+    """One spelling of a cell or of a column's name: blanks inside are single, none around, letters are composed."""
+    return text if text.isalnum() and text.isascii() else unicodedata.normalize("NFC", " ".join(text.split()))
+
+
+def column_name(text: str) -> str:
+    """The one spelling of a column's name: as :func:`tidy`, in lower case."""
+    return tidy(text).lower()
+
+
+def is_missing(cell: Cell) -> bool:
+    """Whether a cell says nothing: null, NaN, or one of :data:`MISSING`."""
+    if isinstance(cell, str):
+        return len(cell) < 8 and cell.strip().lower() in _MISSING
+    return cell is None or cell != cell  # NaN
+
+
+def number(cell: Cell) -> float | None:
+    """The number that a cell is; None if it is none. True and false are none."""
+    if isinstance(cell, str):
+        cell = cell.strip()
+        return float(cell) if _NUMBER.fullmatch(cell) else None
+    return None if cell is None or isinstance(cell, bool) else float(cell)
+
+
+def truth(cell: Cell) -> float | None:
+    """1 for true, 0 for false, as a word or as JSON has it; None for anything else."""
+    if isinstance(cell, bool):
+        return float(cell)
+    return {"true": 1.0, "false": 0.0}.get(cell.strip().lower()) if isinstance(cell, str) else None
+
+
+def days(cell: Cell) -> float | None:
+    """Days since 1970 of a date in ISO 8601 (``2024-01-31``, ``2024-01-31T12:00:00Z``); None if it is none."""
+    if not isinstance(cell, str) or not _DATE.fullmatch(cell := cell.strip()):
+        return None
+    try:
+        found = datetime.fromisoformat(cell)
+    except ValueError:
+        return None
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH).total_seconds() / _DAY_S
+
+
+def category(cell: Cell) -> str:
+    """A cell as the name of a category: whole numbers without a point, however they were stored."""
+    if isinstance(cell, str):
+        return tidy(cell)
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return json.dumps(cell)
+
+
+def other_writing(cell: Cell) -> str:
+    """How a text should be written that is a number or a date to people; empty if it is a text."""
+    if not isinstance(cell, str):
+        return ""
+    cell = cell.strip()
+    if _COMMA.fullmatch(cell):
+        return f"'{cell}' has a decimal comma: write it with a point, without anything between thousands"
+    if _OTHER_DATE.fullmatch(cell):
+        return f"'{cell}' may be a date, of which it is not plain what is day and month: write it as {date.today()}"
+    return ""
+
+
+def read_row(sample: bytes) -> dict[str, Cell]:
+    """The cells of a row by the names of its columns, as the row has them.
+
+    Raises:
+        ValueError: it is no JSON object, or a cell is none; the message is the reason alone.
+    """
+    try:
+        row = json.loads(sample)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"a row has to be a JSON object of its columns: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError('a row has to be a JSON object of its columns, such as {"age": 31, "city": "Rome"}')
+    for name, cell in row.items():
+        if isinstance(cell, dict | list):
+            raise ValueError(f"column '{name}' holds a list or an object, not a value")
+    return row
+
+
+def with_names(row: dict[str, Cell], wanted: Collection[str]) -> dict[str, Cell]:
+    """The row with the names of its columns spelt as :func:`column_name` spells them, if it lacks any as it is."""
+    return row if all(name in row for name in wanted) else {column_name(name): cell for name, cell in row.items()}
+
+
+def shown(cell: Cell, most: int = 40) -> str:
+    """A cell for messages."""
+    text = cell if isinstance(cell, str) else json.dumps(cell)
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return f"'{text}'" if text.isprintable() else f"{text!a}"
+
+
+def label_number(label: str) -> float:
+    """The number that a label is.
+
+    Raises:
+        ValueError: it is none, or not finite; the message is the reason alone.
+    """
+    found = number(label)
+    if found is None:
+        how = other_writing(label)
+        raise ValueError(f"label {how}" if how else f"label {shown(label)} is no number")
+    if not math.isfinite(found):
+        raise ValueError(f"label {shown(label)} is too large for a number")
+    return found
+
+
+def row_bytes(cells: dict[str, Any]) -> bytes:
+    """A row as a sample: a JSON object in UTF-8, keys in the order of the columns."""
+    return json.dumps(cells, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

@@ -1,0 +1,106 @@
+"""The tensors of a model are found whatever wrapped it when it was saved."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from raygp.adopt.checkpoint import Checkpoint
+from raygp.adopt.matching import load, match, outputs_of
+from raygp.errors import InputError
+
+
+def network(outputs: int = 3, seed: int = 1) -> nn.Module:
+    torch.manual_seed(seed)
+    model = nn.Sequential()
+    model.add_module("body", nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5)))
+    model.add_module("fc", nn.Linear(5, outputs))
+    return model
+
+
+TRAINED = network(seed=2)
+STATE: dict[str, Tensor] = TRAINED.state_dict()
+
+
+def checkpoint(tensors: dict[str, Tensor]) -> Checkpoint:
+    return Checkpoint("w.pth", tensors, ())
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda name: name,
+        lambda name: f"module.{name}",
+        lambda name: f"_orig_mod.{name}",
+        lambda name: f"module._orig_mod.{name}",
+        lambda name: name.replace("body.", "body._orig_mod."),
+        lambda name: f"model.net.{name}",
+    ],
+)
+def test_wrappers_are_taken_off(wrap: object) -> None:
+    assert callable(wrap)
+    model = network()
+    found = match(checkpoint({wrap(name): tensor for name, tensor in STATE.items()}), model, "fc", "own")
+    assert (found.made_new, found.left_over, found.other_shape) == ((), (), ())
+    assert load(found, model) == []
+    assert all(torch.equal(tensor, STATE[name]) for name, tensor in model.state_dict().items())
+    assert outputs_of(checkpoint({wrap(name): tensor for name, tensor in STATE.items()}), model, "fc") == 3
+
+
+def test_what_did_not_load_is_named() -> None:
+    tensors = {f"module.{name}": tensor for name, tensor in STATE.items()} | {"module.aux.weight": torch.ones(2, 2)}
+    del tensors["module.body.1.num_batches_tracked"]
+    model = network(outputs=7)
+    before = model.get_parameter("fc.weight").clone()
+    found = match(checkpoint(tensors), model, "fc", "own")
+    assert (found.prefix, found.made_new) == ("module.", ("body.1.num_batches_tracked",))
+    assert found.left_over == ("module.aux.weight",)
+    assert found.other_shape == (
+        "fc.weight (3x5 in the file, 7x5 in the model)",
+        "fc.bias (3 in the file, 7 in the model)",
+    )
+    load(found, model)
+    assert torch.equal(model.get_parameter("fc.weight"), before)
+    assert torch.equal(model.get_parameter("body.0.weight"), STATE["body.0.weight"])
+
+
+def test_half_precision_is_said() -> None:
+    model = network()
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in STATE.items()}
+    converted = load(match(checkpoint(halves), model, "fc", "own"), model)
+    assert converted == [name for name, tensor in STATE.items() if tensor.is_floating_point()]
+    assert torch.allclose(model.get_parameter("body.0.weight"), STATE["body.0.weight"], atol=1e-3)
+
+
+def test_most_of_the_model_must_be_there() -> None:
+    tensors = {"fc.weight": STATE["fc.weight"], "stem.weight": torch.ones(3)}
+    with pytest.raises(InputError) as caught:
+        match(checkpoint(tensors), network(), "fc", "own")
+    assert str(caught.value) == (
+        "w.pth is of another model than the line's task own: 1 of the model's 9 tensors fit, 0% of its weights; not in "
+        "the file: body.0.weight, body.0.bias, body.1.weight, body.1.bias, body.1.running_mean and 3 more; in the file "
+        "alone: stem.weight. Give the checkpoint of such a model, or make a line for the model that it is of"
+    )
+
+
+def test_a_running_average_beside_the_model_is_left_over() -> None:
+    average = {f"ema.{name}": tensor + 1 for name, tensor in STATE.items()}
+    found = match(checkpoint(STATE | average), network(), "fc", "own")
+    assert found.prefix == "" and set(found.left_over) == set(average)
+
+
+def test_of_two_models_none_is_guessed() -> None:
+    both = {f"{who}.{name}": tensor for who in ("student", "teacher") for name, tensor in STATE.items()}
+    with pytest.raises(InputError, match=r"several models whose names fit: under 'student\.', 'teacher\.'"):
+        match(checkpoint(both), network(), "fc", "own")
+
+
+def test_a_model_that_is_its_output_layer_alone_loads_or_does_not() -> None:
+    torch.manual_seed(3)
+    model = nn.Sequential()
+    model.add_module("fc", nn.Linear(5, 3))
+    assert match(checkpoint({"fc.weight": torch.ones(3, 5), "fc.bias": torch.ones(3)}), model, "fc", "own").tensors
+    with pytest.raises(InputError, match="another model"):
+        match(checkpoint({"fc.weight": torch.ones(3, 9)}), model, "fc", "own")
+    assert outputs_of(checkpoint({"fc.weight": torch.ones(3, 9)}), model, "fc") is None

@@ -1,0 +1,405 @@
+"""A version leaves its line: files that run without raygp and say what the version says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from raygp.cli import main
+from raygp.errors import InputError, RaygpError
+from raygp.export import FORMATS, Exported, packages
+from raygp.export.checking import BATCH_SIZES
+from raygp.export.describing import preprocessing_of
+from raygp.export.held_out import held_out_rows
+from raygp.export.torch_formats import SAFETENSORS
+from raygp.export.whole import Subject
+from raygp.line import Line
+from raygp.tasks import ImageTask
+from tests.export.lines import Tones, untrained
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
+pytest.importorskip("onnxscript", reason="needs the extra 'export'")
+
+SPECS: dict[str, dict[str, Any]] = {
+    "lenet-300-100": {},
+    "lenet-5": {},
+    "resnet18": {"image_size": 32},
+    "resnet18-small": {"image_size": 32},
+    "deepspeech2-small": {},
+    "deepspeech2": {"mels": 16},
+}
+FILES = {"onnx": "model.onnx", "pt2": "model.pt2", "safetensors": "model.safetensors", "state-dict": "model.pt"}
+EXPORTS = [
+    *(("lenet-300-100", name) for name in FILES),
+    ("lenet-5", "onnx"),
+    ("lenet-5", "safetensors"),
+    ("resnet18", "onnx"),
+    ("resnet18", "state-dict"),
+    ("resnet18-small", "onnx"),
+    ("resnet18-small", "pt2"),
+    ("resnet18-small", "safetensors"),
+    ("deepspeech2-small", "onnx"),
+    ("deepspeech2-small", "pt2"),
+    ("deepspeech2-small", "safetensors"),
+    ("deepspeech2", "state-dict"),
+]
+STANDALONE = {"lenet-300-100", "lenet-5", "resnet18"}
+"""Tasks whose state dicts need no raygp."""
+
+
+@pytest.fixture(scope="module")
+def line_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Line]:
+    """A line with a version of a task."""
+    made: dict[str, Line] = {}
+
+    def get(name: str) -> Line:
+        if name not in made:
+            if "speech" in name:
+                pytest.importorskip("torchaudio", reason="needs the extra 'speech'")
+            source = Tones() if "speech" in name else None
+            folder = tmp_path_factory.mktemp("export") / name
+            made[name] = untrained(folder, {"name": name, **SPECS[name]}, source)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def lenet(line_of: Callable[[str], Line]) -> Line:
+    return line_of("lenet-300-100")
+
+
+def export(line: Line, out: Path, format: str = "onnx", **options: Any) -> Exported:
+    assert line.head is not None
+    return line.head.export(out, format, **options)
+
+
+def run_file(path: Path, inputs: tuple[np.ndarray, ...]) -> list[np.ndarray]:
+    """Outputs of an exported file, without any code of raygp."""
+    if path.suffix == ".onnx":
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = 3, 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        names = [entry.name for entry in session.get_inputs()]
+        found: list[np.ndarray] = session.run(None, dict(zip(names, inputs, strict=True)))
+        return found
+    outputs = torch.export.load(path).module()(*map(torch.from_numpy, inputs))
+    return [output.detach().numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "format"), EXPORTS)
+def test_every_task_leaves_in_its_formats(
+    name: str, format: str, line_of: Callable[[str], Line], tmp_path: Path
+) -> None:
+    line = line_of(name)
+    exported = export(line, tmp_path / "out", format)
+    folder, head = tmp_path / "out", line.head
+    assert head is not None and exported.folder == folder and exported.model == folder / FILES[format]
+    about = json.loads((folder / "raygp.json").read_text())
+    assert about == exported.about
+    assert set(about["files"]) == {path.name for path in folder.iterdir()} - {"raygp.json"}
+    for file, known in about["files"].items():
+        content = (folder / file).read_bytes()
+        assert known == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}, file
+    assert about["classes"] == head.classes and about["version"] == "v0000" and about["task"] == line.task
+    assert [entry["manifest_sha256"] for entry in about["lineage"]["arrivals"]] == list(head.card.manifests.values())
+    program = (folder / "predict.py").read_text()
+    assert len(program.splitlines()) < 40
+    needs_raygp = format in ("safetensors", "state-dict") and name not in STANDALONE
+    assert ("raygp" in about["needs"]) == needs_raygp == ("from raygp" in program)
+    if format in ("safetensors", "state-dict"):
+        return
+    subject = Subject(head.task, head.card, head.model(), [])
+    rows = held_out_rows(line.location, head.card, 40).decoded(head.task)
+    for size in BATCH_SIZES:
+        inputs = subject.batch([rows[(7 * size + i) % len(rows)] for i in range(size)])
+        for found, expected in zip(run_file(exported.model, inputs), subject.run(inputs), strict=True):
+            assert found.shape == expected.shape and found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, atol=2e-4 * max(1.0, float(np.abs(expected).max())))
+
+
+@pytest.mark.parametrize("name", ["lenet-300-100", "lenet-5", "resnet18", "deepspeech2-small"])
+def test_a_sparse_onnx_file_is_at_most_a_quarter_of_the_dense_one(
+    name: str, line_of: Callable[[str], Line], tmp_path: Path
+) -> None:
+    line = line_of(name)
+    sparse = export(line, tmp_path / "sparse").model
+    dense = export(line, tmp_path / "dense", dense=True).model
+    assert sparse.stat().st_size <= dense.stat().st_size / 4
+    head = line.head
+    assert head is not None and head.card.density <= 0.12
+    subject = Subject(head.task, head.card, head.model(), [])
+    inputs = subject.batch(held_out_rows(line.location, head.card, 3).decoded(head.task))
+    for ours, theirs in zip(run_file(sparse, inputs), run_file(dense, inputs), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_onnx_runtime_makes_the_weights_dense_once(lenet: Line, tmp_path: Path) -> None:
+    """What it runs has no operator more than the graph of a dense file."""
+    kinds = []
+    for dense in (False, True):
+        model = export(lenet, tmp_path / str(dense), dense=dense).model
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.optimized_model_filepath = 3, str(tmp_path / f"{dense}.onnx")
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        import onnx
+
+        kinds.append([node.op_type for node in onnx.load(tmp_path / f"{dense}.onnx").graph.node])
+    assert kinds[0] == kinds[1] and len(kinds[0]) < 10
+
+
+PROGRAM_FILES = ("plain.png", "turned.jpg", "clear.png", "wide.png")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Images as people have them: turned by Exif, transparent, not square."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).resize((60, 60), Image.Resampling.BICUBIC)
+    smooth.save(folder / "plain.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smooth.resize((80, 50)).save(folder / "turned.jpg", exif=exif, quality=95)
+    clear = smooth.convert("RGBA")
+    clear.putalpha(Image.fromarray(rng.integers(0, 2, (60, 60), np.uint8) * 255))
+    clear.save(folder / "clear.png")
+    smooth.resize((91, 40)).save(folder / "wide.png")
+    (folder / "bad.png").write_bytes(b"no image")
+    return folder
+
+
+@pytest.mark.parametrize(("name", "format"), [("lenet-300-100", "onnx"), ("resnet18", "safetensors")])
+def test_the_program_runs_in_its_folder_alone(
+    name: str, format: str, line_of: Callable[[str], Line], pictures: Path, tmp_path: Path
+) -> None:
+    line = line_of(name)
+    export(line, tmp_path / "out", format)
+    moved = shutil.move(tmp_path / "out", tmp_path / "elsewhere")
+    files = [*PROGRAM_FILES[:2], "bad.png", *PROGRAM_FILES[2:]]
+    done = subprocess.run(
+        [sys.executable, f"{moved}/predict.py", *files],
+        capture_output=True, text=True, cwd=pictures, env={"PATH": "", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr.startswith("bad.png: ") and "Traceback" not in done.stderr
+    lines = [text.split("\t") for text in done.stdout.splitlines()]
+    assert [text[0] for text in lines] == list(PROGRAM_FILES)
+    assert line.head is not None
+    answers = line.head.predict((pictures / file).read_bytes() for file in PROGRAM_FILES)
+    for said, answer in zip(lines, answers, strict=True):
+        expected = {name: value for name, value in answer.probabilities}
+        for part in said[1:]:
+            name, share = part.rsplit(" ", 1)
+            assert float(share.rstrip("%")) == pytest.approx(100 * expected[name], abs=1.5)
+        best = answer.probabilities[0][1] - answer.probabilities[1][1]
+        assert said[1].rsplit(" ", 1)[0] == answer.label or best < 0.01
+
+
+def test_speech_is_read_without_raygp(line_of: Callable[[str], Line], tmp_path: Path) -> None:
+    line = line_of("deepspeech2-small")
+    export(line, tmp_path / "out")
+    samples = [sample.load() for sample in Tones().samples()][:3]
+    for number, sample in enumerate(samples):
+        (tmp_path / f"{number}.wav").write_bytes(sample)
+    done = subprocess.run(
+        [sys.executable, "out/predict.py", "0.wav", "1.wav", "2.wav"],
+        capture_output=True, text=True, cwd=tmp_path, env={"PATH": "", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert line.head is not None
+    expected = [answer.label for answer in line.head.predict(samples)]
+    assert [text.split("\t")[1] for text in done.stdout.splitlines()] == expected and any(expected), done.stderr
+
+
+# -- what is refused --------------------------------------------------------------------------------------------------
+
+
+class OtherAnswers:
+    """The format safetensors, but the file says something else by ``shift`` in the first output."""
+
+    quantizes, library, file = False, "pytorch", "model.safetensors"
+    require, write, runtime = SAFETENSORS.require, SAFETENSORS.write, SAFETENSORS.runtime
+
+    def __init__(self, shift: float) -> None:
+        self._shift = shift
+
+    def open(self, subject: Subject, path: Path) -> Any:
+        run = SAFETENSORS.open(subject, path)
+
+        def shifted(inputs: Any) -> Any:
+            (outputs,) = run(inputs)
+            outputs = outputs.copy()
+            outputs[-1, 0] += self._shift
+            return (outputs,)
+
+        return shifted
+
+
+@pytest.fixture
+def registered() -> Iterator[Callable[[Any], None]]:
+    yield lambda entry: FORMATS.register("other", entry)
+    FORMATS.forget("other")
+
+
+@pytest.mark.parametrize("shift", [1e-2, 100.0, float("nan")])
+def test_a_file_that_says_something_else_is_not_written(
+    shift: float, lenet: Line, tmp_path: Path, registered: Callable[[Any], None]
+) -> None:
+    registered(OtherAnswers(shift))
+    with pytest.raises(RaygpError, match=r"exported file of v0000, on 1 held-out row at once.*Nothing was written"):
+        export(lenet, tmp_path / "out", "other")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_of_ones_own_is_an_entry(lenet: Line, tmp_path: Path, registered: Callable[[Any], None]) -> None:
+    registered(OtherAnswers(0.0))
+    assert export(lenet, tmp_path / "out", "other").about["model"]["format"] == "other"
+
+
+def test_a_folder_that_is_taken_is_refused(lenet: Line, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for out, reason in ((tmp_path, "is not empty"), (tmp_path / "file", "is a file")):
+        with pytest.raises(InputError, match=reason):
+            export(lenet, out)
+    assert (tmp_path / "file").read_text() == "x"
+    (tmp_path / "empty").mkdir()
+    export(lenet, tmp_path / "empty", "safetensors")
+    assert (tmp_path / "empty" / "README.md").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+def test_what_cannot_be_asked_for_is_said(lenet: Line, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown format 'onxn' \(did you mean 'onnx'\?\)"):
+        export(lenet, tmp_path / "out", "onxn")
+    with pytest.raises(InputError, match="--quantize int8 works with --format onnx, not pt2"):
+        export(lenet, tmp_path / "out", "pt2", quantize="int8")
+    with pytest.raises(InputError, match="unknown quantization 'int4'; known is int8"):
+        export(lenet, tmp_path / "out", quantize="int4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_said(lenet: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages.needed.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(
+        InputError, match=r"ONNX needs onnxscript, which is not installed: pip install 'raygp\[export\]'"
+    ):
+        export(lenet, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- what the folder says ---------------------------------------------------------------------------------------------
+
+
+def test_int8_says_what_it_costs(lenet: Line, tmp_path: Path) -> None:
+    plain = export(lenet, tmp_path / "plain").model.stat().st_size
+    told: list[Any] = []
+    exported = export(lenet, tmp_path / "int8", quantize="int8", tell=told.append)
+    found = exported.about["quantized"]
+    assert exported.about["check"] is None and found["rows"] == 60 and found["metric"] == "accuracy"
+    assert exported.model.stat().st_size < 0.7 * plain
+    (line,) = [event.text for event in told if "accuracy on 60 held-out rows" in event.text]
+    assert f"{found['quantized']:.2%} as int8, {found['version']:.2%} before" in line
+    assert f"{found['quantized']:.2%}" in (tmp_path / "int8" / "README.md").read_text()
+    head = lenet.head
+    assert head is not None
+    rows = held_out_rows(lenet.location, head.card, 1000)
+    inputs = np.stack(rows.decoded(head.task))
+    right = run_file(exported.model, (inputs,))[0].argmax(axis=1)
+    share = np.mean([head.classes[i] == label for i, label in zip(right, rows.labels, strict=True)])
+    assert found["quantized"] == pytest.approx(share)
+
+
+def test_the_card_is_one_that_hubs_read(lenet: Line, tmp_path: Path) -> None:
+    export(lenet, tmp_path / "out", "safetensors", license="apache-2.0")
+    _, front, body = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)
+    fields = yaml.safe_load(front)
+    assert fields["license"] == "apache-2.0" and fields["pipeline_tag"] == "image-classification"
+    assert fields["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.9
+    for heading in ("## Use", "## Data", "## Results", "## Cost", "## Limits", "## Origin"):
+        assert f"\n{heading}\n" in body
+    assert "| first | digits 0 to 100 | 40 | 30 | 30 |" in body and "| first | 10 | 90.00% |" in body
+
+
+def test_a_task_that_decodes_in_its_own_way_is_not_described_as_another() -> None:
+    class Mirrored(ImageTask):
+        def decode(self, sample: bytes) -> np.ndarray:
+            return super().decode(sample)[..., ::-1]
+
+    from raygp.tasks import make_task
+
+    plain = make_task({"name": "lenet-300-100"})
+    assert isinstance(plain, ImageTask) and preprocessing_of(plain)["kind"] == "image"
+    own = Mirrored(plain.spec, plain.build, plain.classifier, plain.density_bounds)
+    assert preprocessing_of(own)["kind"] == "raygp"
+
+
+OWN = """
+import io
+import numpy as np
+from torch import nn
+from raygp.tasks.base import Images
+
+class Mirrored(Images):
+    image_size = 16
+
+    def decode(self, sample):
+        return np.ascontiguousarray(super().decode(sample)[..., ::-1])
+
+    def build_model(self, num_classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 60), nn.ReLU(), nn.Linear(60, num_classes))
+"""
+
+
+@pytest.mark.parametrize("format", ["onnx", "safetensors"])
+def test_a_task_of_ones_own_goes_with_its_file(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "my_task.py").write_text(OWN)
+    line = untrained(tmp_path / "line", None, task=tmp_path / "code" / "my_task.py")  # type: ignore[arg-type]
+    exported = export(line, tmp_path / "out", format)
+    assert (tmp_path / "out" / "my_task.py").read_text() == OWN and "my_task.py" in exported.about["files"]
+    sample = Image.fromarray(np.random.default_rng(1).integers(0, 256, (16, 16, 3), np.uint8))
+    content = io.BytesIO()
+    sample.save(content, "PNG")
+    (tmp_path / "sample.png").write_bytes(content.getvalue())
+    done = subprocess.run(
+        [sys.executable, "out/predict.py", "sample.png"],
+        capture_output=True, text=True, cwd=tmp_path,
+        env={"PATH": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.environ.get("PYTHONPATH", "") or os.getcwd()},
+    )  # fmt: skip
+    assert line.head is not None
+    (answer,) = line.head.predict([content.getvalue()])
+    name, share = answer.probabilities[0]
+    assert done.stdout.split("\t")[1] == f"{name} {share:.1%}", done.stderr
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_it_does(lenet: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "deep" / "er"
+    assert main(["export", "--root", lenet.root, "--out", str(out), "--version", "v0000"]) == 0
+    said = capsys.readouterr().out
+    assert "v0000: same answers on 36 held-out rows, in batches of 1, 3 and 32: outputs differ by" in said
+    assert f"v0000: {out} holds README.md, model.onnx, predict.py, raygp.json" in said
+    assert (out / "model.onnx").is_file() and out.stat().st_mode & 0o700 == 0o700
+    assert main(["export", "--root", lenet.root, "--out", str(out)]) == 2
+    assert f"raygp: {out} is not empty" in capsys.readouterr().err
+    assert main(["export", "--root", lenet.root, "--out", str(tmp_path / "x"), "--version", "v0009"]) == 2
+    assert "has no version v0009 (versions: v0000)" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
