@@ -377,7 +377,7 @@ def other_suffix(kind: Kind, tree: Tree, name: str, number: int) -> None:
     """An image is called as if it were of another format, or of none. Tables and lists do not find it then."""
     if name not in tree.files:
         return
-    stem = name.rpartition(".")[0]
+    stem = str(PurePosixPath(name).with_suffix(""))
     suffixes = (
         (".jpg", ".PNG", ".jfif", ".tif")
         if kind.name == "webdataset"
