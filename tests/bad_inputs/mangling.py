@@ -38,6 +38,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 IMAGES = {"name": "resnet18-small", "image_size": 8}
 SPEECH = {"name": "deepspeech2-small"}
 ROWS: dict[str, object] = {"name": "tabular"}
+WORDS = ("red", "green", "blue", "über", "two", "five")
+TOKENIZER = {"model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}
+TEXTS = {"name": "text", "length": 8, "tokenizer": TOKENIZER}
 
 
 @dataclass
@@ -194,6 +197,33 @@ def digits() -> Tree:
     return Tree({}, rows)
 
 
+def words(number: int) -> bytes:
+    return f"{WORDS[number % 6]}, {WORDS[number // 6 % 6]}; number {number:02d}".encode()
+
+
+def text_rows(splits: bool) -> Tree:
+    rows = {}
+    for number in range(24):
+        split = ("train", "val", "test", "train")[number // 3 % 4] if splits else None
+        rows[f"{number:02d}"] = Row(words(number), CLASSES[number % 3], split)
+    return Tree({}, rows)
+
+
+def text_files() -> Tree:
+    files = {f"{CLASSES[number % 3]}/{number:02d}.txt": words(number) for number in range(24)}
+    return Tree(files, {name: Row(content, name.partition("/")[0], None) for name, content in files.items()})
+
+
+def text_table(name: str) -> Tree:
+    tree = text_rows(True)
+    lines = io.StringIO()
+    writer = csv.writer(lines, delimiter="\t" if name.endswith("tsv") else ",", lineterminator="\n")
+    writer.writerow(["text", "label", "split"])
+    writer.writerows([row.sample.decode(), row.label, row.split] for row in tree.rows.values())
+    tree.files[name] = lines.getvalue().encode()
+    return tree
+
+
 # -- packing ----------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +321,33 @@ def as_table(tree: Tree, suffix: str) -> Packed:
     return Packed({f"rows{suffix}": data}, {f"rows{suffix}": found})
 
 
+def as_arrow(tree: Tree, column: str = "image") -> Packed:
+    """A data set as Hugging Face's datasets saves one: a folder for each split with a stream of batches in it."""
+    options = tree.options
+    files: dict[str, bytes] = {}
+    spans: dict[str, list[Span]] = {}
+    for split in dict.fromkeys(row.split for row in tree.rows.values()):
+        rows = {name: row for name, row in tree.rows.items() if row.split == split}
+        samples = pa.array([row.sample for row in rows.values()], pa.binary())
+        if column == "text":
+            samples = samples.cast(pa.string())
+        table = pa.table({column: samples, "label": [row.label for row in rows.values()]})
+        content = io.BytesIO()
+        with pa.ipc.new_stream(content, table.schema) as stream:
+            stream.write_table(table, max_chunksize=options.choice((3, 100)))
+        folder = f"{split}/" if split else ""
+        files[f"{folder}data-00000-of-00001.arrow"] = content.getvalue()
+        files[f"{folder}state.json"] = json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}).encode()
+        # Nothing tells that what a stream holds is what was written: whatever is changed touches all of its rows.
+        spans[f"{folder}data-00000-of-00001.arrow"] = [(0, len(content.getvalue()), tuple(rows))]
+        spans[f"{folder}state.json"] = [(0, 1 << 20, tuple(rows))]
+    return Packed(files, spans)
+
+
+def as_text_arrow(tree: Tree) -> Packed:
+    return as_arrow(tree, "text")
+
+
 def as_idx(tree: Tree, suffix: str = "") -> Packed:
     files, spans = {}, {}
     for part, split in (("train", "train"), ("t10k", "test")):
@@ -331,6 +388,11 @@ KINDS = [
     Kind("audio with csv", "audio:@", lambda: recordings("transcripts.csv"), as_files, SPEECH, single_files=True),
     Kind("an4", "an4:@", an4, as_files, SPEECH, single_files=True),
     Kind("an4.tar.gz", "an4:@/data.tar.gz", an4, as_tar_gz, SPEECH),
+    Kind("datasets", "datasets:@", lambda: table_rows(False), as_arrow, IMAGES),
+    Kind("datasets of texts", "datasets:@", lambda: text_rows(True), as_text_arrow, TEXTS),
+    Kind("folders of texts", "texts:@", text_files, as_files, TEXTS),
+    Kind("texts in tsv", "texts:@", lambda: text_table("texts.tsv"), as_files, TEXTS),
+    Kind("texts in csv", "texts:@", lambda: text_table("texts.csv"), as_files, TEXTS),
 ]  # fmt: skip
 
 
@@ -352,7 +414,7 @@ def other_suffix(kind: Kind, tree: Tree, name: str, number: int) -> None:
     """An image is called as if it were of another format, or of none. Tables and lists do not find it then."""
     if name not in tree.files:
         return
-    stem = name.rpartition(".")[0]
+    stem = str(PurePosixPath(name).with_suffix(""))
     suffixes = (
         (".jpg", ".PNG", ".jfif", ".tif")
         if kind.name == "webdataset"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.columns import MAYBE_SPLITS, SPLITS, TARGETS, choose_column, named
 from raygp.data.sources.compression import plain_file
-from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medium_of
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
@@ -337,12 +337,14 @@ def _label_text(cell: Any) -> str:
 
 
 def _looks_like(path: Path) -> int:
-    # A folder of tables may be anything; a file of its own is a table.
-    return LIKELY if path.is_file() and path.name.lower().endswith(_ENDINGS[: 2 * 5]) else UNLIKELY
+    if path.is_dir():  # A folder of tables may be anything; a file of its own is a table.
+        return POSSIBLE if any(file.name.lower().endswith(_ENDINGS) for file in path.iterdir()) else UNLIKELY
+    name = path.name.lower()
+    return LIKELY if name.endswith(_ENDINGS[: 2 * 5]) else POSSIBLE if name.endswith(_ENDINGS) else UNLIKELY
 
 
 def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
-    if getattr(task, "table", None) is None or not path.name.lower().endswith(_ENDINGS):
+    if not path.name.lower().endswith(_ENDINGS) or medium_of(task) != "row":
         return None
     source = TableSource(str(path), unlabelled=True)
     source.passed_over = passed_over
@@ -351,5 +353,10 @@ def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSa
 
 
 TABLE = SourceKind(
-    TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like, inputs=_inputs
+    TableSource,
+    "FILE_OR_DIR",
+    options=("label", "unlabelled"),
+    media=("row",),
+    looks_like=_looks_like,
+    inputs=_inputs,
 )
