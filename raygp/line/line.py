@@ -220,8 +220,8 @@ class Line:
         from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
 
-        opened = self._opened(source) if isinstance(source, str) else source
         task, code = self._given.for_ingest(self.location, task)
+        opened = self._opened(source, task, code) if isinstance(source, str) else source
         published = ingest(
             self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
         )
@@ -365,13 +365,18 @@ class Line:
         for listener in list(self._listeners):
             listener(event)
 
-    def _opened(self, source: str) -> Source:
+    def _opened(self, source: str, task: dict[str, Any] | None, code: TaskCode | None) -> Source:
         """The source that a form or a path names."""
         from raygp.data.sources import guess_source, is_form, open_source
+        from raygp.data.sources.kind import medium_of
+        from raygp.tasks import make_task
 
         if is_form(source):
             return open_source(source)
-        guessed = guess_source(source)
+        medium = None
+        with contextlib.suppress(InputError):  # What is wrong with the task is said when the samples are published.
+            medium = medium_of(make_task(task if task else self.task, code))
+        guessed = guess_source(source, medium)
         self._tell(Notice(text=f"{source} is read as {guessed}"))
         return open_source(guessed)
 
