@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -25,7 +28,8 @@ def traced(subject: Subject) -> torch.export.ExportedProgram:
     """
     decoded = [subject.examples[row % len(subject.examples)] for row in range(_EXAMPLE_ROWS)]
     inputs = tuple(torch.from_numpy(array) for array in subject.batch(decoded))
-    axes = {name: torch.export.Dim(name, min=1) for shape in subject.dynamic.values() for name in shape.values()}
+    # Of sequences, torch finds out how short they may be.
+    axes: dict[str, Any] = {"batch": torch.export.Dim("batch", min=1), "time": torch.export.Dim.DYNAMIC}
     shapes = {name: {axis: axes[size] for axis, size in shape.items()} for name, shape in subject.dynamic.items()}
     try:
         with quiet(), keeping_recurrent_layers():
@@ -43,10 +47,15 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """torch warns of its own insides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """torch and its exporters warn, log and print of their own insides."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager
