@@ -13,6 +13,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
+def measured(value: float, metric: str = "") -> str:
+    """An accuracy for people: in per cent with two decimals. What is no share of right answers is shown as it is.
+
+    Args:
+        value: of the accuracy, or of a difference of two.
+        metric: what it is called if it is no share (``R2``); empty: it is one.
+    """
+    return f"{value:.3f}" if metric else f"{value:.2%}"
+
+
+def called(value: float, metric: str = "") -> str:
+    """The same with its name, where it has one: ``97.20%``, ``R2 0.512``."""
+    return f"{metric} {value:.3f}" if metric else measured(value)
+
+
 @dataclass
 class CostLedger:
     """What an update spent: totals over all workers. Validation and test passes are not training and are not charged.
@@ -160,6 +175,8 @@ class Compared(_Record):
 class UpdateRecord(RunningRecord):
     """Everything that a finished update measured. A version's card is this and where the version comes from."""
 
+    metric: str = ""
+    """What the accuracies are called where they are no shares of right answers: ``R2``. Else empty."""
     density: float
     """active_connections / total_connections."""
     active_connections: int
@@ -185,6 +202,12 @@ class UpdateRecord(RunningRecord):
     by_class: dict[str, Compared] = Field(default_factory=dict)
     """The same by class, of those that have a row. Empty where labels are no classes, and for what
     an earlier raygp wrote."""
+
+    @model_serializer(mode="wrap")
+    def _without_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Most accuracies are shares; then nothing is said of it."""
+        content: dict[str, Any] = serialize(self)
+        return {key: value for key, value in content.items() if key != "metric" or value}
 
     @property
     def val_rows(self) -> int | None:

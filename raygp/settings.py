@@ -139,12 +139,22 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
         tree[key] = _expand(tree[key], role, task, key)
     for override in settings:
         _override(tree, override)
+    _take_at_its_word(tree["synthesis"], task)
     try:
         found = RunSettings.model_validate(tree)
     except ValidationError as error:
         source = f"{file}: " if file is not None else ""
         raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
+
+
+def _take_at_its_word(synthesis: dict[str, Any], task: TaskRef) -> None:
+    """Whoever says how long the first version is trained gets that, however few steps it may be: nothing is
+    fitted to the arrival."""
+    default = named_plan("default", "synthesis", task).model_dump(mode="json")
+    said = any(synthesis.get(key) != default[key] for key in ("phases", "epochs", "batch_size"))
+    if said and synthesis.get("fit") == default["fit"]:
+        synthesis["fit"] = None
 
 
 def _named_truly(plan: Plan, role: Role, task: TaskRef) -> Plan:

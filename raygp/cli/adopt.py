@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from raygp.cli.options import add_json, add_single_writer
+from raygp.cli.options import add_json, add_own_task, add_single_writer, line_of
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console, print_json
 from raygp.cli.versions import show_versions, versions_json
@@ -43,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", metavar="N", help="with --density: training workers of that update (default 2)")
     parser.add_argument("--seed", type=int, help="of what is new in the model, and of that update (default 0)")
     add_single_writer(parser)
+    add_own_task(parser)
     add_json(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="with --density: show Ray's logs")
     parser.set_defaults(overrides=[])
@@ -57,8 +58,10 @@ def run(options: argparse.Namespace) -> None:
         RaygpError: whatever ended the update; see :meth:`raygp.line.Line.update`.
     """
     load_slow_modules()
-    settings = _settings(options, Line(options.root))
-    line = Line(options.root, single_writer=settings.single_writer)
+    line = line_of(options)
+    _ = line.code  # Looked up first: code that has changed may change the settings, too.
+    settings = _settings(options, line)
+    line = line_of(options, settings.single_writer)
     console = make_console(options.json)
     runner = None
     if options.density is not None:

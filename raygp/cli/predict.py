@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from raygp.cli.options import add_own_task, line_of
 from raygp.errors import InputError
-from raygp.line import Line, Version
+from raygp.line import Version
 from raygp.loading import ending_on_ctrl_c
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "as 'new/*.jpg'; - is standard input",
     )
     parser.add_argument("--version", default="head", metavar="VERSION", help="such as v0003 (default: the head)")
+    add_own_task(parser)
     parser.add_argument("--top", type=int, default=5, metavar="N", help="classes that are listed, at most (default 5)")
     parser.add_argument(
         "--json",
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.top < 1:
         raise InputError(f"--top must be at least 1, not {options.top}")
-    version = Line(options.root).version(options.version)
+    version = line_of(options).version(options.version)
     with ending_on_ctrl_c():
         import torch  # noqa: F401  # Takes seconds, in which Ctrl-C ends the process.
     from raygp.inference.inputs import Inputs, printable
@@ -102,7 +104,7 @@ def _print_json(version: Version, answers: Iterator[Named], top: int) -> None:
 
 
 def _print_lines(version: Version, answers: Iterator[Named], top: int) -> None:
-    from raygp.report.answers import AnswerLines
+    from raygp.cli.answers import AnswerLines
 
     first = list(itertools.islice(answers, _LOOKED_AT))
     width = Console().width if sys.stdout.isatty() else None
@@ -122,8 +124,8 @@ class _Progress:
     """
 
     def __init__(self, version: str) -> None:
-        self._version, self._started = version, time.monotonic()
-        self._last, self._shown = self._started, False
+        self._version, self._last, self._shown = version, time.monotonic(), False
+        self._first = 0.0
         self.done = self.bad = 0
         self.first_bad = ("", "")
         """Name and problem of the first sample that could not be read."""
@@ -132,6 +134,7 @@ class _Progress:
         """The same answers."""
         for name, answer in answers:
             self.done += 1
+            self._first = self._first or time.monotonic()
             if answer.problem:
                 self.first_bad = self.first_bad if self.bad else (name, answer.problem)
                 self.bad += 1
@@ -157,5 +160,6 @@ class _Progress:
         print(f"{start}{self.done:,} done{bad}{self._rate()}", end=end, file=sys.stderr, flush=True)
 
     def _rate(self) -> str:
-        seconds = time.monotonic() - self._started
-        return f", {self.done / seconds:,.0f} a second" if seconds > 1.0 else ""
+        # What was loaded before the first answer says nothing about those to come.
+        seconds = time.monotonic() - self._first
+        return f", {self.done / seconds:,.0f} a second" if self.done and seconds > 1.0 else ""

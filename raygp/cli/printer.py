@@ -16,6 +16,7 @@ from raygp.events import (
     BudgetSpent,
     EpochEnded,
     Event,
+    FilesCopied,
     NothingNew,
     Notice,
     Promoted,
@@ -39,6 +40,13 @@ from raygp.report.progress import PhaseLines
 from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line
 from raygp.store import Location, Manifest
+
+_DOING: dict[type[Event], str] = {
+    FilesCopied: "copying files of the source",
+    SamplesChecked: "checking and writing samples",
+    RowsMeasured: "measuring held-out rows",
+}
+"""What a bar says for events that tell how far something is."""
 
 
 @contextmanager
@@ -64,10 +72,11 @@ class Printer:
         self._bar: Bar | None = None
         self._checking = TaskID(0)
         self._lines: PhaseLines | None = None
+        self._metric = ""
 
     def __call__(self, event: Event) -> None:
         """Print one event; nothing for those that say nothing to a person."""
-        if not isinstance(event, SamplesChecked | RowsMeasured):
+        if not isinstance(event, FilesCopied | SamplesChecked | RowsMeasured):
             self._end_bar()
         self._show(event)
 
@@ -80,11 +89,12 @@ class Printer:
     def _show(self, event: Event) -> None:
         """Events that are not printed."""
 
+    @_show.register(FilesCopied)
     @_show.register(SamplesChecked)
     @_show.register(RowsMeasured)
-    def _(self, event: SamplesChecked | RowsMeasured) -> None:
+    def _(self, event: FilesCopied | SamplesChecked | RowsMeasured) -> None:
         if self._bar is None:
-            what = "checking and writing samples" if isinstance(event, SamplesChecked) else "measuring held-out rows"
+            what = _DOING[type(event)]
             self._bar = Bar(console=self._console, transient=True, disable=not self._console.is_terminal)
             self._checking = self._bar.add_task(what, total=event.total)
             self._bar.start()
@@ -100,8 +110,10 @@ class Printer:
     @_show.register
     def _(self, event: Published) -> None:
         manifest = event.manifest
-        classes = f"{len(manifest.labels)} class{'' if len(manifest.labels) == 1 else 'es'}"
-        self._print(f"published {manifest.arrival}: {_rows(manifest)}, {classes} ({manifest.source})")
+        # Numbers, as a regression has them, are no classes.
+        count = len(manifest.labels)
+        classes = f", {count} class{'' if count == 1 else 'es'}" if count else ""
+        self._print(f"published {manifest.arrival}: {_rows(manifest)}{classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
         if duplicates := duplicates_line(event.duplicates):
@@ -148,7 +160,8 @@ class Printer:
     def _(self, event: UpdateStarted) -> None:
         start = f"from {event.parent}" if event.parent else "initial synthesis"
         self._print(f"{event.version}: {event.arrival}, {start}, plan '{event.plan}'")
-        self._lines = PhaseLines(self._console, event.version)
+        self._metric = event.metric
+        self._lines = PhaseLines(self._console, event.version, event.metric)
 
     @_show.register
     def _(self, event: Resumed) -> None:
@@ -181,7 +194,7 @@ class Printer:
     def _(self, event: WorkShared | TrialEnded | BudgetSpent) -> None:
         from raygp.report.sweep import sweep_line
 
-        self._console.print(sweep_line(event, event.version), soft_wrap=True)
+        self._console.print(sweep_line(event, event.version, self._metric), soft_wrap=True)
 
     @_show.register
     def _(self, event: Promoted) -> None:
@@ -190,7 +203,7 @@ class Printer:
         if card.sweep:
             from raygp.report.sweep import trials_table, write_sweep_figure
 
-            trials_table(card.sweep).show(self._console)
+            trials_table(card.sweep, card.metric).show(self._console)
             self._print(f"{card.version}: trial {card.sweep['winner']} wins: {card.sweep['why']}")
             if figure := write_sweep_figure(self._location, card):
                 self._print(f"{card.version}: trials drawn in {figure}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from raygp.cli.options import add_single_writer
 from raygp.cli.running import make_console
 from raygp.line import Line, Rollback
+from raygp.record import called
 from raygp.report.tables import percent
 
 NAME = "rollback"
@@ -37,7 +38,9 @@ def _show(console: Console, done: Rollback) -> None:
     if done.card is None:
         console.print(f"{done.version} is the head already: nothing to do")
         return
-    console.print(f"head: {done.before} -> {done.version} (validation {percent(done.card.val_accuracy)} %)")
+    found, metric = done.card.val_accuracy, done.card.metric
+    validation = called(found, metric) if metric else f"{percent(found)} %"
+    console.print(f"head: {done.before} -> {done.version} (validation {validation})")
     if not done.before_is_readable:
         console.print(f"the card of {done.before} cannot be read: see raygp status for the arrivals that wait now")
         return

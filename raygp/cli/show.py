@@ -46,7 +46,8 @@ def _show(console: Console, card: Card) -> None:
     else:
         origin = f"from {card.parent}" if card.parent else "initial synthesis"
         console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
-        console.print(f"{len(card.classes)} classes, plan '{card.plan['name']}', seed {card.seed}")
+        classes = f"{len(card.classes)} classes, " if card.classes else ""
+    console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):
         console.print(line)
     console.print(f"masks {card.mask_digest}")
@@ -56,7 +57,7 @@ def _show(console: Console, card: Card) -> None:
     if card.sweep:
         from raygp.report.sweep import trials_table
 
-        trials_table(card.sweep).show(console)
+        trials_table(card.sweep, card.metric).show(console)
         console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
     if parts := parts_table(card):
         parts.show(console)

@@ -16,16 +16,18 @@ from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
-    finish_interrupted_promotion,
     line_lease,
     promote,
     read_head,
+    remove_version,
     require_conditional_writes,
+    waiting_version,
     write_version,
 )
 
 if TYPE_CHECKING:
     from raygp.settings import RunSettings
+    from raygp.tasks.own import TaskCode
 
 Classes = str | os.PathLike[str] | Sequence[str]
 """The order of classes: their names by id, or a file that has them."""
@@ -63,7 +65,12 @@ def with_density(settings: RunSettings, density: float) -> RunSettings:
 
 
 def adopt(
-    location: Location, weights: str | os.PathLike[str], classes: Classes | None, seed: int, tell: Listener
+    location: Location,
+    weights: str | os.PathLike[str],
+    classes: Classes | None,
+    seed: int,
+    tell: Listener,
+    code: TaskCode | None = None,
 ) -> Adoption:
     """Make a checkpoint the line's first version. Until it is the head, nothing of it counts.
 
@@ -73,6 +80,7 @@ def adopt(
         classes: their order; None: what the checkpoint says, or the line's own if that leaves no doubt.
         seed: of what is new in the model.
         tell: told of what happens.
+        code: of a task of one's own.
 
     Raises:
         InputError: the line has a version or no arrival; or the checkpoint cannot be read or does not fit.
@@ -81,18 +89,22 @@ def adopt(
     _check_is_ready(location, read_state(location))
     from raygp.adopt.checkpoint import read_checkpoint
     from raygp.adopt.making import make_dense
+    from raygp.line.blessing import ADVICE, unfit
     from raygp.tasks import make_task
 
     checkpoint = read_checkpoint(weights)
     require_conditional_writes(location)
     with line_lease(location, "raygp adopt"):
         # Somebody else may have been at work until the lease was ours, or was killed before a version became head.
-        finish_interrupted_promotion(location)
         state = read_state(location)
         _check_is_ready(location, state)
-        task, watch = make_task(state.task), _Watch(tell)
+        _clear_the_way(location)
+        task, watch = make_task(state.task, code), _Watch(tell)
         made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, watch)
         card = write_version(location, made.card, made.tensors)
+        if reason := unfit(location, card, task, made.catalog, made.probe):
+            remove_version(location, card)
+            raise InputError(f"{checkpoint.where}: the adopted model {reason}: the line's task needs {ADVICE}")
         promote(location, card, None)
     trained = {label for manifest in state.pending for label, rows in manifest.labels.items() if rows}
     there = {label for manifest in state.pending for label in manifest.labels}
@@ -109,7 +121,7 @@ def adopt(
             guesses=made.guesses,
         )
     )
-    return Adoption(Version(location, card), made.head_is_new, without_rows, new)
+    return Adoption(Version(location, card, code), made.head_is_new, without_rows, new)
 
 
 def _check_is_ready(location: Location, state: LineState) -> None:
@@ -124,6 +136,22 @@ def _check_is_ready(location: Location, state: LineState) -> None:
         raise InputError(
             f"{location.root} has no arrival that the model could be measured on: publish one first, with raygp ingest"
         )
+
+
+def _clear_the_way(location: Location) -> None:
+    """Delete what an adoption left that was killed before its version became the head.
+
+    Raises:
+        InputError: an update left one, which was trained.
+    """
+    waiting = waiting_version(location, None)
+    if waiting is not None and waiting.origin is None:
+        raise InputError(
+            f"{location.root}: {waiting.version} has been trained and is about to become the head: raygp update ends "
+            "that. A model is adopted as a line's first version: make another line for it"
+        )
+    if waiting is not None:
+        remove_version(location, waiting)
 
 
 def _how(card: Card | None) -> str:

@@ -194,6 +194,7 @@ def _update(
             arrival=job.arrival.arrival,
             parent=job.parent.version if job.parent else None,
             plan=job.plan.name,
+            metric=job.metric,
         )
     )
     # The winner of a sweep has a plan of its own, and so another folder: everything lies in the first one.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.tree import Tree
 
+from raygp.record import called
 from raygp.report.tables import percent, shared_rows
 from raygp.store import Card, Head, reachable, version_number
 
@@ -30,11 +31,11 @@ def versions_graph(cards: Sequence[Card], head: Head | None) -> list[Tree]:
 
 def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
     rows = "" if card.val_rows is None else f" on {card.val_rows:,} rows"
-    text = f"{card.version}  {card.arrival or 'adopted'}  validation {percent(card.val_accuracy)} %{rows}"
+    text = f"{card.version}  {card.arrival or 'adopted'}  validation {_shown(card.val_accuracy, card)}{rows}"
     ours, parent = shared_rows(card)
     if parent is not None:
         known = f", known classes {percent(ours)} %" if card.known else ""
-        text += f"{known} (parent {percent(parent)} %)"
+        text += f"{known} (parent {_shown(parent, card)})"
     if head is not None and card.version == head.version:
         return f"{text}  * head"
     if card.version in history:
@@ -43,3 +44,7 @@ def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
     if card.parent == (head.version if head else None) and version_number(card.version) > last:
         return f"{text}  (waiting to be promoted: raygp update)"
     return f"{text}  (not in the head's history)"
+
+
+def _shown(value: float, card: Card) -> str:
+    return called(value, card.metric) if card.metric else f"{percent(value)} %"

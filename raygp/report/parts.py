@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from raygp.record import Compared, UpdateRecord
+from raygp.record import Compared, UpdateRecord, called, measured
 from raygp.report.grid import Column, Grid
-from raygp.report.tables import count, percent
+from raygp.report.tables import count, percent, unit
 from raygp.store import Card
 
 _FEW = 12
@@ -68,21 +68,23 @@ def parts_table(record: UpdateRecord, every: bool = True) -> Grid[Part] | None:
     if not found:
         return None
     note = f"Shown are the worst and the new: {' and '.join(notes)}." if notes else ""
-    has_parent = record.parent_val_accuracy is not None
+    has_parent, metric, of = record.parent_val_accuracy is not None, record.metric, unit(record.metric)
     new_rows = Column[Part]("of new classes", lambda part: count(part.compared.new_rows), 1)
     mixed = any(part.compared.new_rows and not part.is_new for part in found)
     among = Column[Part]("among known %", lambda part: percent(part.compared.among_known), 2)
     restricted = any(part.compared.among_known is not None for part in found)
     beside = [
-        Column[Part]("parent %", lambda part: "new" if part.is_new else percent(part.compared.parent_accuracy)),
-        Column[Part]("change", _change),
+        Column[Part](
+            f"parent {of}", lambda part: "new" if part.is_new else percent(part.compared.parent_accuracy, metric)
+        ),
+        Column[Part]("change", lambda part: _change(part, metric)),
     ]
     return Grid(
         [
             Column("validation rows of", lambda part: part.name, text=True, fold=True),
             Column("rows", lambda part: count(part.compared.rows)),
             *([new_rows] if mixed else []),
-            Column("val %", lambda part: percent(part.compared.accuracy)),
+            Column(f"val {of}", lambda part: percent(part.compared.accuracy, metric)),
             *([among] if restricted else []),
             *(beside if has_parent else []),
         ],
@@ -97,15 +99,16 @@ def worst_line(record: UpdateRecord) -> str:
     for parts in reversed(parts_of(record).values()):
         if len(parts) > 1:
             worst = min(parts, key=lambda part: part.compared.accuracy)
-            found.append(f"{worst.name} {worst.compared.accuracy:.2%}{_beside(worst)}")
+            shown = called(worst.compared.accuracy, record.metric)
+            found.append(f"{worst.name} {shown}{_beside(worst, record.metric)}")
     return f"worst: {', '.join(found)}" if found else ""
 
 
-def _beside(part: Part) -> str:
+def _beside(part: Part, metric: str) -> str:
     """Rows and parent's accuracy in brackets."""
     rows = "" if part.compared.rows is None else f"{part.compared.rows:,} rows"
     parent = part.compared.parent_accuracy
-    said = "new" if part.is_new else "" if parent is None else f"parent {parent:.2%}"
+    said = "new" if part.is_new else "" if parent is None else f"parent {measured(parent, metric)}"
     both = ", ".join(text for text in (rows, said) if text)
     return f" ({both})" if both else ""
 
@@ -118,5 +121,7 @@ def _telling(parts: list[Part]) -> list[Part]:
     return [part for part in parts if part.name in wanted]
 
 
-def _change(part: Part) -> str:
-    return "" if part.change is None else f"{100 * part.change:+.2f}"
+def _change(part: Part, metric: str) -> str:
+    if part.change is None:
+        return ""
+    return f"{part.change:+.3f}" if metric else f"{100 * part.change:+.2f}"

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from raygp.events import EpochEnded, InPhase, StepsDone
+from raygp.record import called
 
 _PLAIN_INTERVAL_S = 5.0
 """Between two lines where there is no terminal."""
@@ -27,8 +28,8 @@ class PhaseLines:
         title: what each line begins with, such as the version's name.
     """
 
-    def __init__(self, console: Console, title: str) -> None:
-        self._console, self._title = console, title
+    def __init__(self, console: Console, title: str, metric: str = "") -> None:
+        self._console, self._title, self._metric = console, title, metric
         self._live: Live | None = None
         self._phase = -1
         self._rate: float | None = None
@@ -97,12 +98,15 @@ class PhaseLines:
             (1, "" if self._rate is None else f"{self._rate:,.0f} examples/s"),
             (5, f"loss {self._loss:.3f}"),
             (4, f"density {event.density:.3f}"),
-            (7, f"validation {event.record.val_accuracy:.2%}" if isinstance(event, EpochEnded) else ""),
+            (7, f"validation {self._val(event)}" if isinstance(event, EpochEnded) else ""),
         ]
         shown = [part for part in parts if part[1]]
         while len("  ".join(text for _, text in shown)) > width and len(shown) > 2:
             shown.remove(min(shown))
         return Text("  ".join(text for _, text in shown))
+
+    def _val(self, event: EpochEnded) -> str:
+        return called(event.record.val_accuracy, self._metric)
 
     def _print(self) -> None:
         if self._unprinted is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raygp.record import PhaseRecord
+from raygp.record import PhaseRecord, measured
 from raygp.report.grid import Column, Grid
 from raygp.store import Card, Garbage, Manifest
 
@@ -18,7 +18,9 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
     """
     rates = list(dict.fromkeys(name for card in cards for name in error_rates(card)))
     compares = any(card.parent_val_accuracy is not None for card in cards)
-    parent = Column[Card]("parent %", lambda card: percent(shared_rows(card)[1]))
+    metric = cards[0].metric if cards else ""
+    of = unit(metric)
+    parent = Column[Card](f"parent {of}", lambda card: percent(shared_rows(card)[1], metric))
     # Where the parent knows all classes these are the rows of "val %".
     on_shared = Column[Card]("known %", lambda card: percent(shared_rows(card)[0]))
     among = Column[Card]("among %", lambda card: percent(card.known.among_known if card.known else None), 3)
@@ -30,10 +32,10 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
             Column("arrivals", lambda card: str(len(card.arrivals)), 6),
             Column("density", lambda card: f"{card.density:.4f}", 1),
             Column("active", lambda card: f"{card.active_connections:,}", 4),
-            Column("val %", lambda card: percent(card.val_accuracy)),
+            Column(f"val {of}", lambda card: percent(card.val_accuracy, metric)),
             Column("val rows", lambda card: count(card.val_rows), 1),
             *beside,
-            Column("test %", lambda card: percent(card.test_accuracy), 2),
+            Column(f"test {of}", lambda card: percent(card.test_accuracy, metric), 2),
             *(_rate_column(name) for name in rates),
             Column("examples", lambda card: f"{card.ledger.examples:,.0f}", 3),
             Column("sparse TFLOP", lambda card: f"{card.ledger.sparse_flops / 1e12:,.3g}", 8),
@@ -50,7 +52,8 @@ def _versions_note(cards: Sequence[Card]) -> str:
     """Which accuracies may be compared with each other, where there are several."""
     if all(card.parent_val_accuracy is None for card in cards):
         return ""
-    pair = "known % and parent %" if any(card.known for card in cards) else "val % and parent %"
+    of = unit(cards[0].metric)
+    pair = f"known {of} and parent {of}" if any(card.known for card in cards) else f"val {of} and parent {of}"
     note = f"{pair}: a version and its parent on the same rows"
     if any(card.known for card in cards):
         note += ", those of classes that the parent knows"
@@ -93,7 +96,7 @@ def phases_table(card: Card) -> Grid[PhaseRecord]:
             Column("pruned", lambda phase: f"{phase.pruned:,}", 1),
             Column("restored", lambda phase: f"{phase.restored:,}", 4),
             Column("density", lambda phase: f"{phase.density_after:.4f}"),
-            Column("val %", lambda phase: percent(phase.val_accuracy)),
+            Column(f"val {unit(card.metric)}", lambda phase: percent(phase.val_accuracy, card.metric)),
             *([stopped] if any(phase.stopped for phase in card.phases) else []),
         ],
         card.phases,
@@ -144,6 +147,14 @@ def count(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def percent(value: float | None) -> str:
-    """A fraction in per cent with two decimals; a dash for None."""
-    return "-" if value is None else f"{100 * value:.2f}"
+def percent(value: float | None, metric: str = "") -> str:
+    """A fraction in per cent with two decimals; a dash for None. What is no share of right answers, and so has a name
+    (:attr:`raygp.record.UpdateRecord.metric`), is shown as it is."""
+    if value is None:
+        return "-"
+    return measured(value, metric) if metric else f"{100 * value:.2f}"
+
+
+def unit(metric: str) -> str:
+    """What stands behind the name of a column of such values: ``%``, or the metric's name."""
+    return metric or "%"

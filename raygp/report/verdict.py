@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raygp.record import Compared, UpdateRecord
+from raygp.record import Compared, UpdateRecord, called, measured
 
 
 def verdict_line(card: UpdateRecord) -> str:
@@ -11,7 +11,8 @@ def verdict_line(card: UpdateRecord) -> str:
     Where there are rows of classes that the parent does not know, both are compared on the others, and the version
     answers as the parent does, without its new classes.
     """
-    parts = [f"validation {card.val_accuracy:.2%}{_rows(card.val_rows)}"]
+    metric = card.metric
+    parts = [f"validation {called(card.val_accuracy, metric)}{_rows(card.val_rows)}"]
     parent = card.parent_val_accuracy
     if card.known is not None:
         among = card.known.among_known
@@ -19,12 +20,12 @@ def verdict_line(card: UpdateRecord) -> str:
         parts.append(f"of known classes {_with_rows(card.known)}{alone}")
         parent = card.known.parent_accuracy
     if parent is not None:
-        noise = f" (noise {card.val_noise:.2%})" if card.val_noise else ""
-        parts.append(f"parent {parent:.2%}{noise}")
+        noise = f" (noise {measured(card.val_noise, metric)})" if card.val_noise else ""
+        parts.append(f"parent {called(parent, metric)}{noise}")
     if card.new is not None:
         parts.append(f"of new classes {_with_rows(card.new)}")
     if card.test_accuracy is not None:
-        parts.append(f"test {card.test_accuracy:.2%}")
+        parts.append(f"test {called(card.test_accuracy, metric)}")
     return ", ".join(parts)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from raygp.errors import InputError
+from raygp.record import called
 from raygp.search.settings import SweepSettings
 from raygp.search.space import Point
 from raygp.update.plan import Plan
@@ -70,8 +71,13 @@ def _work(plan: Plan) -> float:
     return plan.most_epochs * (plan.arrival.share + plan.replay.share)
 
 
-def best_trial(results: Sequence[TrialResult], settings: SweepSettings) -> tuple[TrialResult, str]:
+def best_trial(results: Sequence[TrialResult], settings: SweepSettings, metric: str = "") -> tuple[TrialResult, str]:
     """The winner among finished trials, and why it won.
+
+    Args:
+        results: of the trials.
+        settings: of the sweep.
+        metric: what accuracies are called where they are no shares of right answers; else empty.
 
     Raises:
         InputError: none finished.
@@ -90,7 +96,8 @@ def best_trial(results: Sequence[TrialResult], settings: SweepSettings) -> tuple
     if len(close) == 1:
         return winner, "most accurate, no other is within tolerance"
     what = {"connections": "fewest connections", "cost": "least cost", "accuracy": "most accurate"}[settings.objective]
-    return winner, f"{what} of {len(close)} trials within {100 * settings.tolerance:g} points of {top:.2%}"
+    within = f"{settings.tolerance:g}" if metric else f"{100 * settings.tolerance:g} points"
+    return winner, f"{what} of {len(close)} trials within {within} of {called(top, metric)}"
 
 
 def read_trial(point: Point, metrics: Mapping[str, Any] | None, error: str = "") -> TrialResult | None:

@@ -53,7 +53,7 @@ def conclude(
     Raises:
         InputError: no trial finished.
     """
-    best, why = best_trial(tried, settings)
+    best, why = best_trial(tried, settings, job.metric)
     spent = shared
     for result in tried:
         spent = spent.plus(result.ledger)

@@ -82,7 +82,13 @@ def _lenet_5_task(spec: LenetSpec) -> ImageTask:
 _SETTINGS: PlanFields = {"lr": 0.2, "batch_size": 128, "clip_norm": 1.0, "optimizer": {"weight_decay": 2e-3}}
 _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
     "default": {
-        "synthesis": {"epochs": 20, "lr": 0.2, "seed_density": 0.2, "optimizer": {"weight_decay": 5e-4}},
+        "synthesis": {
+            "epochs": 20,
+            "lr": 0.2,
+            "seed_density": 0.2,
+            "optimizer": {"weight_decay": 5e-4},
+            "fit": None,
+        },
         # Everything, as the plan says. The hardest tenth was enough on MNIST, and on labels that are wrong or ambiguous
         # it was just those: what is cheap on one data set must not be the default for all.
         "update": {"lr": 0.2},

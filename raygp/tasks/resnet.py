@@ -102,7 +102,7 @@ def _resnet18_small_task(spec: ResnetSpec) -> ImageTask:
 _SETTINGS: PlanFields = {"lr": 0.02, "batch_size": 64, "alpha": 0.1, "optimizer": {"weight_decay": 5e-4}}
 _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
     "default": {
-        "synthesis": {"epochs": 16},
+        "synthesis": {"epochs": 16, "fit": None},
         "update": {
             "epochs": 8,
             "replay": {"share": 0.5, "hard": 0.5, "leave_out": "auto"},

@@ -222,7 +222,12 @@ DEEPSPEECH2 = TaskKind(
     SpeechSpec,
     _deepspeech2_task,
     _SETTINGS,
-    {"default": {"synthesis": {"epochs": 40}, "update": {"epochs": 12, "replay": {"share": 0.5}, **_AS_IT_IS}}},
+    {
+        "default": {
+            "synthesis": {"epochs": 40, "fit": None},
+            "update": {"epochs": 12, "replay": {"share": 0.5}, **_AS_IT_IS},
+        },
+    },
 )
 """The paper's size: two convolutions and five bidirectional GRU layers of 800 units."""
 
@@ -235,7 +240,7 @@ DEEPSPEECH2_SMALL = TaskKind(
         "default": {
             # The network starts with all connections and is pruned late. That recognises five to seven points more
             # words than a network that starts with few.
-            "synthesis": {"phases": _LATE, "epochs": 60, "seed_density": 1.0},
+            "synthesis": {"phases": _LATE, "epochs": 60, "seed_density": 1.0, "fit": None},
             # So few utterances are fitted closely. The update therefore shrinks the parent's weights, sees all earlier
             # utterances again, and lets every dormant connection grow.
             "update": {

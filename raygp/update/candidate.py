@@ -92,7 +92,8 @@ def make_update(
         )
 
     if parent is None:
-        return Ladder(lambda _: [Rung("plan", job.plan, {})], make, observer)
+        first = rungs_of(job.plan, Sizes(0, data.new_rows), ladder=False)
+        return Ladder(lambda _: first, make, observer)
     sizes = sizes_of(task, data, len(parent.classes), len(job.classes))
 
     def rungs(look: Look | None) -> list[Rung]:

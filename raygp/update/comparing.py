@@ -29,6 +29,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from raygp.record import called, measured
 from raygp.update.chance import at_least, at_most, sign_test
 from raygp.update.gate import AMONG_KNOWN, GateSettings, Verdict, judge, standard_error, val_noise
 from raygp.update.val_rows import ValRows, accuracy
@@ -106,13 +107,13 @@ def decide(
         ours, theirs = answers.kept[known], parent[known]
         noise = val_noise(ours, theirs, gate.confidence)
         how = "" if among_known is None else AMONG_KNOWN
-        overall = judge(accuracy(ours), accuracy(theirs), gate.tolerance, noise=noise, how=how)
+        overall = judge(accuracy(ours), accuracy(theirs), gate.tolerance, noise=noise, how=how, metric=rows.metric)
     basis = overall.reason.removeprefix("rejected: ") + _other_bases(answers, rows, gate)
     if overall.promoted and not gate.compares:
         return Verdict(True, basis, rows=rows.count)
     comparisons = _comparisons(rows, answers, gate)
     level = _level(rows, comparisons, gate)
-    objections = _known_objections(answers, comparisons, level, gate)
+    objections = _known_objections(answers, comparisons, level, gate, rows.metric)
     objections += _new_objections(candidate, rows, level, gate)
     if not overall.promoted:
         rest = [objection for objection in objections if objection.what != _ALL]
@@ -180,7 +181,7 @@ def _comparisons(rows: ValRows, answers: _Answers, gate: GateSettings) -> list[_
 
 
 def _known_objections(
-    answers: _Answers, comparisons: Sequence[_Comparison], level: float, gate: GateSettings
+    answers: _Answers, comparisons: Sequence[_Comparison], level: float, gate: GateSettings, metric: str
 ) -> list[_Objection]:
     """Arrivals and classes that have lost more than they may, each once, the surest first."""
     found: dict[str, _Objection] = {}
@@ -192,18 +193,19 @@ def _known_objections(
         if gate.allows_for_chance and chance >= level:
             continue
         # What was forgotten comes first in the list, and says more than what is lost with new classes in play.
-        found.setdefault(one.what, _objection(one, answers, chance, counts))
+        found.setdefault(one.what, _objection(one, answers, chance, counts, metric))
     return sorted(found.values(), key=lambda objection: objection.chance)
 
 
-def _objection(one: _Comparison, answers: _Answers, chance: float, counts: list[str]) -> _Objection:
+def _objection(one: _Comparison, answers: _Answers, chance: float, counts: list[str], metric: str) -> _Objection:
     """What is held against a candidate that lost more over some rows than it may."""
     ours, theirs, kept = (scores[one.rows] for scores in (answers.of(one), answers.parent, answers.kept))
     taken = int((kept[:, 0] > ours[:, 0]).sum())
     told = ", ".join([*counts, *([f"{taken:,} taken by new classes"] if taken else [])])
     text = (
-        f"{'the classes known before' if one.what == _ALL else one.what} fell from {accuracy(theirs):.2%} to "
-        f"{accuracy(ours):.2%} on {len(one.rows):,} rows{f' ({told})' if told else ''}, tolerance {one.tolerance:.2%}"
+        f"{'the classes known before' if one.what == _ALL else one.what} fell from {called(accuracy(theirs), metric)} "
+        f"to {measured(accuracy(ours), metric)} on {len(one.rows):,} rows{f' ({told})' if told else ''}, tolerance "
+        f"{measured(one.tolerance, metric)}"
     )
     loss = accuracy(theirs) - accuracy(ours)
     return _Objection(one.what, len(one.rows), text, chance, loss if one.in_play else 0.0)

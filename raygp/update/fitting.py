@@ -57,7 +57,9 @@ class Sizes:
         return self if look is None else replace(self, error=look.error, surprising=look.surprising)
 
 
-def surprises(accuracy_new: float, rows_new: int, accuracy_old: float, rows_old: int) -> bool:
+def surprises(
+    accuracy_new: float, rows_new: int, accuracy_old: float, rows_old: int, scatter: float | None = None
+) -> bool:
     """Whether a parent is wrong about an arrival far more often than about what it knows: by two points and more than
     chance explains (one-sided, 99 %; normal form for two independent shares).
 
@@ -66,11 +68,13 @@ def surprises(accuracy_new: float, rows_new: int, accuracy_old: float, rows_old:
         rows_new: how many those are.
         accuracy_old: on the rows of earlier arrivals.
         rows_old: how many.
+        scatter: deviation of the rows' points; None: they are 0 or 1, so that their share says it.
     """
     if not rows_new or not rows_old:
         return False
     both = (accuracy_new * rows_new + accuracy_old * rows_old) / (rows_new + rows_old)
-    error = math.sqrt(max(0.0, both * (1.0 - both)) * (1.0 / rows_new + 1.0 / rows_old))
+    variance = max(0.0, both * (1.0 - both)) if scatter is None else scatter * scatter
+    error = math.sqrt(variance * (1.0 / rows_new + 1.0 / rows_old))
     return accuracy_old - accuracy_new > max(_MUCH, NormalDist().inv_cdf(_SURE) * error)
 
 

@@ -13,6 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from raygp.record import called, measured
+
 AMONG_KNOWN = " among known classes"
 """Said behind an accuracy: the model answered with the classes alone that its parent knows."""
 _ABOVE_GUESSING = 0.1
@@ -75,6 +77,7 @@ def judge(
     guessing: float = 0.0,
     noise: float = 0.0,
     how: str = "",
+    metric: str = "",
 ) -> Verdict:
     """Compare a candidate with its parent on the same validation rows.
 
@@ -87,6 +90,7 @@ def judge(
         noise: how far below its parent it may be by chance (:func:`val_noise`), as a fraction; counts where it is more
             than the tolerance.
         how: said behind the candidate's accuracy, such as :data:`AMONG_KNOWN`.
+        metric: what accuracies are called where they are no shares of right answers; then guessing is 0.
     """
     if parent is None:
         if 0.0 < guessing <= 0.5 and candidate <= guessing + 1e-12:
@@ -95,10 +99,17 @@ def judge(
                 f"rejected: validation {candidate:.2%} is no better than always answering with the most frequent class "
                 f"({guessing:.2%}): try another synthesis.lr, or more synthesis.epochs",
             )
-        return Verdict(True, f"first version, validation {candidate:.2%}")
-    change = f"validation {candidate:.2%}{how}, parent {parent:.2%}, tolerance {tolerance:.2%}"
+        if metric and candidate <= 0.0:
+            return Verdict(
+                False,
+                f"rejected: validation {called(candidate, metric)} is no better than always answering with the mean "
+                f"({measured(0.0, metric)}): try another synthesis.lr, or more synthesis.epochs",
+            )
+        return Verdict(True, f"first version, validation {called(candidate, metric)}")
+    ours, theirs = called(candidate, metric), called(parent, metric)
+    change = f"validation {ours}{how}, parent {theirs}, tolerance {measured(tolerance, metric)}"
     if noise:
-        change += f", noise {noise:.2%}"
+        change += f", noise {measured(noise, metric)}"
     if candidate < parent - max(tolerance, noise) - 1e-12:
         return Verdict(False, f"rejected: {change}")
     return Verdict(True, change)

@@ -106,6 +106,13 @@ class UpdateJob:
         known = self.parent.classes if self.parent else self.make_task().reserved
         return extend_classes(known, [label for new in (*self.beside, self.arrival) for label in new.labels])
 
+    @property
+    def metric(self) -> str:
+        """What accuracies are called where they are no shares of right answers; else empty."""
+        from raygp.tasks.protocol import metric_name
+
+        return metric_name(self.make_task())
+
     def catalog(self) -> Catalog:
         """The rows that the update reads: without replay, none that earlier arrivals brought to train on."""
         # The trials of a sweep share their data, and its space may replay where the plan does not.

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from raygp.record import Compared, Look, PhaseRecord, RunningRecord, UpdateRecord
+from raygp.record import Compared, Look, PhaseRecord, RunningRecord, UpdateRecord, called, measured
 from raygp.sparse import pack_model
+from raygp.tasks.protocol import metric_name
 from raygp.update.advice import Effort, advice
 from raygp.update.comparing import decide
 from raygp.update.fitting import surprises
@@ -42,6 +43,11 @@ class Judge:
     """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`scores_of_parent`)."""
 
     @property
+    def metric(self) -> str:
+        """What accuracies are called where they are no shares of right answers; else empty."""
+        return metric_name(self.learner.task)
+
+    @property
     def parent_val_accuracy(self) -> float | None:
         """The parent's accuracy on validation; None if there is none, or it is not measured yet."""
         return None if self.parent_scores is None else metric_values(self.parent_scores)[0]
@@ -65,8 +71,15 @@ class Judge:
         is_of_arrival[rows.arrivals.get(name, slice(0, 0))] = True
         new, old = np.flatnonzero(known & is_of_arrival), np.flatnonzero(known & ~is_of_arrival)
         ours, before = accuracy(scores[new]), accuracy(scores[old])
-        surprising = surprises(ours, len(new), before, len(old))
-        words = f"the arrival surprises the parent: {ours:.2%} right on {len(new):,} rows, {before:.2%} on earlier ones"
+        metric = self.metric
+        # Of answers that are right or wrong, the share says how far they scatter; points of numbers say it themselves.
+        scatter = float(np.std(scores[known, 0])) if metric else None
+        surprising = surprises(ours, len(new), before, len(old), scatter)
+        right = "" if metric else " right"
+        words = (
+            f"the arrival surprises the parent: {called(ours, metric)}{right} on {len(new):,} rows, "
+            f"{measured(before, metric)} on earlier ones"
+        )
         return Look(error=1.0 - accuracy(scores[known]), surprising=surprising), words if surprising else ""
 
     def ruined_by(self, plan: Plan, phase: Phase, cursor: Cursor, phases: list[PhaseRecord]) -> Verdict | None:
@@ -91,7 +104,7 @@ class Judge:
         return Verdict(
             False,
             f"rejected: phase {cursor.phase} of {len(plan.phases)} ({record.kind}) diverged, "
-            f"validation {record.val_accuracy:.2%} after {best:.2%}: {advice}",
+            f"validation {called(record.val_accuracy, self.metric)} after {measured(best, self.metric)}: {advice}",
             decided_by=f"phase {cursor.phase}",
             rows=len(self._rows().new),
         )
@@ -125,7 +138,8 @@ class Judge:
         return Verdict(
             False,
             f"rejected: given up after epoch {len(accuracies)} of {epochs} ({phase.kind}), validation "
-            f"{accuracies[-1]:.2%}{AMONG_KNOWN if among else ''}, parent {parent:.2%}",
+            f"{called(accuracies[-1], self.metric)}{AMONG_KNOWN if among else ''}, "
+            f"parent {called(parent, self.metric)}",
             decided_by="validation",
             rows=len(kept),
         )
@@ -145,6 +159,7 @@ class Judge:
         has_test = any(rows.stop > rows.start for rows in learner.data.groups("test").values())
         test = learner.metrics("test") if verdict.promoted and has_test else {}
         record = UpdateRecord(
+            metric=self.metric,
             phases=running.phases,
             rungs=running.rungs,
             look=running.look,
@@ -169,7 +184,8 @@ class Judge:
             verdict = decide(candidate, self.parent_scores[:, 0], self._rows(), self.gate, among)
             return verdict if verdict.promoted else replace(verdict, advice=advice(verdict, effort))
         guessing = 0.0 if self.has_parent else self.learner.guessing("val")
-        verdict = judge(accuracy(candidate), None, self.gate.tolerance, guessing)
+        metric = "" if self.has_parent else self.metric
+        verdict = judge(accuracy(candidate), None, self.gate.tolerance, guessing, metric=metric)
         return replace(verdict, rows=len(candidate))
 
     def _comparisons(self, measured: Measured) -> dict[str, Any]:
@@ -196,7 +212,7 @@ class Judge:
     def _rows(self) -> ValRows:
         """What the validation rows are."""
         learner, known = self.learner, self.known_classes if self.has_parent else None
-        return ValRows(learner.data.groups("val"), learner.class_ids("val"), known, self.classes)
+        return ValRows(learner.data.groups("val"), learner.class_ids("val"), known, self.classes, self.metric)
 
 
 def _first_metric(measured: Measured) -> tuple[np.ndarray, np.ndarray | None]:

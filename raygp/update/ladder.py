@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from raygp.errors import TrainingError
 from raygp.events import RungStarted
-from raygp.record import Look, RungRecord
+from raygp.record import Look, RungRecord, measured
 from raygp.update.engine import Update
 from raygp.update.observer import Observer
 from raygp.update.outcome import Outcome
@@ -132,6 +132,7 @@ class Ladder:
         refused = [record for record in self._tried if record.val_accuracy is not None]
         if outcome.verdict.promoted or len(refused) < 2:
             return outcome
-        names = ", ".join(f"{record.name} {record.val_accuracy:.2%}" for record in refused)
+        metric = outcome.record.metric
+        names = ", ".join(f"{rung.name} {measured(rung.val_accuracy or 0.0, metric)}" for rung in refused)
         reason = f"{outcome.verdict.reason} ({len(refused)} plans were tried: {names})"
         return replace(outcome, verdict=replace(outcome.verdict, reason=reason))

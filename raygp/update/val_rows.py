@@ -22,6 +22,8 @@ class ValRows:
     """How many classes the parent knows, which have the first ids; None: all of them, or there is no parent."""
     names: Sequence[str] = ()
     """Names of the classes; their ids stand in for those that are missing."""
+    metric: str = ""
+    """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
 
     @property
     def count(self) -> int:
