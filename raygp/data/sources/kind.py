@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ class SourceKind:
     make: Callable[..., Source]
     """Opens a source: called with the path as its first argument if the kind has a path, and with options by name."""
     path: str = ""
-    """What stands behind the colon, such as "DIR"; empty for a source that needs no path. It is a path on this machine,
-    and a URL is refused, unless "URL" stands in it."""
+    """What stands behind the colon, such as "DIR"; empty for a source that needs no path. It is a path on this machine;
+    what lies at a URL is copied here first (:mod:`raygp.data.sources.mirror`), unless "URL" stands in it."""
     note: str = ""
     """What else the path may be, for people; stands in brackets behind the form."""
     options: tuple[str, ...] = ()
@@ -107,9 +108,10 @@ def guess_source(path: str, medium: str | None = None) -> str:
         InputError: there is nothing at the path, or it looks like no kind, or like several (they are named).
     """
     if _URL.match(path) and not os.path.exists(path):
-        known = ", ".join(f"{name}:{path}" for name in SOURCES if "URL" in SOURCES.get(name).path)
-        forms = f": write one of {known}" if known else ", and no kind of source reads one: copy or mount it"
-        raise InputError(f"{path} is an address, whose kind of source is not guessed{forms}")
+        raise InputError(
+            f"{path} is an address, whose kind of source is not guessed: write it behind one, such as "
+            f"imagefolder:{path}"
+        )
     local = Path(path).expanduser()
     if not _exists(local):
         name, colon, _ = path.partition(":")
@@ -161,14 +163,23 @@ def open_source(text: str, **options: Any) -> Source:
         return kind.make(**options)
     if not path:
         raise InputError(f"source {name} needs a path: {kind.form(name)}")
-    return kind.make(path if "URL" in kind.path else _local(name, path), **options)
+    if "URL" in kind.path:
+        return kind.make(path, **options)
+    path = _path(name, path)
+    if not _URL.match(path) or os.path.exists(path):
+        # A shell expands ~ at the start of a word only, not behind a colon.
+        home = path.startswith("~") and not os.path.exists(path)
+        return kind.make(os.path.expanduser(path) if home else path, **options)
+    from raygp.data.sources.mirrored import MirroredSource
+
+    return MirroredSource(path, partial(kind.make, **options))
 
 
-def _local(name: str, path: str) -> str:
-    """A path on this machine, with the home folder in place of ``~``.
+def _path(name: str, path: str) -> str:
+    """A path or a URL; of ``file://`` the path.
 
     Raises:
-        InputError: it is a URL, or no path can be so.
+        InputError: no path can be so.
     """
     try:
         os.path.abspath(path).encode()
@@ -177,13 +188,7 @@ def _local(name: str, path: str) -> str:
         raise InputError(f"source {name}: the path {where!a} is not valid UTF-8; rename what lies there") from error
     if "\0" in path:
         raise InputError(f"source {name}: the path {path!a} holds a zero byte")
-    path = path.removeprefix("file://")
-    if _URL.match(path) and not os.path.exists(path):
-        raise InputError(
-            f"source {name} is read from this machine, not from {path}: copy it here, or mount it, and give that path"
-        )
-    # A shell expands ~ at the start of a word only, not behind a colon.
-    return os.path.expanduser(path) if path.startswith("~") and not os.path.exists(path) else path
+    return path.removeprefix("file://")
 
 
 def _suggestion(text: str, name: str) -> str:
