@@ -164,8 +164,10 @@ def test_a_test_set_without_labels_is_passed_over(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["t.csv", "folder"])
-def test_a_path_without_a_kind_is_recognised(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"), [("t.csv", "'table:@/t.csv' or 'texts:@/t.csv'"), ("folder", "'texts:@/folder'")]
+)
+def test_a_path_without_a_kind_is_recognised(name: str, meant: str, tmp_path: Path) -> None:
     write(tmp_path, {"t.csv": CSV, "folder/a/1.txt": "x", "folder/b/2.txt": "y"})
-    with pytest.raises(InputError, match=f"did you mean 'texts:{tmp_path}/{name}'"):
+    with pytest.raises(InputError, match=rf"\(did you mean {meant.replace('@', str(tmp_path))}\?\)"):
         open_source(f"{tmp_path}/{name}")
