@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._decomp import global_decomposition_table
 
 from raygp.errors import InputError
 from raygp.export.whole import Subject
@@ -66,20 +67,28 @@ def keeping_recurrent_layers() -> Iterator[None]:
     own ``torch.export._patches`` does the same as this with a loop, whose guards fix more than the shapes.
     """
     key = torch._C.DispatchKey.CompositeImplicitAutograd
+    decompositions = global_decomposition_table["post_autograd"]
     operators = {torch.ops.aten.gru.input: _gru_shapes, torch.ops.aten.lstm.input: _lstm_shapes}
-    before = {operator: operator.py_kernels.get(key) for operator in operators}
+    before = {operator: (operator.py_kernels.get(key), decompositions.get(operator)) for operator in operators}
     for operator, shapes in operators.items():
-        operator.py_kernels[key] = shapes
+        _set(operator.py_kernels, key, shapes)
+        _set(decompositions, operator, shapes)
         operator._dispatch_cache.clear()
     try:
         yield
     finally:
-        for operator, kernel in before.items():
-            if kernel is None:
-                del operator.py_kernels[key]
-            else:
-                operator.py_kernels[key] = kernel
+        for operator, (kernel, decomposition) in before.items():
+            _set(operator.py_kernels, key, kernel)
+            _set(decompositions, operator, decomposition)
             operator._dispatch_cache.clear()
+
+
+def _set(table: dict[Any, Any], key: Any, value: Any) -> None:
+    """An entry of a table; None: there is none."""
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
 
 
 def _output(inputs: Tensor, hidden: Tensor, directions: int) -> Tensor:

@@ -44,7 +44,10 @@ def output_layer(build: BuildModel, task: str) -> str:
         shapes.append({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
     few, more = shapes
     grown = [name for name in few if few[name] != more.get(name)]
-    weights = [name for name in grown if len(few[name]) > 1 and (few[name][0], more[name][0]) == (_FEW, _MORE)]
+    # A row for each class, and maybe one more, such as CTC's blank.
+    weights = [
+        name for name in grown if len(few[name]) > 1 and name in more and more[name][0] - few[name][0] == _MORE - _FEW
+    ]
     if not weights:
         raise InputError(
             f"build_model of {task}: no weight has a row for each class (num_classes), so there is no output layer"
