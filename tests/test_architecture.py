@@ -19,7 +19,7 @@ ALLOWED = {
     "update": {"sparse", "store", "data", "tasks"},
     "inference": {"sparse", "store", "data", "tasks"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
-    "serve": {"store", "tasks", "inference"},
+    "serve": {"store", "tasks", "inference", "line"},
     "export": {"sparse", "store", "data", "tasks", "inference", "adopt"},
     "search": {"store", "update"},
     "report": {"store", "update", "search"},

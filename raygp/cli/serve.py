@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from raygp.cli.options import add_own_task, line_of
 from raygp.cli.running import load_slow_modules, make_console
 from raygp.errors import InputError, RaygpError
-from raygp.line import Line
 from raygp.stopping import on_sigterm
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--version", dest="served", default="head", metavar="head|vNNNN", help="what answers (default head: follow it)"
     )
     parser.add_argument("--poll", type=float, default=5.0, metavar="SECONDS", help="between looks at the head (5)")
+    add_own_task(parser)
     parser.add_argument("--replicas", type=int, default=1, metavar="N", help="copies, each on one CPU (default 1)")
     parser.add_argument("--max-bytes", type=int, default=8 * 2**20, metavar="N", help="of a request (default 8 MiB)")
     parser.add_argument("--max-batch", type=int, default=64, metavar="N", help="samples of a request (default 64)")
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> None:
 def _settings(options: argparse.Namespace) -> tuple[ServeSettings, str]:
     """What the options say, and the token where it has to be shown."""
     from raygp.serve.access import VARIABLE, check_host, choose_token, token_hash
+    from raygp.store import check_weights
 
     for name in ("replicas", "max_bytes", "max_batch", "max_waiting"):
         if getattr(options, name) < 1:
@@ -89,33 +91,26 @@ def _settings(options: argparse.Namespace) -> tuple[ServeSettings, str]:
     check_host(options.host, not options.no_token)
     token, source = ("", "none") if options.no_token else choose_token(options.token, os.environ)
     os.environ.pop(VARIABLE, None)  # Processes that Ray starts inherit the environment.
-    _check_version(options.root, options.served)
+    line = line_of(options)
+    # Find out before Ray is started whether there is something to serve.
+    check_weights(line.location, line.version(options.served).card)
     load_slow_modules()
     from raygp.cluster.serving import ServeSettings
     from raygp.serve.limits import Limits
-    from raygp.store import Location
 
-    location = Location(options.root)
     settings = ServeSettings(
-        location=location,
-        name=_name(options.name, location.root),
+        location=line.location,
+        name=_name(options.name, line.root),
         host=options.host,
         port=options.port,
         token=token_hash(token) if token else None,
         pinned=None if options.served == "head" else options.served,
         poll_s=options.poll,
+        code=line.code,
         replicas=options.replicas,
         limits=Limits(options.max_bytes, options.max_batch, options.max_waiting),
     )
     return settings, token if source == "new" else ""
-
-
-def _check_version(root: str, name: str) -> None:
-    """Find out before Ray is started whether there is something to serve."""
-    from raygp.store import check_weights
-
-    line = Line(root)
-    check_weights(line.location, line.version(name).card)
 
 
 def _name(given: str | None, root: str) -> str:

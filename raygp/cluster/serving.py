@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,8 @@ from raygp.store import Location
 if TYPE_CHECKING:
     from starlette.requests import Request as WebRequest
     from starlette.responses import Response
+
+    from raygp.tasks.own import TaskCode
 
 _APP = "raygp"
 _DEPLOYMENT = "Line"
@@ -49,6 +52,8 @@ class ServeSettings:
     """Between two looks at the head."""
     replicas: int = 1
     """Each takes one CPU and holds the model."""
+    code: TaskCode | None = None
+    """Of a task of one's own."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -61,8 +66,9 @@ class _Replica:
         from raygp.serve.served import load_served
 
         location = settings.location
+        load = partial(load_served, location, code=settings.code)
         self.name = serve.get_replica_context().replica_tag
-        self._follower = Follower(location, partial(load_served, location), settings.pinned, settings.poll_s)
+        self._follower = Follower(location, load, settings.pinned, settings.poll_s)
         gather = _gather if settings.replicas > 1 else None
         self._server = Server(settings.name, self._follower, settings.limits, settings.token, gather)
         self._follower.start()
@@ -78,6 +84,10 @@ class _Replica:
     async def figures(self) -> tuple[str, Figures]:
         """What this replica counted and where it stands, with its name."""
         return self.name, self._server.figures
+
+    async def end(self) -> None:
+        """Refuse what comes from now on."""
+        self._server.end()
 
     def check_health(self) -> None:
         """Asked by Serve, which starts another replica in the place of one that raises."""
@@ -117,6 +127,13 @@ class Serving:
         except Exception as error:  # Ray has many; all of them mean that nobody answered.
             raise RaygpError(f"the replicas cannot be asked: {' '.join(str(error).split())[:300]}") from error
 
+    def drain(self) -> None:
+        """Have new requests refused, and wait until those that have begun are answered, for 30 s at most."""
+        self._handle.broadcast("end").results(timeout_s=_ASK_S, return_exceptions=True)
+        deadline = time.monotonic() + _DRAIN_S
+        while any(figures.open for figures in self.figures().values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
 
 @contextlib.contextmanager
 def serving(settings: ServeSettings) -> Iterator[Serving]:
@@ -133,10 +150,13 @@ def serving(settings: ServeSettings) -> Iterator[Serving]:
         raise InputError("Ray Serve runs on this cluster already: raygp serve needs a cluster, or the time, of its own")
     port = settings.port or free_port(settings.host)
     try:
-        yield Serving(_start(serve, settings, port), f"http://{_in_url(settings.host)}:{port}")
+        served = Serving(_start(serve, settings, port), f"http://{_in_url(settings.host)}:{port}")
+        try:
+            yield served
+        finally:
+            with contextlib.suppress(Exception):  # Replicas or a cluster that are gone have nothing to answer.
+                served.drain()
     finally:
-        with contextlib.suppress(Exception):  # A cluster that is gone serves nothing.
-            serve.delete(_APP)
         serve.shutdown()
 
 

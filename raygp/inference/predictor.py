@@ -68,6 +68,11 @@ class Predictor:
                 size = min(2 * size, batch_size)
             yield from self._batch([found.result() for found in ahead])
 
+    def at_once(self, samples: Sequence[Sample | np.ndarray]) -> list[Answer]:
+        """An answer to each of a few samples, encoded or decoded, in one batch and by this thread alone: for servers,
+        to whom the threads of :meth:`answers` would be a delay."""
+        return self._batch([one if isinstance(one, np.ndarray) else self._decoded(one) for one in samples])
+
     def outputs(self, decoded: Sequence[np.ndarray]) -> Values:
         """What the model makes of decoded samples (:meth:`raygp.tasks.Task.decode`), prepared without augmentation."""
         inputs = self.stacked(decoded)

@@ -32,6 +32,8 @@ class Figures:
     """Samples that were answered."""
     waiting: int = 0
     """Samples that wait."""
+    open: int = 0
+    """Requests that have come and are not answered yet."""
     standing: Standing = field(default_factory=Standing)
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -41,9 +43,9 @@ class Figures:
         buckets = self.buckets.setdefault(route, [0] * (len(BUCKETS_S) + 1))
         buckets[bisect.bisect_left(BUCKETS_S, seconds)] += 1
 
-    def now(self, standing: Standing, waiting: int) -> Figures:
+    def now(self, standing: Standing, waiting: int, open_requests: int) -> Figures:
         """These counts, with what only the moment knows."""
-        return replace(self, standing=standing, waiting=waiting)
+        return replace(self, standing=standing, waiting=waiting, open=open_requests)
 
 
 def exposition(replicas: Mapping[str, Figures]) -> bytes:

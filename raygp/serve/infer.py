@@ -25,10 +25,12 @@ from raygp.serve.limits import Limits
 from raygp.serve.messages import Refused
 from raygp.serve.samples import check_number
 from raygp.serve.served import Sample
-from raygp.tasks import ImageSpec
+from raygp.tasks.images import ImageTask
+from raygp.tasks.protocol import labels_are_numbers
+from raygp.tasks.tabular import TabularTask
 
 if TYPE_CHECKING:
-    from raygp.tasks import Task
+    from raygp.tasks import ImageSpec, Task
 
 INPUT = "sample"
 """Name of the input tensor."""
@@ -57,7 +59,7 @@ def output_tensors(task: Task, classes: int) -> list[dict[str, Any]]:
     if task.labels_are_classes:
         shares = {"name": "probabilities", "datatype": "FP64", "shape": [-1, classes]}
         return [label, shares, {"name": "classes", "datatype": "BYTES", "shape": [classes]}]
-    return [label] if task.sequences else [label, {"name": "value", "datatype": "FP64", "shape": [-1]}]
+    return [label, {"name": "value", "datatype": "FP64", "shape": [-1]}] if labels_are_numbers(task) else [label]
 
 
 def read_infer(body: bytes, headers: Mapping[str, str], task: Task, limits: Limits) -> Infer:
@@ -148,9 +150,10 @@ def _samples(tensor: Mapping[str, Any], task: Task, limits: Limits) -> list[Samp
         raise Refused(400, f"{where}.data is missing")
     if tensor.get("datatype") == "BYTES":
         return _encoded(tensor, shape, _is_binary(task), where)
-    if tensor.get("datatype") == "UINT8" and isinstance(task.spec, ImageSpec):
-        return _pixels(tensor, shape, task.spec, where)
-    known = "BYTES (encoded images) or UINT8 (pixels)" if isinstance(task.spec, ImageSpec) else "BYTES"
+    pictures = _pictures(task)
+    if tensor.get("datatype") == "UINT8" and pictures:
+        return _pixels(tensor, shape, pictures, where)
+    known = "BYTES (encoded images) or UINT8 (pixels)" if pictures else "BYTES"
     raise Refused(400, f"{where}.datatype: must be {known}, not {tensor.get('datatype')!r}")
 
 
@@ -200,8 +203,13 @@ def _pixels(tensor: Mapping[str, Any], shape: Sequence[int], spec: ImageSpec, wh
 
 
 def _is_binary(task: Task) -> bool:
-    """Whether encoded samples are no text: images and sound."""
-    return isinstance(task.spec, ImageSpec) or task.sequences
+    """Whether encoded samples are no text, as far as is known."""
+    return getattr(task, "medium", None) != "text" and not isinstance(task, TabularTask)
+
+
+def _pictures(task: Task) -> ImageSpec | None:
+    """What becomes of an image; None if samples are no images, or are decoded in a way of their own."""
+    return task.pictures if isinstance(task, ImageTask) and type(task).decode is ImageTask.decode else None
 
 
 def _flat(data: Any) -> Iterator[Any]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from raygp.inference import Predictor
+from raygp.line.version import Version
 from raygp.store import Card, Location
-from raygp.tasks import Answer, make_task
 
 if TYPE_CHECKING:
-    from raygp.tasks import Task
+    from raygp.inference import Predictor
+    from raygp.tasks import Answer, Task
+    from raygp.tasks.own import TaskCode
 
 Sample: TypeAlias = bytes | np.ndarray
 """An encoded sample (the content of an image file, say), or one that :meth:`raygp.tasks.Task.decode` has decoded."""
@@ -37,25 +38,23 @@ class Served:
         return self.predictor.task
 
     def answers(self, samples: Sequence[Sample]) -> list[Answer]:
-        """An answer to each sample, all in one pass through the model (two where both kinds are among them)."""
-        encoded = [sample for sample in samples if isinstance(sample, bytes)]
-        decoded = [sample for sample in samples if not isinstance(sample, bytes)]
-        of_encoded = self.predictor.answers(encoded, batch_size=max(1, len(encoded)))
-        of_decoded = iter(self._of_decoded(decoded) if decoded else ())
-        return [next(of_encoded if isinstance(sample, bytes) else of_decoded) for sample in samples]
-
-    def _of_decoded(self, decoded: Sequence[np.ndarray]) -> list[Answer]:
-        return self.task.answers(self.predictor.outputs(decoded), self.predictor.classes)
+        """An answer to each sample, all in one pass through the model."""
+        return self.predictor.at_once(samples)
 
 
 Load = Callable[[Card], Served]
 """Loads a version: slow, and may raise."""
 
 
-def load_served(location: Location, card: Card) -> Served:
+def load_served(location: Location, card: Card, code: TaskCode | None = None) -> Served:
     """A version from storage.
+
+    Args:
+        location: root of the line.
+        card: of the version.
+        code: of a task of one's own.
 
     Raises:
         InputError: its files are missing or damaged, or do not fit the task.
     """
-    return Served(card, Predictor.of(location, card, make_task(card.task)))
+    return Served(card, Version(location, card, code).predictor)

@@ -57,6 +57,7 @@ class Server:
         self._batcher = Batcher(lambda: follower.current, limits)
         self._held = Held(limits)
         self._figures = Figures()
+        self._open, self._ending = 0, False
         self._places: dict[str, tuple[str, Callable[[Request], Awaitable[Reply]]]] = {
             "/predict": ("POST", self._predict),
             "/v2": ("GET", self._about),
@@ -74,7 +75,11 @@ class Server:
     @property
     def figures(self) -> Figures:
         """What was counted so far, and where it stands."""
-        return self._figures.now(self._follower.standing, self._batcher.waiting)
+        return self._figures.now(self._follower.standing, self._batcher.waiting, self._open)
+
+    def end(self) -> None:
+        """Refuse requests that come from now on, and say that this server is not ready. What has begun is answered."""
+        self._ending = True
 
     def close(self) -> None:
         """Answer what waits, and end."""
@@ -84,12 +89,15 @@ class Server:
     async def answer(self, request: Request) -> Reply:
         """The reply to a request. Whatever goes wrong becomes a reply too."""
         started = time.perf_counter()
+        self._open += 1
         try:
             reply = await self._route(request)
         except Refused as error:
             reply = refusal(error)
         except Exception as error:
             reply = refusal(Refused(500, f"{type(error).__name__}: {error}"))
+        finally:
+            self._open -= 1
         self._figures.count(_route_name(request.path), reply.status, time.perf_counter() - started)
         return reply
 
@@ -98,6 +106,8 @@ class Server:
         # Whoever balances load has no token, and learns no more here than that somebody is there.
         if path not in _OPEN:
             check_token(request.headers, self._token)
+            if self._ending:
+                raise Refused(503, "this server ends", Retry_After="1")
         if found := _MODEL.fullmatch(path):
             return await self._model(request, found)
         if path not in self._places:
@@ -187,7 +197,7 @@ class Server:
 
     def _readiness(self, version: str | None = None) -> Reply:
         served = self._follower.current
-        if served is None:
+        if served is None or self._ending:
             return json_reply({"ready": False}, 503)
         _check_version(version, served.version)
         return json_reply({"ready": True})

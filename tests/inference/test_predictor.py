@@ -77,3 +77,12 @@ def test_a_damaged_version_is_said(line: Line) -> None:
 def test_of_equal_probabilities_the_earlier_class_is_first() -> None:
     (answer,) = class_answers(torch.zeros(1, 3), ["b", "a", "c"])
     assert [name for name, _ in answer.probabilities] == ["b", "a", "c"] and answer.label == "b"
+
+
+def test_encoded_and_decoded_samples_are_answered_in_one_batch(line: Line) -> None:
+    assert line.head is not None
+    samples = [sample.load() for sample in HELD_OUT[:4]]
+    mixed = [samples[0], line.head.task.decode(samples[1]), b"no image", samples[3]]
+    found, expected = line.head.predictor.at_once(mixed), list(line.head.predict(samples))
+    assert [answer.label for answer in found] == [expected[0].label, expected[1].label, "", expected[3].label]
+    assert found[2].problem and line.head.predictor.at_once([]) == []

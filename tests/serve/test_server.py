@@ -291,6 +291,30 @@ def test_a_token_is_needed_where_there_is_one(line: Line) -> None:
         assert ask(server, "GET", "/v2/health/ready") == (200, {"ready": True})
 
 
+def test_at_the_end_new_requests_are_refused_and_those_that_have_begun_are_answered(line: Line) -> None:
+    with server_of(line) as server:
+
+        async def end_meanwhile() -> tuple[list[int], int]:
+            gate = asyncio.Event()
+
+            async def slow() -> AsyncIterator[bytes]:
+                yield FILES[0]
+                await gate.wait()
+
+            begun = asyncio.create_task(server.answer(Request("POST", "/predict", slow())))
+            await asyncio.sleep(0)
+            server.end()
+            new = [
+                await server.answer(request(*asked)) for asked in (("POST", "/predict"), ("GET", "/v2/health/ready"))
+            ]
+            opened = server.figures.open
+            gate.set()
+            return [reply.status for reply in (*new, await begun)], opened
+
+        assert asyncio.run(end_meanwhile()) == ([503, 503, 200], 1)
+        assert server.figures.open == 0
+
+
 def test_requests_that_come_at_once_are_all_answered_rightly(server: Server, expected: list[Any]) -> None:
     found = replies(server, *(request("POST", "/predict", file) for file in FILES * 10))
     assert [json.loads(reply.body)["label"] for reply in found] == [answer.label for answer in expected] * 10

@@ -43,6 +43,8 @@ class SourceKind:
     """What else the path may be, for people; stands in brackets behind the form."""
     options: tuple[str, ...] = ()
     """Names of the options that ``make`` takes."""
+    media: tuple[str, ...] = ()
+    """What its samples are, in the words of tasks (:func:`medium_of`); empty: anything."""
     looks_like: Callable[[Path], int] = _unlikely
     """For a path that exists and was given without a kind: LIKELY if it has what only this kind has, POSSIBLE if it
     might be of this kind, else UNLIKELY. Only names are looked at; of a tar, those of its first members."""
@@ -86,10 +88,21 @@ def source_forms() -> str:
     return ", ".join(kind.form(name) + (f" ({kind.note})" if kind.note else "") for name, kind in kinds.items())
 
 
-def guess_source(path: str) -> str:
+def medium_of(task: Any) -> str | None:
+    """What a task's samples are, as its attribute ``medium`` says: "image", "audio", "text", "row" (of a table, as a
+    JSON object) or whatever else; None if it says nothing."""
+    medium: str | None = getattr(task, "medium", None)
+    return medium
+
+
+def guess_source(path: str, medium: str | None = None) -> str:
     """The form of a path whose kind is plain: ``imagefolder:photos/`` for a folder of class folders called ``photos/``.
 
     Each kind says for itself how much a path looks like it (:attr:`SourceKind.looks_like`).
+
+    Args:
+        path: of a file or folder.
+        medium: what the line's samples are (:func:`medium_of`): a table may be one of rows or of texts.
 
     Raises:
         InputError: there is nothing at the path, or it looks like no kind, or like several (they are named).
@@ -105,7 +118,7 @@ def guess_source(path: str) -> str:
         if colon and (meant := SOURCES.suggestion(name)):
             raise InputError(f"unknown source '{path}'{meant}; known forms are {source_forms()}")
         raise InputError(f"{path!a} does not exist" if not path.isprintable() else f"{path} does not exist")
-    found = _kinds_of_path(local)
+    found = _kinds_of_path(local, medium) or _kinds_of_path(local)
     forms = " or ".join(f"{name}:{path}" for name in found)
     if not found:
         raise InputError(f"{path} looks like no kind of source; known forms are {source_forms()}")
@@ -190,13 +203,15 @@ def _suggestion(text: str, name: str) -> str:
     return SOURCES.suggestion(name)
 
 
-def _kinds_of_path(path: Path) -> list[str]:
-    """The kinds of source that a path looks like most; none if there is nothing at the path."""
+def _kinds_of_path(path: Path, medium: str | None = None) -> list[str]:
+    """The kinds of source (of a medium) that a path looks like most; none if there is nothing at the path."""
     try:
         if not path.exists():
             return []
-        scores = {name: SOURCES.get(name).looks_like(path) for name in SOURCES}
+        kinds = {name: SOURCES.get(name) for name in SOURCES}
+        fit = {name: kind for name, kind in kinds.items() if not (medium and kind.media) or medium in kind.media}
+        scores = {name: kind.looks_like(path) for name, kind in fit.items()}
     except (OSError, ValueError):  # ValueError: a zero byte in it.
         return []
-    best = max(scores.values())
+    best = max(scores.values(), default=UNLIKELY)
     return [name for name, score in scores.items() if score == best] if best > UNLIKELY else []
