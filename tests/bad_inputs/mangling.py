@@ -391,8 +391,8 @@ KINDS = [
     Kind("datasets", "datasets:@", lambda: table_rows(False), as_arrow, IMAGES),
     Kind("datasets of texts", "datasets:@", lambda: text_rows(True), as_text_arrow, TEXTS),
     Kind("folders of texts", "texts:@", text_files, as_files, TEXTS),
-    Kind("texts in tsv", "texts:@", lambda: text_table("texts.tsv"), as_files, TEXTS),
-    Kind("texts in csv", "texts:@", lambda: text_table("texts.csv"), as_files, TEXTS),
+    Kind("texts in tsv", "texts:@", lambda: text_table("texts.tsv"), as_files, TEXTS, no_trace=True),
+    Kind("texts in csv", "texts:@", lambda: text_table("texts.csv"), as_files, TEXTS, no_trace=True),
 ]  # fmt: skip
 
 

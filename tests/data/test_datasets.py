@@ -111,6 +111,12 @@ def test_what_is_damaged_or_missing_is_told_in_one_line(tmp_path: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     assert refusal(tmp_path / "x").startswith("X/data-00001-of-00002.arrow cannot be read as an Arrow stream: ")
+    for damaged in (content[:-8], content + b"x"):
+        file.write_bytes(damaged)
+        assert refusal(tmp_path / "x").endswith("as an Arrow stream: its end is missing: the file is incomplete")
+    end = content.index(b"\xff\xff\xff\xff", 8)  # Of the schema: the first batch begins here.
+    file.write_bytes(content[:end] + bytes(64) + content[end + 64 :])
+    assert refusal(tmp_path / "x").endswith("as an Arrow stream: it ends before the file does: it is damaged")
     file.unlink()
     assert refusal(tmp_path / "x") == (
         "X/data-00001-of-00002.arrow is missing, which state.json beside it lists: save the data set again"

@@ -186,7 +186,7 @@ def test_patterns_that_mean_nothing_are_refused(tmp_path: Path) -> None:
     [
         ("s3:/bucket/photos", "s3:/bucket/photos is no usable address: expected one such as s3://bucket/folder"),
         ("https://", "https:// is no usable address"),
-        ("nonsense://b/*.tar", "nonsense://b/*.tar cannot be used: Protocol not known: nonsense"),
+        ("nonsense://b/*.tar", "nonsense://b cannot be used: Protocol not known: nonsense"),
         ("phot\udce9s", "the path '"),
         ("a\0b", "the path 'a\\x00b' holds a zero byte"),
         ("file:///nowhere/at/all", "/nowhere/at/all"),
