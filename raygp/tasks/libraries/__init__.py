@@ -49,7 +49,7 @@ def named_model(text: str) -> dict[str, Any]:
 
 
 def title_of(task: Mapping[str, Any]) -> str:
-    """What people call a task, from its spec: its name, and its model if it is of a library; of one's own, its class and
+    """What people call a task: its name, and its model if it is of a library; of one's own, its class and
     file."""
     if task["name"] == OWN:
         return f"{task['class']} of {task['file']}"
