@@ -39,6 +39,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "lenet-5": {},
     "resnet18": {"image_size": 32},
     "resnet18-small": {"image_size": 32},
+    "timm": {"model": "mobilenetv3_small_050", "image_size": 32},
     "deepspeech2-small": {},
     "deepspeech2": {"mels": 16},
 }
@@ -50,12 +51,14 @@ EXPORTS = [
     ("resnet18", "state-dict"),
     ("resnet18-small", "onnx"),
     ("resnet18-small", "pt2"),
+    ("timm", "onnx"),
+    ("timm", "safetensors"),
     ("deepspeech2-small", "onnx"),
     ("deepspeech2-small", "pt2"),
     ("deepspeech2-small", "safetensors"),
     ("deepspeech2", "state-dict"),
 ]
-STANDALONE = {"lenet-300-100", "lenet-5", "resnet18"}
+STANDALONE = {"lenet-300-100", "lenet-5", "resnet18", "timm"}
 """Tasks whose state dicts need no raygp."""
 
 
@@ -66,6 +69,8 @@ def line_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Line]:
 
     def get(name: str) -> Line:
         if name not in made:
+            if name == "timm":
+                pytest.importorskip("timm", reason="needs the extra 'timm'")
             if "speech" in name:
                 pytest.importorskip("torchaudio", reason="needs the extra 'speech'")
             source = Tones() if "speech" in name else None
