@@ -364,10 +364,10 @@ _SETTINGS: PlanFields = {
     "clip_norm": 1.0,
     "density": 0.3,
     # Tables are small, and forty epochs at a decay of 0.01 fitted their noise.
-    "optimizer": {"name": "adamw", "weight_decay": 0.3},
+    "optimizer": {"name": "adamw", "weight_decay": 0.5},
 }
 _PLANS: Mapping[str, Mapping[Literal["synthesis", "update"], PlanFields]] = {
-    "default": {"synthesis": {"epochs": 12, "seed_density": 0.6}, "update": {"epochs": 8}},
+    "default": {"synthesis": {"epochs": 20, "seed_density": 0.6}, "update": {"epochs": 8}},
 }
 
 _FITTED = ("columns", "left_out", "order")

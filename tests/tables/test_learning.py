@@ -113,7 +113,7 @@ def test_a_first_version_that_is_no_better_than_the_mean_is_refused(tmp_path: Pa
         row[-1] = str((number * 7919) % 101)
     line = raygp.open(str(tmp_path / "line"))
     line.ingest(write(tmp_path / "a.csv", HOUSES, rows), task=dict(REGRESSION))
-    with pytest.raises(RejectedError, match=r"R2 -0\.\d+ is no better than always answering with the mean"):
+    with pytest.raises(RejectedError, match=r"R2 -\d\.\d+ is no better than always answering with the mean"):
         line.update()
 
 
@@ -122,7 +122,7 @@ def test_later_arrivals_are_folded_in_also_by_a_safer_plan_with_the_parents_answ
     line.ingest(write(tmp_path / "a.csv", HOUSES, houses(300, 1)), task=dict(REGRESSION))
     line.update()
     line.ingest(write(tmp_path / "b.csv", HOUSES, houses(150, 2)))
-    taught = line.settings(None, "plan.distillation.weight=0.5", "plan.epochs=4", "plan.replay.by_class=auto")
+    taught = line.settings(None, "plan.distillation.weight=0.5", "plan.replay.by_class=auto")
     [version] = line.update(taught)
     assert version.metrics["val"] > 0.9 and set(version.card.by_arrival) == {"arrival-000", "arrival-001"}
     one = b'{"age": 40, "city": "Oslo", "built": null, "garden": "true", "zone": 1, "id": "x", "country": "EU"}'
