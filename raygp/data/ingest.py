@@ -22,15 +22,7 @@ from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import (
-    Source,
-    SourceSample,
-    fetch_files,
-    notes_of,
-    passed_over_lines,
-    tell_labels,
-    tell_task,
-)
+from raygp.data.sources import Source, SourceSample, fetch_files, notes_of, passed_over_lines, tell_labels, tell_task
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import AllKnown, FilesCopied, Listener, Notice, unheard

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -92,6 +92,20 @@ def dense_and_network(build: BuildModel, example: Values | None) -> tuple[tuple[
         convolutions = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)]
         trace = Trace(convolutions=convolutions, applied=prunable)
     return dense_by_kind(model, trace), network_of(model, trace)
+
+
+def check_dense(build: BuildModel, dense: Sequence[str], task: str) -> None:
+    """Make sure that what is to stay dense are prunable weights.
+
+    Raises:
+        InputError: one of them is none; the message lists those that there are.
+    """
+    known = list(dict.fromkeys(layer.parameter for layer in prunable_layers(build_bare(build, _FEW)))) if dense else []
+    for name in dense:
+        if name not in known:
+            raise InputError(
+                f"dense of {task}: no prunable weight is called '{name}'; the model has {', '.join(known)}"
+            )
 
 
 def _trace(model: nn.Module, example: Values) -> Trace | None:

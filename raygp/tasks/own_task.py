@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from raygp.errors import InputError
-from raygp.tasks.layers import dense_and_network, last_layer, output_layer
+from raygp.tasks.layers import check_dense, dense_and_network, last_layer, output_layer
 from raygp.tasks.making import parse_spec
 from raygp.tasks.own import OwnSpec, TaskCode, rebuild
 from raygp.tasks.padded import Padded
@@ -75,7 +75,9 @@ class OwnTask:
         options = {key: value for key, value in dumped.items() if key not in _NO_OPTIONS}
         found: dict[str, Any] = {"options": options, "settings": {**self.settings_of_kind, **self.settings}}
         if self.is_fitted:
-            found |= {"classifier": self.classifier, "dense": tuple(self.dense), "network": self.network}
+            found["classifier"] = self.classifier
+            check_dense(self.build_model, self.dense, type(self).__name__)
+            found |= {"dense": tuple(self.dense), "network": self.network}
         spec: OwnSpec = self.spec.model_copy(update=found)
         return spec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 import time
 import urllib.error
@@ -39,6 +40,19 @@ def ask(served: Serving, path: str, body: bytes | None = None, token: str = TOKE
     except urllib.error.HTTPError as error:
         status, content = error.code, error.read().decode()
     return status, json.loads(content) if content.startswith("{") else content
+
+
+def half_a_request(served: Serving) -> socket.socket:
+    """A connection over which a request has begun: the replica waits for the rest of :data:`IMAGE`."""
+    host, port = served.address.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)), timeout=30)
+    head = f"POST /predict HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(IMAGE)}"
+    connection.sendall(head.encode() + b"\r\n\r\n" + IMAGE[:100])
+    deadline = time.monotonic() + 20
+    while not any(figures.open for figures in served.figures().values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return connection
 
 
 def test_it_answers_follows_the_head_without_a_pause_refuses_and_ends(waiting_line: Path, tmp_path: Path) -> None:
@@ -83,6 +97,9 @@ def test_it_answers_follows_the_head_without_a_pause_refuses_and_ends(waiting_li
         assert (figures.standing.version, figures.standing.switches) == ("v0001", 1)
         with pytest.raises(InputError, match="Ray Serve runs on this cluster already"), serving(settings):
             pass
-        address = served.address
+        begun = half_a_request(served)
+        threading.Timer(1.0, begun.sendall, [IMAGE[100:]]).start()
+    with begun:
+        assert begun.recv(4000).startswith(b"HTTP/1.1 200"), "what has begun is answered"
     with pytest.raises(OSError):
-        urllib.request.urlopen(address, timeout=5)
+        urllib.request.urlopen(served.address, timeout=5)

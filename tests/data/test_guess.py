@@ -66,7 +66,6 @@ def test_a_plain_kind(
 @pytest.mark.parametrize(
     ("files", "medium", "form"),
     [
-        (["x.csv"], None, "table:x.csv"),
         (["x.csv"], "row", "table:x.csv"),
         (["x.csv"], "text", "texts:x.csv"),
         (["x.parquet"], "row", "table:x.parquet"),
@@ -102,6 +101,7 @@ def test_a_tar_is_told_by_its_first_members(mode: str, tmp_path: Path) -> None:
             "x",
             "x may be read in more than one way: say which with --source imagefolder:x or parquet:x",
         ),
+        (["x.csv"], "x.csv", "may be read in more than one way: say which with --source table:x.csv or texts:x.csv"),
         (["x.tar"], "x.tar", "x.tar may be read in more than one way: say which with --source imagefolder:x.tar or "),
         (["words.txt"], "words.txt", "words.txt looks like no kind of source; known forms are imagefolder:DIR"),
         ([], "photos", "photos does not exist"),

@@ -17,6 +17,7 @@ import raygp
 from raygp.data.ingest_settings import IngestSettings
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import Adopted, Event, Notice, PhaseEnded, RowsMeasured
+from raygp.export.held_out import held_out_rows
 from raygp.line import Line, adopting
 from raygp.store import (
     Card,
@@ -159,7 +160,8 @@ def test_a_density_prunes_at_once(line: Line, weights: Path) -> None:
 
 
 def test_everything_that_keeps_a_line_works_with_a_version_that_has_seen_nothing(line: Line, weights: Path) -> None:
-    line.adopt(weights)
+    dense = line.adopt(weights).version.card
+    assert len(held_out_rows(line.location, dense, 8)) == 8, "by which an export is checked"
     assert find_garbage(line.location, 0.0)[1] == [] and all(not found.problems for found in line.verify())
     line.update(runner=FakeRunner())
     done = line.roll_back("v0000")

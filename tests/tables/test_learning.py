@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from raygp.report.parts import worst_line
 from raygp.report.tables import phases_table, versions_table
 from raygp.report.verdict import verdict_line
 from raygp.store import read_shard
+from raygp.store.documents import encode
 from tests.tables.tables import HOUSES, REGRESSION, houses, write
 
 
@@ -40,7 +42,7 @@ def rows_of(line: Line, split: str) -> tuple[np.ndarray, np.ndarray]:
         for shard in manifest.shards:
             if shard.split == split:
                 table = read_shard(line.location, manifest.arrival, shard)
-                cells += [list(map(float, eval(sample).values())) for sample in table["sample"].to_pylist()]
+                cells += [list(map(float, json.loads(sample).values())) for sample in table["sample"].to_pylist()]
                 labels += map(float, table["label"].to_pylist())
     return np.array(cells), np.array(labels)
 
@@ -52,6 +54,7 @@ def test_classes_of_rows_are_learnt(tmp_path: Path, name: str) -> None:
     [version] = line.update()
     assert version.metrics["val"] > 0.93 and version.metrics["test accuracy"] > 0.9
     assert version.card.density < 0.31 and version.card.metric == "" and version.card.by_class
+    assert "metric" not in json.loads(encode(version.card)), "what most versions say nothing of is not stored"
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,7 @@ def test_numbers_are_learnt_about_as_well_as_by_ridge_regression(diabetes: Line)
 def test_a_regression_is_never_told_in_per_cent(diabetes: Line) -> None:
     cards = [version.card for version in diabetes.versions()]
     assert [card.metric for card in cards] == ["R2"] * len(cards) and all(not card.by_class for card in cards)
+    assert json.loads(encode(cards[-1]))["metric"] == "R2"
     assert cards[-1].classes == [] and list(cards[-1].test_metrics) == ["R2"]
     told = [verdict_line(cards[-1]), worst_line(cards[-1]), *diabetes.said]  # type: ignore[attr-defined]
     console = Console(file=io.StringIO(), width=200)

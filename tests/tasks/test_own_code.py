@@ -16,6 +16,7 @@ from torch import nn
 from raygp.errors import InputError
 from raygp.tasks import Task, make_task
 from raygp.tasks.base import Classifier, Images
+from raygp.tasks.libraries import title_of
 from raygp.tasks.own import is_own, own_spec, read_code
 from raygp.update.plans import named_plan
 from tests.checkout import PROJECT
@@ -48,9 +49,10 @@ def test_the_spec_says_all_that_has_to_be_known_without_the_code() -> None:
     spec = spec_of(code, augment="none")
     assert json.loads(json.dumps(spec)) == spec
     assert (spec["name"], spec["file"], spec["class"], spec["sha256"]) == ("own", "my_task.py", "Photos", code.sha256)
+    assert title_of(spec) == "Photos of my_task.py"
     assert spec["given"] == {"augment": "none"} and spec["options"]["augment"] == "none"
     assert (spec["options"]["image_size"], spec["options"]["channels"]) == (16, 1)
-    assert (spec["classifier"], spec["dense"], spec["network"]) == ("4", ["0.weight"], "convolutional")
+    assert (spec["classifier"], spec["dense"], spec["network"]) == ("4", ["0.weight"], "mlp")
     # Plans are found without the code: nothing of it is loaded here.
     assert named_plan("default", "update", {**spec, "file": "gone.py"}).batch_size == 32
     task = make_task(spec, code)
@@ -124,8 +126,12 @@ def test_loss_and_metric_may_be_named_in_the_class() -> None:
             SMALLEST.replace("num_classes))", "num_classes), nn.Linear(num_classes, num_classes))"),
             "build_model of Photos: more than one layer depends on the number of classes: 1.weight, 1.bias, 2.weight",
         ),
-        (SMALLEST.replace("return", "nn."), "my_task.py, line 8: "),
+        (SMALLEST.replace("return nn", "return nn nn"), "my_task.py, line 8: invalid syntax: return nn nn.Sequ"),
         (SMALLEST.replace("    def build", "    image_size = 4\n\n    def build"), "task Photos: image_size: "),
+        (
+            SMALLEST.replace("    def build", "    dense = ('fc',)\n\n    def build"),
+            "dense of Photos: no prunable weight is called 'fc'; the model has 1.weight",
+        ),
         (SMALLEST.replace("    def build_model", "    def make"), "Photos has no build_model(self, num_classes)"),
         (SMALLEST.replace("return nn.Seq", "nn.Seq"), "build_model of Photos must give a torch.nn.Module, and "),
     ],

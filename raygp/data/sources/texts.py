@@ -144,7 +144,7 @@ class TextFile:
 
 def _looks_like(path: Path) -> int:
     if not path.is_dir():
-        return POSSIBLE if path.name.lower().endswith(TABLES) else UNLIKELY
+        return LIKELY if path.name.lower().endswith(TABLES) else UNLIKELY
     names = [file.name.lower() for file in islice(path.iterdir(), _LOOKED_AT)]
     if any(name.endswith(TABLES) and skipped(name) is None for name in names):
         return POSSIBLE
