@@ -105,6 +105,7 @@ def _columns() -> Iterator[str]:
     yield _row("text that is a sample", _list(columns.TEXTS))
     yield _row("label, where it is a class", _list(columns.LABELS))
     yield _row("label, where it is a text", _list(columns.TRANSCRIPTS))
+    yield _row("label, where the other columns are the sample", _list(columns.TARGETS))
     yield _row("split", _list(columns.SPLITS))
     yield _row("split, where every value is a word for one", _list(columns.MAYBE_SPLITS))
 

@@ -1,8 +1,8 @@
-"""A MobileNet of timm on two folders of images, one folder a class: it learns one, then is updated with the other.
+"""A ResNet of timm on two folders of images, one folder a class: it learns one, then is updated with the other.
 
     python examples/timm_cnn.py week1 week2 line
 
-Any other classifier will do in its place, of torchvision too: {"name": "torchvision", "model": "resnet18"}.
+Any other classifier will do in its place, of torchvision too: {"name": "torchvision", "model": "mobilenet_v3_small"}.
 """
 
 import sys
@@ -14,7 +14,7 @@ import raygp
 def main(first: str, second: str, root: str, *settings: str) -> None:
     """Two arrivals, two versions, an answer. Settings such as ``plan.epochs=2`` may follow."""
     line = raygp.open(root)
-    task = {"name": "timm", "model": "mobilenetv3_small_050", "image_size": 32, "augment": "shift"}
+    task = {"name": "timm", "model": "resnet10t", "image_size": 32, "augment": "shift"}
     line.ingest(f"imagefolder:{first}", task=task)
     line.ingest(f"imagefolder:{second}")
     for version in line.update(line.settings(None, *settings)):

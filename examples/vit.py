@@ -2,7 +2,7 @@
 
     python examples/vit.py week1 week2 line
 
-timm's ViT takes its size from arguments: patches of 4 x 4 pixels, 3 layers of width 96.
+timm's ViT takes its size from arguments: patches of 8 x 8 pixels, 2 layers of width 96.
 """
 
 import sys
@@ -14,7 +14,7 @@ from raygp.data.ingest import IngestSettings
 def main(first: str, second: str, root: str, *settings: str) -> None:
     """Two arrivals, two versions. Settings such as ``plan.epochs=2`` may follow."""
     line = raygp.open(root)
-    small = {"patch_size": 4, "depth": 3, "embed_dim": 96}
+    small = {"patch_size": 8, "depth": 2, "embed_dim": 96}
     task = {"name": "timm", "model": "vit_tiny_patch16_224", "image_size": 32, "arguments": small, "augment": "shift"}
     line.ingest(f"imagefolder:{first}", task=task)
     line.ingest(f"imagefolder:{second}", IngestSettings(new_classes=True))

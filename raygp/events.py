@@ -12,9 +12,9 @@ One update is told as::
     Promoted or Refused
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
-ingest tells SamplesChecked now and then, and Published for each arrival, or AllKnown if there is nothing new. A
-withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line of text for
-people, at any time.
+ingest tells FilesCopied and SamplesChecked now and then, and Published for each arrival, or AllKnown if there is
+nothing new. A withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line
+of text for people, at any time.
 
 No torch and no Ray in here: a listener starts fast.
 """
@@ -50,6 +50,14 @@ def unheard(event: Event) -> None:
 @dataclass(frozen=True, kw_only=True)
 class SamplesChecked(Event):
     """An ingest has checked and stored so many samples."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesCopied(Event):
+    """Files of a source at a URL have been copied here; the numbers are bytes."""
 
     done: int
     total: int

@@ -149,9 +149,11 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
 
 
 def _take_at_its_word(synthesis: dict[str, Any], task: TaskRef) -> None:
-    """Whoever says how long the first version is trained gets that, however few steps it may be."""
+    """Whoever says how long the first version is trained gets that, however few steps it may be: nothing is
+    fitted to the arrival."""
     default = named_plan("default", "synthesis", task).model_dump(mode="json")
-    if synthesis.get("fit") == default["fit"] and synthesis.get("epochs") != default["epochs"]:
+    said = any(synthesis.get(key) != default[key] for key in ("phases", "epochs", "batch_size"))
+    if said and synthesis.get("fit") == default["fit"]:
         synthesis["fit"] = None
 
 

@@ -207,3 +207,13 @@ def test_anchors_and_merge_keys_are_as_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path, encoding: str) -> None:
     assert in_file(tmp_path, "seed: 3 # gr\u00fcn\n".encode(encoding)).seed == 3
+
+
+def test_who_says_how_long_a_first_version_is_trained_gets_that() -> None:
+    assert load_settings("").synthesis.fit == named_plan("default", "synthesis").fit is not None
+    for said in ("synthesis.epochs=3", "synthesis.batch_size=20", "synthesis.phases=[{kind: grow-all, epochs: 1}]"):
+        assert load_settings("", overrides=[said]).synthesis.fit is None
+    kept = load_settings("", overrides=["synthesis.epochs=3", "synthesis.fit={min_steps: 9}"]).synthesis
+    assert kept.fit is not None and kept.fit.min_steps == 9
+    assert load_settings("", overrides=["synthesis.lr=0.3"]).synthesis.fit is not None
+    assert load_settings("lenet-5").synthesis.fit is None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from raygp.adopt.checkpoint import Checkpoint
 from raygp.adopt.held_out import HeldOutRows
 from raygp.adopt.matching import Match, load, match, outputs_of
 from raygp.adopt.vocabulary import Vocabulary, choose_classes
+from raygp.data.catalog import Catalog, build_catalog
 from raygp.errors import InputError
 from raygp.record import CostLedger, RunningRecord, UpdateRecord
 from raygp.sparse import Masks
@@ -25,7 +27,9 @@ from raygp.tasks import Task
 from raygp.update.gate import GateSettings
 from raygp.update.judging import Judge
 from raygp.update.learner import Learner
+from raygp.update.outcome import Outcome
 from raygp.update.plans import named_plan
+from raygp.update.probe import Probe, probe_rows
 from raygp.update.seeds import derive_seed
 
 PLAN = "adopted"
@@ -48,6 +52,10 @@ class Dense:
     """Whether it is no better than guessing on validation."""
     test_left_out: int
     """Test rows of classes that it does not know."""
+    catalog: Catalog
+    """Of all held-out rows."""
+    probe: Probe | None
+    """What it made of a few of them, for who loads it later; None where some rows were left out."""
 
 
 def make_dense(
@@ -95,12 +103,23 @@ def make_dense(
             f"{location.root}: no arrival has a validation row of a class that {checkpoint.where} knows, so the model "
             "could not be measured: ingest some with raygp ingest, with --val-share above 0"
         )
-    record, tensors, guesses = _measure(model, task, rows, chosen.classes, seed)
+    catalog = build_catalog(location, arrivals[:-1], arrivals[-1], chosen.classes, replays=False)
+    probed = None if rows.left_out["val"] else probe_rows(catalog, "")
+    outcome = _measure(model, task, rows, chosen.classes, seed, probed)
     origin = _origin(checkpoint, found, chosen, converted, rows.left_out["val"])
-    card = _card(record, origin, spec, chosen.classes, seed)
+    card = _card(outcome.record, origin, spec, chosen.classes, seed)
     head = f"{task.classifier}.weight"
     head_is_new = head in dict(model.named_parameters()) and head not in found.tensors
-    return Dense(card, tensors, found.prefix, head_is_new, guesses, rows.left_out["test"])
+    return Dense(
+        card,
+        outcome.tensors,
+        found.prefix,
+        head_is_new,
+        not outcome.verdict.promoted,
+        rows.left_out["test"],
+        catalog,
+        outcome.probe,
+    )
 
 
 def _new_model(task: Task, classes: int, seed: int) -> nn.Module:
@@ -110,17 +129,17 @@ def _new_model(task: Task, classes: int, seed: int) -> nn.Module:
 
 
 def _measure(
-    model: nn.Module, task: Task, rows: HeldOutRows, classes: Sequence[str], seed: int
-) -> tuple[UpdateRecord, dict[str, Tensor], bool]:
-    """What an update would record of the model; its compact form; and whether it is no better than guessing."""
+    model: nn.Module, task: Task, rows: HeldOutRows, classes: Sequence[str], seed: int, probed: np.ndarray | None
+) -> Outcome:
+    """What an update would say of the model; its verdict is whether it is better than guessing."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     masks = Masks(model.to(device), task.dense)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)  # No step is ever made.
     learner = Learner(task, model, masks, optimizer, rows, seed=seed, batch_size=1)
+    learner.probe = probed
     judge = Judge(learner, False, GateSettings(tolerance=1.0), classes)
     running = RunningRecord(phases=[], ledger=CostLedger(), val_accuracy=0.0, mask_digest=masks.digest())
-    outcome = judge.outcome(running, named_plan("default", "synthesis"), 0)
-    return outcome.record, outcome.tensors, not outcome.verdict.promoted
+    return judge.outcome(running, named_plan("default", "synthesis"), 0)
 
 
 def _origin(

@@ -38,7 +38,8 @@ def decoding(subject: Subject) -> str:
             raise Fault(f"decode gives something else for {row.key} when it is called again")
     subject.inputs = stack(subject.decoded, task.sequences)
     left_out = f"; {len(problems)} cannot be used, such as {problems[0]}" if problems else ""
-    return f"{len(good)} samples of {' x '.join(map(str, first.shape))} {first.dtype}{left_out}"
+    such = "such as" if task.sequences else "of"
+    return f"{len(good)} samples, {such} {' x '.join(map(str, first.shape))} {first.dtype}{left_out}"
 
 
 def labels(subject: Subject) -> str:

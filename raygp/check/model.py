@@ -77,7 +77,7 @@ def pruning(subject: Subject) -> str:
         raise Fault(f"density_bounds names {', '.join(unknown)}: no such weight is prunable")
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     share = sum(sizes[name] for name in weights) / sum(sizes.values())
-    dense = f"; dense by kind of layer: {', '.join(task.dense)}" if task.dense else ""
+    dense = f"; kept dense: {', '.join(task.dense)}" if task.dense else ""
     return f"{len(weights)} weights with {share:.0%} of the parameters{dense}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from raygp.data.sources import open_source, tell_labels
+from raygp.data.sources import open_source, tell_labels, tell_task
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals, read_shard
 from raygp.tasks.protocol import Task
@@ -37,6 +37,7 @@ def rows_of_source(source: str, task: Task) -> list[Row]:
     """
     opened = open_source(source)
     tell_labels(opened, task.labels_are_classes)
+    tell_task(opened, task)
     samples = itertools.islice((sample for sample in opened.samples() if sample.label and not sample.problem), _SCANNED)
     chosen = _by_turns(((sample.label, sample) for sample in samples), task.labels_are_classes)
     return _enough([Row(sample.load(), sample.label, sample.key) for sample in chosen], source)

@@ -70,6 +70,7 @@ def _subject(options: argparse.Namespace) -> tuple[Subject, str]:
     from raygp.check import made_up_rows, rows_of_line, rows_of_source
     from raygp.check.subject import Subject
     from raygp.tasks import make_task
+    from raygp.tasks.making import fitted
     from raygp.tasks.own import own_spec, read_code
 
     if not is_own(options.task):
@@ -89,4 +90,7 @@ def _subject(options: argparse.Namespace) -> tuple[Subject, str]:
         rows, where = rows_of_line(line.location, task), f"of {line.root}"
     else:
         rows, where = made_up_rows(task), "that are made up: --source KIND:PATH tries it on real ones"
-    return Subject(task, spec.model_dump(mode="json"), rows, code), where
+    fields = fitted(task, ((row.sample, row.label) for row in rows))
+    if fields is not None:
+        task = make_task(fields, code)
+    return Subject(task, fields or spec.model_dump(mode="json"), rows, code), where

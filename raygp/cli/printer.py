@@ -16,6 +16,7 @@ from raygp.events import (
     BudgetSpent,
     EpochEnded,
     Event,
+    FilesCopied,
     NothingNew,
     Notice,
     Promoted,
@@ -39,6 +40,13 @@ from raygp.report.progress import PhaseLines
 from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line
 from raygp.store import Location, Manifest
+
+_DOING: dict[type[Event], str] = {
+    FilesCopied: "copying files of the source",
+    SamplesChecked: "checking and writing samples",
+    RowsMeasured: "measuring held-out rows",
+}
+"""What a bar says for events that tell how far something is."""
 
 
 @contextmanager
@@ -68,7 +76,7 @@ class Printer:
 
     def __call__(self, event: Event) -> None:
         """Print one event; nothing for those that say nothing to a person."""
-        if not isinstance(event, SamplesChecked | RowsMeasured):
+        if not isinstance(event, FilesCopied | SamplesChecked | RowsMeasured):
             self._end_bar()
         self._show(event)
 
@@ -81,11 +89,12 @@ class Printer:
     def _show(self, event: Event) -> None:
         """Events that are not printed."""
 
+    @_show.register(FilesCopied)
     @_show.register(SamplesChecked)
     @_show.register(RowsMeasured)
-    def _(self, event: SamplesChecked | RowsMeasured) -> None:
+    def _(self, event: FilesCopied | SamplesChecked | RowsMeasured) -> None:
         if self._bar is None:
-            what = "checking and writing samples" if isinstance(event, SamplesChecked) else "measuring held-out rows"
+            what = _DOING[type(event)]
             self._bar = Bar(console=self._console, transient=True, disable=not self._console.is_terminal)
             self._checking = self._bar.add_task(what, total=event.total)
             self._bar.start()

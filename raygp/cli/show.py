@@ -47,7 +47,7 @@ def _show(console: Console, card: Card) -> None:
         origin = f"from {card.parent}" if card.parent else "initial synthesis"
         console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
         classes = f"{len(card.classes)} classes, " if card.classes else ""
-    console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
+        console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):
         console.print(line)
     console.print(f"masks {card.mask_digest}")
@@ -68,6 +68,7 @@ def _show_origin(console: Console, card: Card) -> None:
     """Of a version that was not trained here."""
     lines = [f"{card.version}, {origin_line(card)}, has seen no arrival ({card.created}), update {card.update}"]
     if card.origin is not None:
-        lines += [f"{len(card.classes)} classes, in the order of {card.origin.classes_from}", *weights_lines(card)]
+        classes = [f"{len(card.classes)} classes, in the order of {card.origin.classes_from}"] if card.classes else []
+        lines += [*classes, *weights_lines(card)]
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)

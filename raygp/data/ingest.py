@@ -22,10 +22,10 @@ from raygp.data.known import DIGEST, KnownSamples
 from raygp.data.labels import with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
-from raygp.data.sources import Source, SourceSample, notes_of, passed_over_lines, tell_labels, tell_task
+from raygp.data.sources import Source, SourceSample, fetch_files, notes_of, passed_over_lines, tell_labels, tell_task
 from raygp.data.target import Target, remove_empty_line
 from raygp.errors import ConflictError, InputError, RaygpError
-from raygp.events import AllKnown, Listener, Notice, unheard
+from raygp.events import AllKnown, FilesCopied, Listener, Notice, unheard
 from raygp.store import (
     Duplicates,
     Location,
@@ -38,7 +38,7 @@ from raygp.store import (
     withdrawn_since,
 )
 from raygp.tasks import Unfit, fitted, make_task
-from raygp.tasks.protocol import samples_repeat
+from raygp.tasks.traits import samples_repeat
 
 if TYPE_CHECKING:
     from raygp.tasks.own import TaskCode
@@ -90,6 +90,8 @@ def ingest(
     """
     settings = settings or IngestSettings()
     line = Target.at(location, task, code)
+    if copied := fetch_files(source, lambda done, total: tell(FilesCopied(done=done, total=total))):
+        tell(Notice(text=copied))
     published = list_arrivals(location)
     settings = settings.filled_in([manifest.arrival for manifest in published])
     return _Incoming(line, source, settings, published, watch, run, tell).publish()
@@ -265,7 +267,7 @@ class _Incoming:
             return False
         check_usable(self._settings.arrivals[0], _stored(makings, self._rows), self._before, self._classes)
         if doubts:
-            self._say(f"taken in, but of little use: {len(doubts):,} of {total:,} rows, such as {min(doubts)}")
+            self._say(f"taken in, but worth a look: {len(doubts):,} of {total:,} rows, such as {min(doubts)}")
         return True
 
     def _note(self, making: ArrivalMaking, job: PartJob, digests: bytes, compared: bool) -> bool:

@@ -36,7 +36,7 @@ class Target:
         spec = check_root_usable(location)
         if spec is None:
             if task is None:
-                raise InputError(f"{location.root} holds no model line yet: say which --task it is to be")
+                raise InputError(f"{location.root} holds no model line yet: say which --model or --task it is to be")
             _check_named(task, "say which")
             return cls(location, _complete(task, code), is_new=True, code=code)
         if task is not None:

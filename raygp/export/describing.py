@@ -120,6 +120,7 @@ def _lineage(card: Card, manifests: Sequence[Manifest]) -> dict[str, Any]:
         "arrivals": arrivals,
         "plan": card.plan,
         "weights_sha256": {file.file: file.sha256 for file in card.files},
+        **({"adopted_from": card.origin.model_dump(mode="json")} if card.origin else {}),
     }
 
 

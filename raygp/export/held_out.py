@@ -49,7 +49,7 @@ def training_rows(location: Location, card: Card, most: int) -> Rows:
 
 
 def _rows(location: Location, card: Card, splits: Sequence[Split], most: int) -> Rows:
-    manifests = find_manifests(location, card.arrivals)
+    manifests = find_manifests(location, card.measured_on)
     manifests = [manifest for manifest in manifests if any(manifest.shards_of(split) for split in splits)]
     count = min(_ARRIVALS, len(manifests))
     # Evenly over the line's life, the first and the last among them.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import logging
 from collections.abc import Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -19,9 +16,6 @@ from raygp.export.programs import Runtime
 from raygp.export.request import ExportRequest
 from raygp.export.tracing import keeping_recurrent_layers, quiet, traced
 from raygp.export.whole import Run, Subject
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _QUIET = 3
 """Of ONNX Runtime's levels of logging: errors alone."""
@@ -98,7 +92,7 @@ def _graph(subject: Subject) -> Any:
     program = traced(subject)
     inputs, outputs = subject.names
     try:
-        with quiet(), _silent(), keeping_recurrent_layers():
+        with quiet(), keeping_recurrent_layers():
             exported = torch.onnx.export(
                 program, dynamo=True, input_names=inputs, output_names=outputs, opset_version=OPSET, verbose=False
             )
@@ -108,19 +102,16 @@ def _graph(subject: Subject) -> Any:
             f"{subject.card.version} cannot be exported as ONNX: {reason}. --format pt2 may do, or safetensors"
         ) from error
     assert exported is not None
-    return exported.model_proto
+    model = exported.model_proto
+    _name_axes(model, subject)
+    return model
 
 
-@contextmanager
-def _silent() -> Iterator[None]:
-    """The exporter prints and logs what it does."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
+def _name_axes(model: Any, subject: Subject) -> None:
+    """Call the axes of any size as raygp.json does; torch numbers those whose range it has found out itself."""
+    for tensor in model.graph.input:
+        for axis, name in subject.dynamic.get(tensor.name, {}).items():
+            tensor.type.tensor_type.shape.dim[axis].dim_param = name
 
 
 ONNX = OnnxFormat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from raygp.errors import InputError
 from raygp.export.packages import needed, onnx
+from raygp.export.tracing import quiet
 from raygp.export.whole import Arrays, Subject
 
 _CALIBRATION_BATCH = 16
@@ -35,26 +35,24 @@ def quantized(model: Any, subject: Subject, folder: Path) -> tuple[Any, float]:
     """
     quantization = needed("onnxruntime.quantization")
     source, result = folder / ".float.onnx", folder / ".int8.onnx"
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     try:
         onnx().save(model, source)
         kinds = {"weight_type": quantization.QuantType.QInt8, "per_channel": True, "reduce_range": True}
         # On processors without VNNI, products of 8 x 8 bits overflow 16: weights of 7 bits give the same everywhere.
-        if subject.task.sequences:
-            quantization.quantize_dynamic(source, result, op_types_to_quantize=["MatMul", "Gemm"], **kinds)
-        else:
-            quantization.quantize_static(
-                source,
-                result,
-                _Examples(subject),
-                activation_type=quantization.QuantType.QUInt8,
-                op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-                **kinds,
-            )
+        with quiet():
+            if subject.task.sequences:
+                quantization.quantize_dynamic(source, result, op_types_to_quantize=["MatMul", "Gemm"], **kinds)
+            else:
+                quantization.quantize_static(
+                    source,
+                    result,
+                    _Examples(subject),
+                    activation_type=quantization.QuantType.QUInt8,
+                    op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+                    **kinds,
+                )
         made = onnx().load(result)
     finally:
-        logging.disable(before)
         source.unlink(missing_ok=True)
         result.unlink(missing_ok=True)
     share = _share(made)
@@ -75,7 +73,7 @@ class _Examples:
         return None if batch is None else dict(zip(self._names, batch, strict=True))
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        return iter(self.get_next, None)  # type: ignore[arg-type]  # None marks the end.
+        return iter(self.get_next, None)
 
 
 def _batches(subject: Subject) -> Iterator[Arrays]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._decomp import global_decomposition_table
 
 from raygp.errors import InputError
 from raygp.export.whole import Subject
@@ -25,7 +29,8 @@ def traced(subject: Subject) -> torch.export.ExportedProgram:
     """
     decoded = [subject.examples[row % len(subject.examples)] for row in range(_EXAMPLE_ROWS)]
     inputs = tuple(torch.from_numpy(array) for array in subject.batch(decoded))
-    axes = {name: torch.export.Dim(name, min=1) for shape in subject.dynamic.values() for name in shape.values()}
+    # Of sequences, torch finds out how short they may be.
+    axes: dict[str, Any] = {"batch": torch.export.Dim("batch", min=1), "time": torch.export.Dim.DYNAMIC}
     shapes = {name: {axis: axes[size] for axis, size in shape.items()} for name, shape in subject.dynamic.items()}
     try:
         with quiet(), keeping_recurrent_layers():
@@ -43,10 +48,15 @@ def _first_line(error: Exception) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """torch warns of its own insides."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """torch and its exporters warn, log and print of their own insides."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextlib.contextmanager
@@ -57,20 +67,28 @@ def keeping_recurrent_layers() -> Iterator[None]:
     own ``torch.export._patches`` does the same as this with a loop, whose guards fix more than the shapes.
     """
     key = torch._C.DispatchKey.CompositeImplicitAutograd
+    decompositions = global_decomposition_table["post_autograd"]
     operators = {torch.ops.aten.gru.input: _gru_shapes, torch.ops.aten.lstm.input: _lstm_shapes}
-    before = {operator: operator.py_kernels.get(key) for operator in operators}
+    before = {operator: (operator.py_kernels.get(key), decompositions.get(operator)) for operator in operators}
     for operator, shapes in operators.items():
-        operator.py_kernels[key] = shapes
+        _set(operator.py_kernels, key, shapes)
+        _set(decompositions, operator, shapes)
         operator._dispatch_cache.clear()
     try:
         yield
     finally:
-        for operator, kernel in before.items():
-            if kernel is None:
-                del operator.py_kernels[key]
-            else:
-                operator.py_kernels[key] = kernel
+        for operator, (kernel, decomposition) in before.items():
+            _set(operator.py_kernels, key, kernel)
+            _set(decompositions, operator, decomposition)
             operator._dispatch_cache.clear()
+
+
+def _set(table: dict[Any, Any], key: Any, value: Any) -> None:
+    """An entry of a table; None: there is none."""
+    if value is None:
+        table.pop(key, None)
+    else:
+        table[key] = value
 
 
 def _output(inputs: Tensor, hidden: Tensor, directions: int) -> Tensor:

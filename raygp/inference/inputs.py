@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from raygp.data.sources import SOURCES, FileSlice, PassedOver, SourceSample
+from raygp.data.sources.kind import medium_of
 from raygp.data.sources.texts import FILES as TEXT_FILES
 from raygp.data.sources.texts import TextFile
-from raygp.data.sources.unlabelled import medium_of
 from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, shown, walk
 from raygp.errors import InputError
 from raygp.tasks.protocol import Task
@@ -21,17 +21,21 @@ STDIN = "-"
 """Stands for standard input."""
 
 
+_MEDIA = {"image": "images", "audio": "recordings", "text": "texts", "row": "tables"}
+"""What a folder is looked through for, by what a task's samples are."""
+
+
 class Inputs:
     """The samples that some paths mean, in order, found while they are iterated over; each has a name for people as its
     key. They may be more than memory holds: neither names nor contents are kept.
 
     A path is a file of one sample; or a file of many, of a kind of source that says so
-    (:attr:`raygp.data.sources.SourceKind.inputs`: Parquet, tars, idx files); or a folder, which is walked as sources
+    (:attr:`raygp.data.sources.SourceKind.inputs`: tables, tars, idx files); or a folder, which is walked as sources
     are, without what they skip; or a pattern of such; or ``-``. What cannot be read gives a sample with a problem.
 
     Args:
-        task: whose samples are wanted. An attribute ``medium`` says which files of a folder are some: "image", "audio"
-            or "text"; without, all are that are not plainly something else.
+        task: whose samples are wanted. An attribute ``medium`` says which files of a folder are some: "image", "audio",
+            "text" or "row" (of a table, as a JSON object); without, all are that are not plainly something else.
         paths: what they mean.
         given: standard input, as an open file of bytes; None: that of the process.
     """
@@ -41,6 +45,7 @@ class Inputs:
         """What lies in folders and files and gives no sample; filled while samples are found."""
         self._task, self._paths = task, list(paths)
         self._given, self._medium = given, medium_of(task)
+        self._wanted = _MEDIA.get(self._medium or "", "samples")
         self._kinds = [SOURCES.get(name).inputs for name in SOURCES]
 
     def __iter__(self) -> Iterator[SourceSample]:
@@ -74,8 +79,7 @@ class Inputs:
                     yield sample
         if not count:
             found = "; ".join(self.passed_over.lines)
-            wanted = {"image": "images", "audio": "recordings", "text": "texts"}.get(self._medium or "", "samples")
-            raise InputError(f"it holds no {wanted}" + (f" ({found})" if found else ""))
+            raise InputError(f"it holds no {self._wanted}" + (f" ({found})" if found else ""))
 
     def _many(self, file: str, key: str) -> Iterator[SourceSample] | None:
         """The samples of a file of many; None if it is none."""
@@ -91,8 +95,7 @@ class Inputs:
             if self._is_wanted(file, name):
                 yield self._sample(file, key)
             else:
-                what = {"image": "files that are no images", "audio": "files that are no recordings"}
-                self.passed_over.add(what.get(self._medium or "", "files that are no samples"), key)
+                self.passed_over.add(f"files that are no {self._wanted}", key)
         except InputError as error:
             yield _problem(key, str(error))
 
@@ -103,6 +106,8 @@ class Inputs:
     def _is_wanted(self, file: str, name: str) -> bool:
         if self._medium == "image" or self._medium == "audio":
             return is_sample("image" if self._medium == "image" else "audio", name, FileSlice(file))
+        if self._medium == "row":
+            return name.lower().endswith(".json")
         return name.lower().endswith(TEXT_FILES) if self._medium == "text" else not name.lower().endswith(NO_SAMPLES)
 
     def _stdin(self) -> Iterator[SourceSample]:

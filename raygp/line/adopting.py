@@ -16,11 +16,12 @@ from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
-    finish_interrupted_promotion,
     line_lease,
     promote,
     read_head,
+    remove_version,
     require_conditional_writes,
+    waiting_version,
     write_version,
 )
 
@@ -88,18 +89,22 @@ def adopt(
     _check_is_ready(location, read_state(location))
     from raygp.adopt.checkpoint import read_checkpoint
     from raygp.adopt.making import make_dense
+    from raygp.line.blessing import ADVICE, unfit
     from raygp.tasks import make_task
 
     checkpoint = read_checkpoint(weights)
     require_conditional_writes(location)
     with line_lease(location, "raygp adopt"):
         # Somebody else may have been at work until the lease was ours, or was killed before a version became head.
-        finish_interrupted_promotion(location)
         state = read_state(location)
         _check_is_ready(location, state)
+        _clear_the_way(location)
         task, watch = make_task(state.task, code), _Watch(tell)
         made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, watch)
         card = write_version(location, made.card, made.tensors)
+        if reason := unfit(location, card, task, made.catalog, made.probe):
+            remove_version(location, card)
+            raise InputError(f"{checkpoint.where}: the adopted model {reason}: the line's task needs {ADVICE}")
         promote(location, card, None)
     trained = {label for manifest in state.pending for label, rows in manifest.labels.items() if rows}
     there = {label for manifest in state.pending for label in manifest.labels}
@@ -131,6 +136,22 @@ def _check_is_ready(location: Location, state: LineState) -> None:
         raise InputError(
             f"{location.root} has no arrival that the model could be measured on: publish one first, with raygp ingest"
         )
+
+
+def _clear_the_way(location: Location) -> None:
+    """Delete what an adoption left that was killed before its version became the head.
+
+    Raises:
+        InputError: an update left one, which was trained.
+    """
+    waiting = waiting_version(location, None)
+    if waiting is not None and waiting.origin is None:
+        raise InputError(
+            f"{location.root}: {waiting.version} has been trained and is about to become the head: raygp update ends "
+            "that. A model is adopted as a line's first version: make another line for it"
+        )
+    if waiting is not None:
+        remove_version(location, waiting)
 
 
 def _how(card: Card | None) -> str:

@@ -59,9 +59,7 @@ def unfit(location: Location, card: Card, task: Task, catalog: Catalog, probe: P
         return f"cannot answer: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _tried(
-    location: Location, card: Card, task: Task, table: pa.Table, where: list[str], probe: Probe | None
-) -> str:
+def _tried(location: Location, card: Card, task: Task, table: pa.Table, where: list[str], probe: Probe | None) -> str:
     """What is wrong with a version's answers to the rows of a table; ``where`` the rows lie, for the message."""
     from raygp.inference import Predictor
 

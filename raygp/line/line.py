@@ -76,7 +76,6 @@ class Line:
     ) -> None:
         self.location = root if isinstance(root, Location) else Location(root, single_writer)
         self._given = GivenCode(task, task_changed)
-        self._code: tuple[TaskCode | None] | None = None
         self._listeners: list[Listener] = []
         self._state: LineState | None = None
 
@@ -133,15 +132,14 @@ class Line:
             InputError: it is not there, or is not the one that the line was made with.
             ConflictError: it has changed, and somebody is at work on the line.
         """
-        if self._code is None:
-            before = self.task
-            self._code = (self._given.of(self.location, before),)
-            self._state = None if self._given.code else self._state
-        return self._code[0]
+        if not self._given.is_settled:
+            self._given.settle(self.location, self.task)
+            self._state = None if self._given.reference else self._state  # It may be another task by now.
+        return self._given.code
 
     def use_code(self, code: TaskCode | None) -> None:
         """Take this as the code of the line's task, whatever was given or lies in the current folder."""
-        self._code = (code,)
+        self._given.use(code)
 
     def make_task(self) -> Task:
         """The line's task as an object. Raises as :attr:`code`."""
@@ -152,7 +150,7 @@ class Line:
 
     def _version(self, card: Card) -> Version:
         # A version that is only looked at needs no code: what was not given is looked for when a model is made.
-        return Version(self.location, card, self.code if self._given.code or self._code else None)
+        return Version(self.location, card, self.code if self._given.code else None)
 
     @property
     def head(self) -> Version | None:
@@ -222,8 +220,8 @@ class Line:
         from raygp.data.ingest import ingest
         from raygp.data.parts import one_by_one
 
-        opened = self._opened(source) if isinstance(source, str) else source
-        task, code = self._task_for_ingest(task)
+        task, code = self._given.for_ingest(self.location, task)
+        opened = self._opened(source, task, code) if isinstance(source, str) else source
         published = ingest(
             self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
         )
@@ -232,29 +230,6 @@ class Line:
             where = self.location.url(f"arrivals/{manifest.arrival}/quarantine.jsonl") if manifest.quarantined else ""
             self._tell(Published(manifest=manifest, quarantine=where))
         return published
-
-    def _task_for_ingest(self, task: dict[str, Any] | None) -> tuple[dict[str, Any] | None, TaskCode | None]:
-        """The task that an ingest is given, and the code of one's own."""
-        from raygp.tasks.making import OWN
-        from raygp.tasks.own import is_own
-
-        name = task.get("name") if task else None
-        if name == OWN:  # A complete spec: whoever has it has the code, too.
-            return task, self._code[0] if self._code else self._given.code
-        if is_own(name):
-            self._given, self._code = GivenCode(name, self._given.changed), None
-        options = {key: value for key, value in (task or {}).items() if key != "name"}
-        if check_root_usable(self.location) is None:
-            if self._given.code is None or (name is not None and not is_own(name)):
-                return task, None
-            return self._given.new_task(options), self._given.code
-        code = self.code
-        if code is None:
-            return task, None
-        if name is not None and not is_own(name):
-            raise InputError(f"{self.root}: this line's task is {self.task['class']} of {code.file}, not {name}")
-        # What was given for this line holds unless something else is given now, which is refused where it differs.
-        return (GivenCode.again(self.task, code, options) if options else None), code
 
     def adopt(
         self,
@@ -390,13 +365,18 @@ class Line:
         for listener in list(self._listeners):
             listener(event)
 
-    def _opened(self, source: str) -> Source:
+    def _opened(self, source: str, task: dict[str, Any] | None, code: TaskCode | None) -> Source:
         """The source that a form or a path names."""
         from raygp.data.sources import guess_source, is_form, open_source
+        from raygp.data.sources.kind import medium_of
+        from raygp.tasks import make_task
 
         if is_form(source):
             return open_source(source)
-        guessed = guess_source(source)
+        medium = None
+        with contextlib.suppress(InputError):  # What is wrong with the task is said when the samples are published.
+            medium = medium_of(make_task(task if task else self.task, code))
+        guessed = guess_source(source, medium)
         self._tell(Notice(text=f"{source} is read as {guessed}"))
         return open_source(guessed)
 

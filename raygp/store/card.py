@@ -114,6 +114,12 @@ class Card(UpdateRecord, Document):
     origin: Origin | None = None
     """Where the weights are from, of a version that was adopted and not trained here."""
 
+    @property
+    def measured_on(self) -> list[str]:
+        """Arrivals whose held-out rows it was measured on: those that it has seen; of one that was adopted, those that
+        there were."""
+        return self.arrivals or list(self.by_arrival)
+
 
 def next_version(parent: str | None) -> str:
     """The name after ``parent``: "v0000" for None, "v0004" after "v0003".

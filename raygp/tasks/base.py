@@ -19,183 +19,41 @@ overridden, too.
 
 from __future__ import annotations
 
-import inspect
 import io
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from types import FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raygp.errors import InputError
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.deepspeech import SMALL, Architecture
 from raygp.tasks.images import ImageTask
-from raygp.tasks.layers import dense_by_kind, network_kind, output_layer
-from raygp.tasks.making import parse_spec
-from raygp.tasks.own import OwnSpec, TaskCode, rebuild
+from raygp.tasks.numbers import NumberTask
+from raygp.tasks.own import OwnSpec
+from raygp.tasks.own_task import OwnTask
 from raygp.tasks.padded import Padded
-from raygp.tasks.protocol import Values
 from raygp.tasks.spec import ImageSpec, TaskSpec
-from raygp.tasks.speech import SpeechSpec, SpeechTask
+from raygp.tasks.speech import DEEPSPEECH2_SMALL, SpeechSpec, SpeechTask
+from raygp.tasks.tabular import (
+    REGRESSION,
+    TABULAR,
+    ClassSpec,
+    NumberSpec,
+    RegressionTask,
+    RowFeatures,
+    TabularSpec,
+    TabularTask,
+    fit_classes,
+    fit_numbers,
+    values_of,
+)
+from raygp.tasks.text import TEXT, TextSpec, TextTask, fit_tokenizer
 
-PerExample = Callable[[Any, Any], Tensor]
-"""From outputs and targets to a number for each example, shape (N,)."""
-_FUNCTIONS = ("loss", "metric")
-_NO_OPTIONS = ("name", "dense")
-"""Fields of a task's spec that a task of one's own has elsewhere."""
-
-
-class OwnTask:
-    """What all tasks of one's own share. Subclasses are made from a spec and the code that they stand in; without, they
-    are made from what the class says alone, to try them out.
-
-    Implements :class:`raygp.tasks.protocol.Task` together with a class that says what labels are.
-    """
-
-    loss: ClassVar[PerExample | None] = None
-    """Of each example; None: the loss of this kind of task."""
-    metric: ClassVar[PerExample | None] = None
-    """Points of each example, 0 to 1, of which more is better; None: the metric of this kind of task alone."""
-    settings: ClassVar[Mapping[str, Any]] = {}
-    """Fields of every plan for this task, such as ``{"lr": 0.05, "batch_size": 64}``."""
-    options_kind: ClassVar[type[TaskSpec]] = TaskSpec
-    """The class of the options of this kind of task."""
-    options_name: ClassVar[str] = "own"
-    """The name that ``options_kind`` wants."""
-
-    sequences: bool = False
-    labels_are_classes: bool = True
-    reserved: tuple[str, ...] = ()
-
-    def __init__(self, spec: OwnSpec | None = None, code: TaskCode | None = None) -> None:
-        found = type(self)
-        spec = spec or OwnSpec.of("", found.__name__, "")
-        mine = vars(self)  # Some of the base classes are frozen.
-        mine["spec"], mine["code"] = spec, code
-        mine["picked"] = self._pick(spec.options or spec.given)
-        mine.update((name, value) for name, value in mine["picked"] if name not in _NO_OPTIONS)
-
-    def _pick(self, given: Mapping[str, Any]) -> TaskSpec:
-        """The options: those that are given, else what the class says, else defaults."""
-        fields = [name for name in self.options_kind.model_fields if name not in _NO_OPTIONS]
-        said = {name: getattr(type(self), name, None) for name in fields}
-        wanted = {name: value for name, value in said.items() if value is not None} | dict(given)
-        return parse_spec({**wanted, "name": self.options_name}, type(self).__name__, self.options_kind)
-
-    def complete_options(self) -> dict[str, Any]:
-        """All options as plain data."""
-        return {key: value for key, value in self.picked.model_dump(mode="json").items() if key not in _NO_OPTIONS}
-
-    spec: Any
-    """An :class:`raygp.tasks.own.OwnSpec`. (The classes that know what images and sound are have specs of theirs.)"""
-    code: TaskCode | None
-    """What the task was made from; None: from a class of this process."""
-    picked: Any
-    """The options, an instance of ``options_kind``."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for name in _FUNCTIONS:
-            function = cls.__dict__.get(name)
-            # A method keeps its ``self``; a plain function has none.
-            if isinstance(function, FunctionType) and "self" not in inspect.signature(function).parameters:
-                setattr(cls, name, staticmethod(function))
-
-    @classmethod
-    def take_functions(cls, names: Mapping[str, Any]) -> None:
-        """Take over functions ``loss`` and ``metric`` that stand beside the class, unless it has its own."""
-        for name in _FUNCTIONS:
-            function = names.get(name)
-            if getattr(cls, name) is None and callable(function) and not isinstance(function, type):
-                setattr(cls, name, staticmethod(function))
-
-    def __reduce__(self) -> Any:
-        # By what it was made from: the class's module exists in this process only.
-        return rebuild, (self.spec.model_dump(), self.code)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, OwnTask) and (self.spec, self.code) == (other.spec, other.code)
-
-    __hash__ = None  # type: ignore[assignment]  # Specs hold dictionaries.
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.spec.file})"
-
-    @property
-    def name(self) -> str:
-        """Of all tasks of one's own: ``own``."""
-        return str(self.spec.name)
-
-    @cached_property
-    def classifier(self) -> str:
-        """The output layer: the one that grows with the number of classes."""
-        return self.spec.classifier or output_layer(self.build_model, type(self).__name__)
-
-    @cached_property
-    def dense(self) -> tuple[str, ...]:
-        """Parameters that are never pruned: weights of the first convolution and of depthwise ones."""
-        return self.spec.dense if self.spec.network else dense_by_kind(self.build_model)
-
-    @cached_property
-    def network(self) -> str:
-        """Kind of network, which plans depend on."""
-        return self.spec.network or network_kind(self.build_model)
-
-    @cached_property
-    def density_bounds(self) -> Mapping[str, tuple[float, float]]:
-        """The output layer keeps at least 30 % of its connections."""
-        return {f"{self.classifier}.weight": (0.3, 1.0)}
-
-    @cached_property
-    def metrics(self) -> tuple[str, ...]:
-        """The metric of one's own, if there is one; then that of this kind of task."""
-        of_kind: tuple[str, ...] = self.metrics_of_kind
-        if self.metric is None:
-            return of_kind
-        return (getattr(self.metric, "__name__", "metric").replace("_", " "), *of_kind)
-
-    metrics_of_kind: ClassVar[tuple[str, ...]] = ("accuracy",)
-
-    def build_model(self, num_classes: int) -> nn.Module:
-        """The dense model, freshly initialised from torch's global generator: maps what :meth:`prepare` gives to
-        N x ``num_classes``."""
-        raise InputError(f"{type(self).__name__} has no build_model(self, num_classes), which gives the model")
-
-    def losses(self, outputs: Values, targets: Values) -> Tensor:
-        """The loss of each example, shape (N,): one's own, or that of this kind of task.
-
-        Raises:
-            InputError: a loss of one's own gives something else.
-        """
-        if self.loss is None:
-            of_kind: Tensor = super().losses(outputs, targets)  # type: ignore[misc]  # The other base class has it.
-            return of_kind
-        return self._each("loss", outputs, targets)
-
-    def score(self, outputs: Values, targets: Values) -> Tensor:
-        """Points and weights of each example by metric, N x M x 2. Raises as :meth:`losses`."""
-        of_kind: Tensor = super().score(outputs, targets)  # type: ignore[misc]  # The other base class has it.
-        if self.metric is None:
-            return of_kind
-        points = self._each("metric", outputs, targets).detach().to(of_kind)
-        return torch.cat([torch.stack([points, torch.ones_like(points)], dim=1)[:, None], of_kind], dim=1)
-
-    def _each(self, what: str, outputs: Values, targets: Values) -> Tensor:
-        function = getattr(self, what)
-        found = function(outputs, targets)
-        rows = len(targets.values) if isinstance(targets, Padded) else len(targets)
-        if not isinstance(found, Tensor) or found.shape != (rows,):
-            gives = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
-            code = getattr(function, "__code__", None)
-            place = f"{self.spec.file}, line {code.co_firstlineno}: " if code else ""
-            raise InputError(
-                f"{place}{what} must give a tensor with one number for each example, shape ({rows},), and gives {gives}"
-            )
-        return found
+__all__ = ["Classifier", "Images", "OwnTask", "Regression", "Sequences", "Speech", "Table", "Text"]
 
 
 class Classifier(OwnTask, ClassTask):
@@ -211,8 +69,7 @@ class Classifier(OwnTask, ClassTask):
         Raises:
             ValueError: the bytes cannot be decoded.
         """
-        array: np.ndarray = np.load(io.BytesIO(sample), allow_pickle=False)
-        return array
+        return read_array(sample)
 
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a sample that :meth:`decode` refuses; None: nothing is to be told of it."""
@@ -246,6 +103,10 @@ class Images(OwnTask, ImageTask):
     background: str = "#ffffff"
     """What transparent pixels show."""
 
+    def example(self) -> Tensor:
+        """A black picture."""
+        return torch.zeros(1, self.pictures.channels, self.pictures.image_size, self.pictures.image_size)
+
     def made_up(self, count: int) -> list[tuple[bytes, str]]:
         """Encoded pictures of noise in two classes, one dark and one bright, to try the task out on."""
         from PIL import Image
@@ -274,8 +135,9 @@ class Speech(OwnTask, SpeechTask):
     first is CTC's blank; it has an :meth:`output_frames` that fits it.
     """
 
-    options_kind = SpeechSpec
+    options_kind: ClassVar[Any] = SpeechSpec
     options_name = "deepspeech2-small"
+    settings_of_kind = DEEPSPEECH2_SMALL.settings
     metrics_of_kind = ("word accuracy", "character accuracy")
     sequences = True
     labels_are_classes = False
@@ -297,3 +159,223 @@ class Speech(OwnTask, SpeechTask):
     def build_model(self, num_classes: int) -> nn.Module:
         """A DeepSpeech2: padded features to padded logits, N x T' x (``num_classes`` + 1)."""
         return SpeechTask.build_model(self, num_classes)
+
+
+class Sequences(Speech):
+    """Sequences of any kind to texts, by CTC: strokes to words, say. A sample is an array as ``numpy.save`` writes it,
+    steps x features, unless :meth:`decode` says otherwise; a label is a text, and a symbol is one of its characters.
+
+    The model maps padded samples (:class:`raygp.tasks.Padded`, N x T x features) to padded logits, of which the first
+    is CTC's blank. :meth:`output_frames` says how many steps of logits it makes of so many of a sample.
+    """
+
+    options_kind: ClassVar[Any] = TaskSpec
+    options_name = "own"
+    draws: int = 0
+    """How many uniform numbers :meth:`prepare` uses for each training example."""
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The model: padded samples to padded logits, N x T' x (``num_classes`` + 1)."""
+        return OwnTask.build_model(self, num_classes)
+
+    def output_frames(self, frames: int) -> int:
+        """Steps of logits for so many steps of a sample: as many."""
+        return frames
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """One encoded sample, steps x features. Raises ValueError where it cannot be read."""
+        return read_array(sample)
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a sample that cannot be read. Returns what is told of one with fewer steps than its label needs."""
+        steps = self.output_frames(len(self.decode(sample)))
+        needed = len(label) + sum(first == second for first, second in itertools.pairwise(label))
+        return f"its label needs {needed:,} steps, and it gives {steps:,}" if steps < needed else None
+
+    def prepare(self, inputs: Padded, draws: Tensor | None) -> Padded:
+        """Float32 of the padded samples; nothing is augmented."""
+        return inputs.float()
+
+
+class Text(OwnTask, ClassTask):
+    """Text classification. A sample is a text in UTF-8; a tokenizer is made from the first arrival, unless one is
+    given. Without :meth:`build_model`, the model is a small transformer of the sizes that the class says.
+
+    A model of one's own maps ids of tokens (int64, N x ``length``, 0 where there is none) to N x ``num_classes``; ids
+    go up to :attr:`tokens`.
+    """
+
+    options_kind = TextSpec
+    options_name = "text"
+    settings_of_kind = TEXT.settings
+
+    length: int = 128
+    """Tokens of a text that the model sees."""
+    depth: int = 2
+    """Blocks of the transformer."""
+    width: int = 128
+    """Its units."""
+    heads: int = 4
+    """Of attention."""
+    token_drop: float = 0.1
+    """Part of the tokens that is hidden at random while the model trains."""
+    vocabulary: int = 2000
+    """Most tokens of a tokenizer that is made."""
+    tokenizer: str = ""
+    """JSON of a tokenizer; empty: it is made."""
+
+    @cached_property
+    def texts(self) -> TextTask:
+        """What raygp's own task of texts does with these options."""
+        return TextTask(self.picked)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a tokenizer."""
+        return bool(self.picked.tokenizer)
+
+    @property
+    def tokens(self) -> int:
+        """The highest id of a token."""
+        return self.texts.tokens.size if self.is_fitted else int(self.picked.vocabulary)
+
+    def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
+        """The spec with a tokenizer, made from the first arrival's training texts. Raises InputError without a text."""
+        return self.fitted_spec(fit_tokenizer(self.picked, samples), ("tokenizer", "tokenizer_sha256"))
+
+    def example(self) -> Tensor:
+        """A text of the first token alone."""
+        return torch.ones(1, self.length, dtype=torch.int64)
+
+    @property
+    def draws(self) -> int:
+        """How many uniform numbers hiding takes for a text."""
+        return self.texts.draws
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The transformer: ids to logits, N x ``num_classes``."""
+        return self.texts.build_model(num_classes)
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """Ids of a text's first tokens, int64, shape (``length``,). Raises ValueError where it is no text."""
+        return self.texts.decode(sample)
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse what :meth:`decode` refuses. Returns what is told of a text that is too long."""
+        return self.texts.check(sample, label)
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The ids, some of them hidden where ``draws`` are given."""
+        return self.texts.prepare(inputs, draws)
+
+
+class _Rows(OwnTask):
+    """What tables of classes and of numbers share: columns by type, found in the first arrival."""
+
+    samples_repeat: bool = True
+    """Two rows that are alike are two observations."""
+    hidden: Sequence[int] | None = None
+    """Units of the hidden layers of the usual model."""
+    dropout: float | None = None
+    """Part of the hidden units that is left out at random."""
+
+    @property
+    def table(self) -> TabularSpec:
+        """What is known of the table."""
+        assert isinstance(self.picked, TabularSpec)
+        return self.picked
+
+    @cached_property
+    def usual(self) -> TabularTask:
+        """What raygp's own task of tables does with these options."""
+        return TabularTask(self.table)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the columns are known."""
+        return bool(self.picked.columns)
+
+    @property
+    def notes(self) -> list[str]:
+        """For people: what the columns are, and which are left out and why."""
+        return self.usual.notes
+
+    @property
+    def draws(self) -> int:
+        """None: rows are not augmented."""
+        return self.usual.draws
+
+    def example(self) -> Tensor:
+        """A row without values."""
+        return torch.zeros(1, values_of(self.picked.columns))
+
+    def features(self) -> RowFeatures:
+        """The first layer of a model of one's own: from rows to N x ``width`` numbers, categories embedded."""
+        return RowFeatures(self.picked.columns)
+
+    def build_model(self, num_classes: int) -> nn.Module:
+        """A network of :attr:`hidden` layers."""
+        return self.usual.build_model(num_classes)
+
+    def decode(self, sample: bytes) -> np.ndarray:
+        """A row as float32 values. Raises ValueError where it is no row of the table."""
+        return self.usual.decode(sample)
+
+    def check(self, sample: bytes, label: str) -> str | None:
+        """Refuse a row that cannot be decoded, or whose label is none."""
+        return self.usual.check(sample, label)
+
+    def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
+        """The rows as they are decoded."""
+        return self.usual.prepare(inputs, draws)
+
+
+class Table(_Rows, ClassTask):
+    """Classes of a table's rows. Columns are told by type in the first arrival: numbers are standardised, categories
+    become places, and a value that is missing is told to the model."""
+
+    options_kind = ClassSpec
+    options_name = "tabular"
+    settings_of_kind = TABULAR.settings
+
+    def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
+        """The spec with the columns of the first arrival's training rows. Raises Unfit where they have none."""
+        return self.fitted_spec(fit_classes(self.picked, samples), TABULAR.fitted)
+
+
+class Regression(_Rows, NumberTask):
+    """Numbers of a table's rows. As :class:`Table`; labels are standardised by the first arrival, and the metric is
+    R2. The model has one output."""
+
+    options_kind = NumberSpec
+    options_name = "tabular-regression"
+    settings_of_kind = REGRESSION.settings
+    metrics_of_kind = ("R2",)
+    labels_are_classes = False
+
+    @cached_property
+    def usual(self) -> RegressionTask:
+        """What raygp's own task of tables does with these options."""
+        return RegressionTask(self.picked)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Mean and deviation of the first arrival's training labels."""
+        return self.usual.scale
+
+    def fit(self, samples: Iterable[tuple[bytes, str]]) -> OwnSpec:
+        """The spec with the columns, and with mean and deviation of the labels. Raises Unfit where there are none."""
+        return self.fitted_spec(fit_numbers(self.picked, samples), REGRESSION.fitted)
+
+
+def read_array(sample: bytes) -> np.ndarray:
+    """An array as ``numpy.save`` writes it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        array: np.ndarray = np.load(io.BytesIO(sample), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(f"no array as numpy.save writes it: {error}") from error
+    return array

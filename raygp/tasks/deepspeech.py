@@ -62,7 +62,7 @@ class FrameNorm(nn.BatchNorm1d):
         shape = (-1, *(1 for _ in range(frames.dim() - 3)))
         scale = self.weight * torch.rsqrt(self.running_var + self.eps)
         normed = (frames - self.running_mean.view(shape)) * scale.view(shape) + self.bias.view(shape)
-        return normed * valid.view(*valid.shape, *(1 for _ in range(frames.dim() - 2)))
+        return normed * (valid[:, :, None] if frames.dim() == 3 else valid[:, :, None, None])
 
 
 class BidirectionalGRU(nn.Module):
@@ -93,7 +93,7 @@ def reversal(lengths: Tensor, frames: int) -> Tensor:
 
     Applied twice, it gives the original order.
     """
-    positions = torch.arange(frames)[None, :].expand(len(lengths), frames)
+    positions = torch.arange(frames)[None, :]
     return torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
 
 

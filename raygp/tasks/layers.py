@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from raygp.errors import InputError
+from raygp.sparse import Trace, dense_by_kind, prunable_layers, trace_forward
+from raygp.tasks.networks import Network, network_of
+from raygp.tasks.protocol import Values
 
 BuildModel = Callable[[int], nn.Module]
 """Makes a model for so many classes."""
 _FEW, _MORE = 7, 8
 """Numbers of classes of which two models are built to compare them."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
 
 
 def build_bare(build: BuildModel, num_classes: int) -> nn.Module:
@@ -42,7 +44,10 @@ def output_layer(build: BuildModel, task: str) -> str:
         shapes.append({name: tuple(parameter.shape) for name, parameter in model.named_parameters()})
     few, more = shapes
     grown = [name for name in few if few[name] != more.get(name)]
-    weights = [name for name in grown if len(few[name]) > 1 and (few[name][0], more[name][0]) == (_FEW, _MORE)]
+    # A row for each class, and maybe one more, such as CTC's blank.
+    weights = [
+        name for name in grown if len(few[name]) > 1 and name in more and more[name][0] - few[name][0] == _MORE - _FEW
+    ]
     if not weights:
         raise InputError(
             f"build_model of {task}: no weight has a row for each class (num_classes), so there is no output layer"
@@ -57,27 +62,56 @@ def output_layer(build: BuildModel, task: str) -> str:
     return layers[0]
 
 
-def dense_by_kind(build: BuildModel) -> tuple[str, ...]:
-    """Names of weights that stay dense: of the first convolution, which sees the input, and of depthwise ones, which
-    have a few numbers a channel."""
+def last_layer(build: BuildModel) -> str:
+    """Name of the last layer with a weight, for tasks whose outputs are no classes.
+
+    Raises:
+        InputError: there is none.
+    """
+    names = [name for name, value in build_bare(build, 0).named_parameters() if value.ndim > 1]
+    if not names:
+        raise InputError("build_model gives a model without weights")
+    return names[-1].rpartition(".")[0]
+
+
+def dense_and_network(build: BuildModel, example: Values | None) -> tuple[tuple[str, ...], Network]:
+    """Names of weights that had better stay dense, and the kind of network, by one forward pass without values.
+
+    Args:
+        build: makes the model.
+        example: an input with a batch of one; None: none is known. Then, and where the model cannot take it,
+            convolutions are taken to be applied in the order in which the model lists them.
+    """
     model = build_bare(build, _FEW)
-    dense, first = [], True
-    for name, module in model.named_modules():
-        if isinstance(module, _CONVOLUTIONS):
-            if first or 1 < module.groups == module.in_channels:
-                dense.append(f"{name}.weight" if name else "weight")
-            first = False
-    return tuple(dense)
+    trace = None if example is None else _trace(model, example)
+    if trace is None and example is not None:
+        with torch.random.fork_rng(devices=[]):
+            trace = _trace(build(_FEW), example)
+    if trace is None:
+        prunable = {layer.parameter for layer in prunable_layers(model)}
+        convolutions = [f"{name}.weight" for name, module in model.named_modules() if isinstance(module, _CONVOLUTIONS)]
+        trace = Trace(convolutions=convolutions, applied=prunable)
+    return dense_by_kind(model, trace), network_of(model, trace)
 
 
-def network_kind(build: BuildModel) -> str:
-    """``transformer``, ``recurrent``, ``convolutional`` or ``mlp``: by the first of these that the model has."""
-    modules = list(build_bare(build, _FEW).modules())
-    names = {type(module).__name__.lower() for module in modules}
-    if any(isinstance(module, nn.MultiheadAttention) for module in modules) or any(
-        "attention" in name for name in names
-    ):
-        return "transformer"
-    if any(isinstance(module, _RECURRENT) for module in modules):
-        return "recurrent"
-    return "convolutional" if any(isinstance(module, _CONVOLUTIONS) for module in modules) else "mlp"
+def check_dense(build: BuildModel, dense: Sequence[str], task: str) -> None:
+    """Make sure that what is to stay dense are prunable weights.
+
+    Raises:
+        InputError: one of them is none; the message lists those that there are.
+    """
+    known = list(dict.fromkeys(layer.parameter for layer in prunable_layers(build_bare(build, _FEW)))) if dense else []
+    for name in dense:
+        if name not in known:
+            raise InputError(
+                f"dense of {task}: no prunable weight is called '{name}'; the model has {', '.join(known)}"
+            )
+
+
+def _trace(model: nn.Module, example: Values) -> Trace | None:
+    """What a forward pass shows; None if the model cannot take the example: whoever trains it says why."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    try:
+        return trace_forward(model, example.to(device))
+    except Exception:
+        return None

@@ -83,7 +83,11 @@ _SETTINGS: PlanFields = {"lr": 0.2, "batch_size": 128, "clip_norm": 1.0, "optimi
 _PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
     "default": {
         "synthesis": {
-            "epochs": 20, "lr": 0.2, "seed_density": 0.2, "optimizer": {"weight_decay": 5e-4}, "fit": None,
+            "epochs": 20,
+            "lr": 0.2,
+            "seed_density": 0.2,
+            "optimizer": {"weight_decay": 5e-4},
+            "fit": None,
         },
         # Everything, as the plan says. The hardest tenth was enough on MNIST, and on labels that are wrong or ambiguous
         # it was just those: what is cheap on one data set must not be the default for all.

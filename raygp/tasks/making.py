@@ -79,7 +79,10 @@ def _is_own(spec: TaskSpec | Mapping[str, Any]) -> bool:
 
 def _own_tuning(task: Mapping[str, Any]) -> Tuning:
     """What a line keeps of the plans of a task of one's own: its code need not be there."""
-    return Tuning(settings=task.get("settings") or {})
+    from raygp.tasks.networks import TUNINGS
+
+    of_network = next((found.settings for name, found in TUNINGS.items() if name == task.get("network")), {})
+    return Tuning(settings={**of_network, **(task.get("settings") or {})})
 
 
 def fitted(task: Task, samples: Iterable[tuple[bytes, str]]) -> dict[str, Any] | None:

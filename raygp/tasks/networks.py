@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, get_args
 
-from raygp.tasks.kind import PlanFields, Tuning
+from raygp.tasks.kind import PlanFields, PlanRole, Tuning
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,10 +37,20 @@ def network_of(model: nn.Module, trace: Trace) -> Network:
 
 _ADAMW: PlanFields = {
     "lr": 1e-3,
-    "batch_size": 64,
+    # Small batches: raygp's users have hundreds of rows as well as millions, and few rows make few steps.
+    "batch_size": 32,
     "clip_norm": 1.0,
     "alpha": 0.1,
     "optimizer": {"name": "adamw", "weight_decay": 0.05},
 }
-TUNINGS: dict[Network, Tuning] = {network: Tuning(_ADAMW) for network in NETWORKS}
-"""Which plans suit a network that is trained on images, by kind."""
+_PLANS: Mapping[str, Mapping[PlanRole, PlanFields]] = {
+    "default": {"synthesis": {"epochs": 20}, "update": {"epochs": 8}},
+}
+TUNINGS: dict[Network, Tuning] = {
+    "convolutional": Tuning({**_ADAMW, "lr": 2e-3}, _PLANS),
+    "transformer": Tuning(_ADAMW, _PLANS),
+    "recurrent": Tuning(_ADAMW, _PLANS),
+    "mlp": Tuning(_ADAMW, _PLANS),
+}
+"""Which plans suit a network that is trained on images, by kind. AdamW throughout: unlike SGD's, its steps are of one
+size for layers of very different scales, so that one learning rate serves networks that nobody tuned it for."""

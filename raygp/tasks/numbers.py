@@ -11,13 +11,17 @@ from torch import Tensor
 from raygp.tasks.answer import Answer
 from raygp.tasks.tabular_cells import label_number
 
+_FAR = 5.0
+"""Deviations that an error counts at most."""
+
 
 class NumberTask:
     """The part of :class:`raygp.tasks.protocol.Task` that speaks of labels and outputs, where labels are numbers; see
     there for what each member means.
 
     Training sees labels less a mean over a deviation (:attr:`scale`), and so does the model answer. The metric is R2
-    against that deviation: 1 is perfect, 0 no better than always saying the mean. One row counts no less than -1.
+    against that deviation: 1 is perfect, 0 no better than always saying the mean. An error of more than five deviations
+    counts as one of five, so that a single row cannot decide. (A tighter bound would make poor models look better.)
     """
 
     labels_are_classes: bool = False
@@ -51,9 +55,10 @@ class NumberTask:
         return ((_numbers(outputs) - _numbers(taught)) / temperature).square()
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Points and weights of each example, N x 1 x 2: 1 less the squared error, at least -1; the weight is 1."""
+        """Points and weights of each example, N x 1 x 2: 1 less the squared error, at least -24; the weight is
+        1."""
         errors = (_numbers(outputs).to(torch.float64) - targets.to(torch.float64)).square()
-        points = (1.0 - errors).clamp(min=-1.0)
+        points = 1.0 - errors.clamp(max=_FAR**2)
         return torch.stack([points, torch.ones_like(points)], dim=1)[:, None]
 
     def answers(self, outputs: Tensor, vocabulary: Sequence[str]) -> list[Answer]:

@@ -26,7 +26,7 @@ from raygp.tasks.own_errors import OWN_MODULES, Told, in_own_code, refuse_neighb
 from raygp.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
-    from raygp.tasks.base import OwnTask
+    from raygp.tasks.own_task import OwnTask
     from raygp.tasks.protocol import Task
 
 _FILE = re.compile(r"(?P<file>.+\.py)(?::(?P<cls>\w+))?")
@@ -175,16 +175,7 @@ def own_spec(code: TaskCode, class_name: str = "", given: Mapping[str, Any] | No
     found = task_class(code, class_name)
     bare = OwnSpec.of(code.file, found.__name__, code.sha256, given)
     with Told(code.file):
-        task = found(bare, code)
-        return bare.model_copy(
-            update={
-                "options": task.complete_options(),
-                "classifier": task.classifier,
-                "dense": tuple(task.dense),
-                "network": task.network,
-                "settings": dict(task.settings),
-            }
-        )
+        return found(bare, code).complete_spec()
 
 
 def make_own(spec: OwnSpec, code: TaskCode | None = None) -> Task:
@@ -220,7 +211,7 @@ def task_class(code: TaskCode, name: str = "") -> type[OwnTask]:
     Raises:
         InputError: the code cannot be run; or there is no such class, or more than one.
     """
-    from raygp.tasks.base import OwnTask
+    from raygp.tasks.own_task import OwnTask
 
     module = load_module(code)
     own = [

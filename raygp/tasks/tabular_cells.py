@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 Cell = str | int | float | bool | None
@@ -84,7 +84,7 @@ def other_writing(cell: Cell) -> str:
     if _COMMA.fullmatch(cell):
         return f"'{cell}' has a decimal comma: write it with a point, without anything between thousands"
     if _OTHER_DATE.fullmatch(cell):
-        return f"'{cell}' may be a date, of which it is not plain what is day and month: write it as {date.today()}"
+        return f"'{cell}' may be a date, and what is its day and what its month is not plain: write it as 2024-01-31"
     return ""
 
 

@@ -154,6 +154,8 @@ class Fitted:
     columns: tuple[ColumnSpec, ...]
     left_out: dict[str, str]
     """By column, why."""
+    order: tuple[str, ...]
+    """All columns, as the table has them."""
 
 
 def rows_of(samples: Iterable[tuple[bytes, str]]) -> Iterator[tuple[int, dict[str, Cell], str]]:
@@ -214,7 +216,7 @@ class TableFit:
         if not columns:
             why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
             raise Unfit(f"no column is left that says anything ({why})")
-        return Fitted(tuple(columns), left_out)
+        return Fitted(tuple(columns), left_out, tuple(self._seen))
 
     def _column(self, seen: _Seen) -> ColumnSpec | str:
         """A column as the model sees it, or why it does not."""

@@ -229,6 +229,6 @@ TEXT = TaskKind(
     _SETTINGS,
     {"default": {"synthesis": {"epochs": 8, "seed_density": 0.5}}},
     fit=fit_tokenizer,
-    fitted=("tokenizer", "tokenizer_sha256"),
+    fitted=("tokenizer",),
 )
 """A transformer encoder of :class:`TextSpec`'s sizes, with a mean over its tokens."""

@@ -60,7 +60,7 @@ SOURCES = [
         "a source of an unknown kind",
         NOTHING,
         f"ingest --source ftp:@/photos {NEW}",
-        "unknown source 'ftp:@/photos'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, texts:FILE_OR_DIR (tables, or class folders of .txt), idx:DIR, an4:FILE, audio:DIR, digits, tones",
+        "unknown source 'ftp:@/photos'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, table:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, texts:FILE_OR_DIR (tables, or class folders of .txt), idx:DIR, an4:FILE, audio:DIR, digits, tones",
     ),
     Case(
         "a source without a path",
@@ -198,10 +198,36 @@ SOURCES = [
 
 OPTIONS = [
     Case(
+        "a model of a library that is not one",
+        photos,
+        "ingest --source imagefolder:@/photos --root @/line --model torchvison:resnet50",
+        "--model torchvison:resnet50: no library is called 'torchvison' (did you mean 'torchvision:resnet50'?); known "
+        "are timm, torchvision",
+    ),
+    Case(
+        "a model that the library does not have",
+        photos,
+        "ingest --source imagefolder:@/photos --root @/line --model torchvision:resnet51",
+        "torchvision has no classifier called 'resnet51': did you mean resnet50, resnet18, resnet152, resnet101, "
+        "resnet34?",
+    ),
+    Case(
+        "a model and a task that do not go together",
+        photos,
+        "ingest --source imagefolder:@/photos --root @/line --model torchvision:resnet50 --task lenet-5",
+        "--model torchvision:resnet50 is of task torchvision: leave --task lenet-5 out",
+    ),
+    Case(
+        "a library without a model",
+        photos,
+        "ingest --source imagefolder:@/photos --root @/line --task torchvision",
+        "task torchvision: which of its models? Give --model torchvision:NAME",
+    ),
+    Case(
         "a new line without a task",
         photos,
         "ingest --source imagefolder:@/photos --root @/line",
-        "@/line holds no model line yet: say which --task it is to be",
+        "@/line holds no model line yet: say which --model or --task it is to be",
     ),
     Case(
         "a share above one",

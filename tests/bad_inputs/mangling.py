@@ -37,6 +37,10 @@ CLASSES = ("cat", "dog", "größe")
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 IMAGES = {"name": "resnet18-small", "image_size": 8}
 SPEECH = {"name": "deepspeech2-small"}
+ROWS: dict[str, object] = {"name": "tabular"}
+WORDS = ("red", "green", "blue", "über", "two", "five")
+TOKENIZER = {"model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}
+TEXTS = {"name": "text", "length": 8, "tokenizer": TOKENIZER}
 
 
 @dataclass
@@ -88,6 +92,8 @@ class Kind:
     """From a stored sample to the one of its row."""
     single_files: bool = False
     """Whether damage of one file is damage of one row, and never a reason to refuse all of them."""
+    no_trace: bool = False
+    """Whether rows that damage takes away leave nothing behind: a text that ends earlier is a shorter text."""
 
 
 # -- making -----------------------------------------------------------------------------------------------------------
@@ -172,12 +178,50 @@ def table_rows(splits: bool) -> Tree:
     return Tree({}, rows)
 
 
+def lines_of_table() -> Tree:
+    """A table of a row a line, which is what it is known by."""
+    rows = {}
+    for number in range(36):
+        split = ("train", "val", "test", "train")[number // 3 % 4]
+        cells = {"name": f"{number:02d}", "size": str(number * 3 % 11 + 1), "kind": "xy"[number % 2]}
+        sample = json.dumps(cells, separators=(",", ":")).encode()
+        rows[cells["name"]] = Row(sample, CLASSES[number % 3], split)
+    return Tree({}, rows)
+
+
 def digits() -> Tree:
     rows = {}
     for number in range(24):
         pixels = np.random.default_rng(number).integers(0, 256, 100, dtype=np.uint8).tobytes()
         rows[f"{number:02d}"] = Row(pixels, str(number // 2 % 4), "train" if number < 16 else "test")
     return Tree({}, rows)
+
+
+def words(number: int) -> bytes:
+    return f"{WORDS[number % 6]}, {WORDS[number // 6 % 6]}; number {number:02d}".encode()
+
+
+def text_rows(splits: bool) -> Tree:
+    rows = {}
+    for number in range(24):
+        split = ("train", "val", "test", "train")[number // 3 % 4] if splits else None
+        rows[f"{number:02d}"] = Row(words(number), CLASSES[number % 3], split)
+    return Tree({}, rows)
+
+
+def text_files() -> Tree:
+    files = {f"{CLASSES[number % 3]}/{number:02d}.txt": words(number) for number in range(24)}
+    return Tree(files, {name: Row(content, name.partition("/")[0], None) for name, content in files.items()})
+
+
+def text_table(name: str) -> Tree:
+    tree = text_rows(True)
+    lines = io.StringIO()
+    writer = csv.writer(lines, delimiter="\t" if name.endswith("tsv") else ",", lineterminator="\n")
+    writer.writerow(["text", "label", "split"])
+    writer.writerows([row.sample.decode(), row.label, row.split] for row in tree.rows.values())
+    tree.files[name] = lines.getvalue().encode()
+    return tree
 
 
 # -- packing ----------------------------------------------------------------------------------------------------------
@@ -261,6 +305,49 @@ def as_parquet(tree: Tree) -> Packed:
     return Packed(files, spans)
 
 
+def as_table(tree: Tree, suffix: str) -> Packed:
+    """A table; its heading is about all rows. A row is a line, and lines may be joined."""
+    content = io.StringIO()
+    delimiter = "\t" if suffix == ".tsv" else tree.options.choice(",;")
+    writer = csv.writer(content, delimiter=delimiter, lineterminator=tree.options.choice(("\n", "\r\n")))
+    writer.writerow(["name", "size", "kind", "label", "split"])
+    writer.writerows([*json.loads(row.sample).values(), row.label, row.split] for row in tree.rows.values())
+    data = content.getvalue().encode()
+    lines, found, at = data.splitlines(keepends=True), list[Span](), 0
+    for number, line in enumerate(lines):
+        names = tuple(tree.rows)
+        found.append((at, at + len(line), names if number == 0 else names[max(0, number - 2) : number + 1]))
+        at += len(line)
+    return Packed({f"rows{suffix}": data}, {f"rows{suffix}": found})
+
+
+def as_arrow(tree: Tree, column: str = "image") -> Packed:
+    """A data set as Hugging Face's datasets saves one: a folder for each split with a stream of batches in it."""
+    options = tree.options
+    files: dict[str, bytes] = {}
+    spans: dict[str, list[Span]] = {}
+    for split in dict.fromkeys(row.split for row in tree.rows.values()):
+        rows = {name: row for name, row in tree.rows.items() if row.split == split}
+        samples = pa.array([row.sample for row in rows.values()], pa.binary())
+        if column == "text":
+            samples = samples.cast(pa.string())
+        table = pa.table({column: samples, "label": [row.label for row in rows.values()]})
+        content = io.BytesIO()
+        with pa.ipc.new_stream(content, table.schema) as stream:
+            stream.write_table(table, max_chunksize=options.choice((3, 100)))
+        folder = f"{split}/" if split else ""
+        files[f"{folder}data-00000-of-00001.arrow"] = content.getvalue()
+        files[f"{folder}state.json"] = json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}).encode()
+        # Nothing tells that what a stream holds is what was written: whatever is changed touches all of its rows.
+        spans[f"{folder}data-00000-of-00001.arrow"] = [(0, len(content.getvalue()), tuple(rows))]
+        spans[f"{folder}state.json"] = [(0, 1 << 20, tuple(rows))]
+    return Packed(files, spans)
+
+
+def as_text_arrow(tree: Tree) -> Packed:
+    return as_arrow(tree, "text")
+
+
 def as_idx(tree: Tree, suffix: str = "") -> Packed:
     files, spans = {}, {}
     for part, split in (("train", "train"), ("t10k", "test")):
@@ -279,6 +366,11 @@ def pixels_of(sample: bytes) -> bytes:
     return np.asarray(Image.open(io.BytesIO(sample))).tobytes()
 
 
+def cells_of(sample: bytes) -> bytes:
+    """A row as it was written, for the order of its columns and nothing else can differ."""
+    return json.dumps(json.loads(sample), separators=(",", ":")).encode()
+
+
 SPLIT = {"train": 5, "val": 3, "test": 3}
 KINDS = [
     Kind("class folders", "imagefolder:@", lambda: folders({None: 9}), as_files, IMAGES, single_files=True),
@@ -287,6 +379,8 @@ KINDS = [
     Kind("tar.gz of split folders", "imagefolder:@/data.tar.gz", lambda: folders(SPLIT), as_tar_gz, IMAGES),
     Kind("parquet", "parquet:@", lambda: table_rows(False), as_parquet, IMAGES),
     Kind("parquet by split", "parquet:@", lambda: table_rows(True), as_parquet, IMAGES),
+    Kind("table of csv", "table:@", lines_of_table, lambda tree: as_table(tree, ".csv"), ROWS, cells_of, no_trace=True),
+    Kind("table of tsv", "table:@", lines_of_table, lambda tree: as_table(tree, ".tsv"), ROWS, cells_of, no_trace=True),
     Kind("webdataset", "webdataset:@", shards, as_shards, IMAGES),
     Kind("idx", "idx:@", digits, as_idx, IMAGES, pixels_of),
     Kind("idx.gz", "idx:@", digits, lambda tree: as_idx(tree, ".gz"), IMAGES, pixels_of),
@@ -294,6 +388,11 @@ KINDS = [
     Kind("audio with csv", "audio:@", lambda: recordings("transcripts.csv"), as_files, SPEECH, single_files=True),
     Kind("an4", "an4:@", an4, as_files, SPEECH, single_files=True),
     Kind("an4.tar.gz", "an4:@/data.tar.gz", an4, as_tar_gz, SPEECH),
+    Kind("datasets", "datasets:@", lambda: table_rows(False), as_arrow, IMAGES),
+    Kind("datasets of texts", "datasets:@", lambda: text_rows(True), as_text_arrow, TEXTS),
+    Kind("folders of texts", "texts:@", text_files, as_files, TEXTS),
+    Kind("texts in tsv", "texts:@", lambda: text_table("texts.tsv"), as_files, TEXTS, no_trace=True),
+    Kind("texts in csv", "texts:@", lambda: text_table("texts.csv"), as_files, TEXTS, no_trace=True),
 ]  # fmt: skip
 
 
@@ -315,7 +414,7 @@ def other_suffix(kind: Kind, tree: Tree, name: str, number: int) -> None:
     """An image is called as if it were of another format, or of none. Tables and lists do not find it then."""
     if name not in tree.files:
         return
-    stem = name.rpartition(".")[0]
+    stem = str(PurePosixPath(name).with_suffix(""))
     suffixes = (
         (".jpg", ".PNG", ".jfif", ".tif")
         if kind.name == "webdataset"
@@ -569,7 +668,7 @@ def broken_rules(kind: Kind, tree: Tree, packed: Packed, outcome: Outcome) -> li
     gone = outcome.listed - len(outcome.published) - len(outcome.quarantined) - outcome.skipped
     if gone:
         found.append(f"{gone} of {outcome.listed} listed rows are nowhere")
-    there = len(tree.rows) + tree.copies
+    there = sum(row.sound or not kind.no_trace for row in tree.rows.values()) + tree.copies
     if there > outcome.listed + outcome.passed_over:
         found.append(f"{there} rows there, {outcome.listed} listed, {outcome.passed_over} passed over")
     return found

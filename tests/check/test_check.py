@@ -99,12 +99,12 @@ PLANTED = {
     ),
     "one loss for all": (
         with_function("loss", "return nn.functional.cross_entropy(outputs, targets)"),
-        "loss", "my_task.py, line 24: loss must give a tensor with one number for each example, shape (24,), and gives "
+        "loss", "my_task.py, line 25: loss must give a tensor with one number for each example, shape (24,), and gives "
         "shape ()",
     ),
     "a loss upside down": (
         with_function("loss", f"return -{CROSS}"),
-        "loss", "the loss is higher for right answers: -",
+        "loss", "the loss is higher for right answers: 0 where",
     ),
     "a loss that mixes rows": (
         with_function("loss", f"found = {CROSS}", "return found + found.mean()"),
@@ -115,7 +115,7 @@ PLANTED = {
         "gradient", "the loss has no gradient",
     ),
     "an exception in the loss": (
-        with_function("loss", "return outputs[targets.mean()]"), "loss", "my_task.py, line 25, in loss: ",
+        with_function("loss", "return outputs[targets.mean()]"), "loss", "my_task.py, line 26, in loss: ",
     ),
     "a metric beyond 1": (
         with_function("metric", "return 100.0 * (outputs.argmax(dim=1) == targets)"),
@@ -200,7 +200,7 @@ PLANTED = {
     def decode(self, sample):
         return sample.pixels
 """),
-        "samples", "my_task.py, line 10, in decode: AttributeError: 'bytes' object has no attribute 'pixels'",
+        "samples", "my_task.py, line 13, in decode: AttributeError: 'bytes' object has no attribute 'pixels'",
     ),
     "first weights from elsewhere": (
         SOUND.replace("import torch", "import random\n\nimport torch").replace(
@@ -233,7 +233,7 @@ def test_a_task_that_reads_a_file_beside_it_does_not_travel(tmp_path, monkeypatc
     left_out = ("loss", "gradient", "metric", "answers", "memory", "update", "batches", "teacher")
     found = wrong(findings(text, without=left_out))
     assert list(found) == ["workers"]
-    assert "my_task.py, line 11, in build_model: FileNotFoundError" in found["workers"]
+    assert "my_task.py, line 13, in build_model: FileNotFoundError" in found["workers"]
     assert "Only the file itself travels" in found["workers"]
 
 
@@ -252,7 +252,7 @@ def test_rows_of_a_source_are_of_several_classes() -> None:
     subject = subject_of(SOUND)
     rows = rows_of_source("digits", subject.task)
     assert len(rows) == 24 and sorted({row.label for row in rows}) == ["0", "1", "2"]
-    with pytest.raises(InputError, match="is no source"):
+    with pytest.raises(InputError, match="unknown source 'digots'"):
         rows_of_source("digots", subject.task)
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from sklearn.datasets import load_wine
 
 import raygp
 from raygp.cli import main
@@ -138,6 +139,27 @@ def test_images_of_idx_files(line: Line, tmp_path: Path, capsys: pytest.CaptureF
     assert line.head is not None
     assert [row["label"] for row in rows] == [a.label for a in line.head.predict(s.load for s in HELD_OUT[:3])]
     assert rows[2]["file"] == "t10k-images-idx3-ubyte#000002"
+
+
+def test_rows_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wine = load_wine()
+    heading, *rows = [",".join([*map(str, wine.feature_names), "class"]).replace("/", "_")] + [
+        ",".join(map(str, [*cells, target])) for cells, target in zip(wine.data, wine.target, strict=True)
+    ]
+    (tmp_path / "wine.csv").write_text("\n".join([heading, *rows[::2]]))
+    line = raygp.open(str(tmp_path / "line"))
+    line.ingest("wine.csv", task={"name": "tabular"})
+    line.update(load_settings(line.task, overrides=["synthesis.epochs=8"]))
+    (tmp_path / "new").mkdir()
+    # The labels are not there, and the columns stand in another order.
+    cells = [row.rpartition(",")[0].split(",") for row in (heading, *rows[1::2])]
+    (tmp_path / "new/week2.csv").write_text("\n".join(",".join(reversed(row)) for row in cells))
+    (tmp_path / "new/picture.png").touch()
+    answers, err = predicted(line, capsys, "new")
+    assert [row["file"] for row in answers[:2]] == ["new/week2.csv#000002", "new/week2.csv#000003"]
+    right = [row["label"] == str(target) for row, target in zip(answers, wine.target[1::2], strict=True)]
+    assert sum(right) / len(right) > 0.8
+    assert "passed over: files that are no tables: 1, such as new/picture.png" in err
 
 
 def test_what_is_turned_or_transparent_is_answered_as_training_saw_it(line: Line, tmp_path: Path) -> None:

@@ -162,5 +162,5 @@ def test_rows_of_little_use_are_taken_in_and_told(location: Location, monkeypatc
     doubtful = {picture(row) for row in (3, 4, 5)}
     said_of = lambda self, sample, label: "too short" if sample in doubtful else None
     monkeypatch.setattr("raygp.tasks.images.ImageTask.check", said_of)
-    assert publish(location, Rows()) == ["taken in, but of little use: 3 of 40 rows, such as 003: too short"]
+    assert publish(location, Rows()) == ["taken in, but worth a look: 3 of 40 rows, such as 003: too short"]
     assert sum(shard.rows for shard in list_arrivals(location)[0].shards) == 40

@@ -63,6 +63,28 @@ def test_a_plain_kind(
     assert guess_source(path) == form
 
 
+@pytest.mark.parametrize(
+    ("files", "medium", "form"),
+    [
+        (["x.csv"], "row", "table:x.csv"),
+        (["x.csv"], "text", "texts:x.csv"),
+        (["x.parquet"], "row", "table:x.parquet"),
+        (["x.parquet"], "image", "parquet:x.parquet"),
+        (["x/a.csv", "x/b.csv"], "row", "table:x"),
+        (["x/cat/1.jpg", "x/train.csv"], "row", "table:x"),
+        (["x/cat/1.jpg", "x/train.csv"], "image", "imagefolder:x"),
+        (["x/pos/1.txt", "x/neg/2.txt"], "text", "texts:x"),
+        (["x/cat/1.jpg"], "audio", "imagefolder:x"),
+    ],
+)
+def test_what_the_lines_samples_are_decides(
+    files: list[str], medium: str | None, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, *files)
+    monkeypatch.chdir(tmp_path)
+    assert guess_source(files[0].partition("/")[0], medium) == form
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_tar_is_told_by_its_first_members(mode: str, tmp_path: Path) -> None:
     tar(tmp_path, "classes.tar", "./cat/1.jpg", "./cat/.DS_Store", "./dog/2.jpg", "./readme.txt", mode=mode)
@@ -79,6 +101,7 @@ def test_a_tar_is_told_by_its_first_members(mode: str, tmp_path: Path) -> None:
             "x",
             "x may be read in more than one way: say which with --source imagefolder:x or parquet:x",
         ),
+        (["x.csv"], "x.csv", "may be read in more than one way: say which with --source table:x.csv or texts:x.csv"),
         (["x.tar"], "x.tar", "x.tar may be read in more than one way: say which with --source imagefolder:x.tar or "),
         (["words.txt"], "words.txt", "words.txt looks like no kind of source; known forms are imagefolder:DIR"),
         ([], "photos", "photos does not exist"),

@@ -338,7 +338,8 @@ class TestOpenSource:
                 "s3:x",
                 {},
                 "unknown source 's3:x'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), "
-                "parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, texts:FILE_OR_DIR (tables, or class "
+                "parquet:FILE_OR_DIR, table:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, "
+                "texts:FILE_OR_DIR (tables, or class "
                 "folders of .txt), idx:DIR, an4:FILE, audio:DIR, digits, tones",
             ),
             ("idx", {}, "source idx needs a path: idx:DIR"),

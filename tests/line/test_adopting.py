@@ -17,8 +17,10 @@ import raygp
 from raygp.data.ingest_settings import IngestSettings
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import Adopted, Event, Notice, PhaseEnded, RowsMeasured
+from raygp.export.held_out import held_out_rows
 from raygp.line import Line, adopting
 from raygp.store import (
+    Card,
     Location,
     create_line,
     find_garbage,
@@ -158,7 +160,8 @@ def test_a_density_prunes_at_once(line: Line, weights: Path) -> None:
 
 
 def test_everything_that_keeps_a_line_works_with_a_version_that_has_seen_nothing(line: Line, weights: Path) -> None:
-    line.adopt(weights)
+    dense = line.adopt(weights).version.card
+    assert len(held_out_rows(line.location, dense, 8)) == 8, "by which an export is checked"
     assert find_garbage(line.location, 0.0)[1] == [] and all(not found.problems for found in line.verify())
     line.update(runner=FakeRunner())
     done = line.roll_back("v0000")
@@ -268,16 +271,34 @@ def test_killed_half_way_nothing_counts_and_the_same_call_goes_on(
         with pytest.raises(Killed):
             line.adopt(weights)
     assert line.refresh().card is None and not line.location.list("lease.json")
-    if at == "promote":
-        # What is whole but not the head becomes it with the next command that works on the line, as after an update.
-        told: list[Event] = []
-        other = Line(line.location)
-        other.listen(told.append)
-        with pytest.raises(InputError, match=r"has v0000 .* as its head already"):
-            other.adopt(weights)
-        assert other.refresh().version == "v0000"
-    else:
-        assert line.adopt(weights).version.name == "v0000"
+    assert [version.name for version in line.versions()] == (["v0000"] if at == "promote" else [])
+    # What was adopted first is not in the way of what is adopted now.
+    other = torch.load(weights, weights_only=True)["model"]
+    torch.save({name: tensor * 2 for name, tensor in other.items()}, weights)
+    done = line.adopt(weights)
+    assert line.head is not None and line.head.card == done.version.card
+    assert torch.equal(done.version.model().get_parameter("fc1.weight"), other["module.fc1.weight"] * 2)
+    assert find_garbage(line.location, 0.0)[1] == []
+
+
+def test_a_trained_version_that_waits_is_not_pushed_aside(line: Line, weights: Path) -> None:
+    write_version(line.location, new_card(), {"a": torch.ones(1)})
+    with pytest.raises(InputError, match="v0000 has been trained and is about to become the head: raygp update ends"):
+        line.adopt(weights)
+    assert [version.card.update for version in line.versions()] == ["u1"]
+
+
+def test_a_version_that_does_not_answer_as_it_was_measured_is_not_the_head(
+    line: Line, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(location: Location, card: Card, tensors: dict[str, Tensor]) -> Card:
+        name = "value/classifier.weight"
+        return write_version(location, card, tensors | {name: -tensors[name]})
+
+    monkeypatch.setattr(adopting, "write_version", spoilt)
+    with pytest.raises(InputError, match=r"lenet\.pth: the adopted model does not answer as the model did"):
+        line.adopt(weights)
+    assert line.refresh().card is None and line.versions() == []
 
 
 def test_an_update_finishes_an_adoption_that_was_killed_before_the_head_moved(

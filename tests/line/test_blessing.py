@@ -220,3 +220,11 @@ def test_an_answer_is_another_where_points_and_loss_are() -> None:
     assert measured.differing(measured) == []
     assert measured.differing(Probe((0, 1, 2, 3), (1.0, 0.0, 1.0, 0.0), (3.0, 0.70, 0.69, 2.0))) == [3]
     assert measured.differing(Probe((0, 1, 2, 3), (0.0,) * 4, (float("nan"),) * 4)) == [0, 1, 3]
+
+
+def test_one_that_was_measured_in_bfloat16_is_not_refused_for_that(line: Line) -> None:
+    rough = load_settings(
+        "lenet-300-100", overrides=["synthesis.epochs=3", "synthesis.precision=bf16", "gate_tolerance=1.0"]
+    )
+    (version,) = line.update(rough)
+    assert version.card.plan["precision"] == "bf16"

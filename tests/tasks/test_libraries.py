@@ -16,13 +16,12 @@ from torch import Tensor, nn
 import raygp
 from raygp.errors import InputError
 from raygp.settings import load_settings
-from raygp.sparse import Masks, grow, seed_sparse
+from raygp.sparse import Masks, grow, pack_model, seed_sparse
 from raygp.tasks import Task, make_task
 from raygp.tasks.libraries import LIBRARIES, named_model
 from raygp.tasks.libraries.examining import output_layers
 from raygp.tasks.libraries.task import LibrarySpec
 from raygp.update.candidate import make_learner
-from raygp.update.learner import Learner
 from raygp.update.plan import Plan
 from tests.checkout import PROJECT
 from tests.digits import FewDigits
@@ -203,18 +202,15 @@ def test_nothing_is_published_for_a_size_that_the_model_cannot_take(tmp_path: Pa
     assert not (tmp_path / "line").exists()
 
 
-def learner_of(model: str, classes: int = 10, **options: Any) -> Learner:
-    task = make_task(named_model(model) | {"image_size": 28, "channels": 1})
-    plan = Plan.model_validate({"phases": [{"kind": "grow-new", "epochs": 1}], "batch_size": 16, "lr": 0.01})
-    return make_learner(task, DATA, plan, num_classes=classes, seed=3, **options)
-
-
 DROPS = {"drop_rate": 0.5, "drop_path_rate": 0.5}
 
 
-@pytest.mark.parametrize("model", ["test_resnet", "test_vit"])
-def test_growth_sums_gradients_without_drops_and_with_running_statistics(model: str) -> None:
-    task = make_task({"name": "timm", "model": model, "image_size": 28, "channels": 1, "arguments": DROPS})
+@pytest.mark.parametrize(
+    "model, size", [("test_resnet", {}), ("vit_tiny_patch16_224", {"patch_size": 7, "depth": 2, "embed_dim": 48})]
+)
+def test_growth_sums_gradients_without_drops_and_with_running_statistics(model: str, size: dict[str, int]) -> None:
+    arguments = DROPS | size
+    task = make_task({"name": "timm", "model": model, "image_size": 28, "channels": 1, "arguments": arguments})
     plan = Plan.model_validate({"phases": [{"kind": "grow-new", "epochs": 1}], "batch_size": 16, "lr": 0.01})
     learner = make_learner(task, DATA, plan, num_classes=10, seed=3)
     before = {name: buffer.clone() for name, buffer in learner.model.named_buffers()}
@@ -227,7 +223,8 @@ def test_growth_sums_gradients_without_drops_and_with_running_statistics(model: 
     assert all(torch.equal(buffer, before[name]) for name, buffer in learner.model.named_buffers())
     dormant = {name: int((~mask).sum()) for name, mask in learner.masks.bits.items()}
     grown = grow(learner.masks, first, 0.5, 0.01)
-    assert sum(grown.values()) > 0.2 * sum(dormant.values())
+    # In every layer: norms that the library starts at zero would keep gradients from most of them.
+    assert all(grown[layer.name] > 0 for layer in learner.masks.layers if dormant[layer.parameter] > 20)
     # Drops do work while it trains, and masks hold.
     learner.train_epoch(ids, 0, lambda done: None)
     for name, mask in learner.masks.bits.items():
@@ -236,8 +233,6 @@ def test_growth_sums_gradients_without_drops_and_with_running_statistics(model: 
 
 @pytest.mark.parametrize("model", ["torchvision:squeezenet1_1", "timm:deit_tiny_distilled_patch16_224"])
 def test_every_output_layer_gains_rows_for_new_classes(model: str) -> None:
-    from raygp.sparse import pack_model
-
     fields = named_model(model) | {"image_size": 64, "channels": 1}
     task = make_task(fields)
     torch.manual_seed(1)

@@ -21,6 +21,7 @@ from raygp.update.fitting import Sizes, surprises
 from raygp.update.ladder import Ladder
 from raygp.update.outcome import Outcome
 from raygp.update.plan import FitSettings, Plan, ReplaySettings, SelectionSettings
+from raygp.update.plans import named_plan
 from raygp.update.rungs import Rung, differences, falls_away, first_rung, next_rung, rungs_of
 from raygp.update.state import Checkpoint
 from tests.update.records import figures
@@ -387,3 +388,15 @@ def test_what_was_not_learnt_is_measured_on_what_was_trained_on(parent: Outcome)
     assert found == pytest.approx(float((losses > np.log(2.0)).mean()))
     spent = learner.ledger.examples
     assert choice.unlearnt() == found and learner.ledger.examples == spent
+
+
+def test_a_first_version_gets_enough_steps_however_few_its_rows_are() -> None:
+    plan = named_plan("default", "synthesis")
+    few, some, many = (plan.fitted(Sizes(0, rows)) for rows in (300, 3_000, 60_000))
+    for fitted, rows in ((few, 300), (some, 3_000)):
+        steps = fitted.epochs * (rows // fitted.batch_size)
+        assert 360 <= steps <= 800  # Batches are halved until there are enough.
+    assert few.batch_size == 16 and some.epochs == plan.epochs and some.batch_size < plan.batch_size
+    # The growth that comes before stays an epoch of its own, and a large arrival is trained on as the plan says.
+    assert (many.epochs, many.batch_size, many.lr) == (plan.epochs, plan.batch_size, plan.lr)
+    assert plan.fitted(Sizes(0, 10)).epochs == 10 * plan.epochs

@@ -190,4 +190,4 @@ def _looks_like(path: Path) -> int:
     return LIKELY if found else UNLIKELY
 
 
-AN4 = SourceKind(An4Source, "FILE", looks_like=_looks_like)
+AN4 = SourceKind(An4Source, "FILE", media=("audio",), looks_like=_looks_like)

@@ -244,4 +244,4 @@ def _looks_like(path: Path) -> int:
     return LIKELY if own or (tables and holds(path, suffixes("audio"))) else POSSIBLE if tables else UNLIKELY
 
 
-AUDIO = SourceKind(AudioFolderSource, "DIR", looks_like=_looks_like)
+AUDIO = SourceKind(AudioFolderSource, "DIR", media=("audio",), looks_like=_looks_like)

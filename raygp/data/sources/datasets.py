@@ -99,4 +99,6 @@ def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSa
     return rows_without_labels(path, ArrowRows, task)
 
 
-DATASETS = SourceKind(DatasetsSource, "FILE_OR_DIR", looks_like=_looks_like, inputs=_inputs)
+DATASETS = SourceKind(
+    DatasetsSource, "FILE_OR_DIR", media=("image", "audio", "text"), looks_like=_looks_like, inputs=_inputs
+)

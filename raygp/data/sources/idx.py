@@ -228,4 +228,4 @@ def _pictures(path: Path) -> Iterator[SourceSample]:
         yield SourceSample(None, "", f"#{row:06d}", load)
 
 
-IDX = SourceKind(IdxSource, "DIR", looks_like=_looks_like, inputs=_inputs)
+IDX = SourceKind(IdxSource, "DIR", media=("image",), looks_like=_looks_like, inputs=_inputs)

@@ -126,4 +126,6 @@ def _looks_like(path: Path) -> int:
     return LIKELY if in_folders and not has_labels(names) else POSSIBLE
 
 
-IMAGEFOLDER = SourceKind(ImageFolderSource, "DIR", "or a .tar, .tar.gz or .tgz of one", looks_like=_looks_like)
+IMAGEFOLDER = SourceKind(
+    ImageFolderSource, "DIR", "or a .tar, .tar.gz or .tgz of one", media=("image",), looks_like=_looks_like
+)

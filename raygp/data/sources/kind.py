@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,14 @@ class SourceKind:
     make: Callable[..., Source]
     """Opens a source: called with the path as its first argument if the kind has a path, and with options by name."""
     path: str = ""
-    """What stands behind the colon, such as "DIR"; empty for a source that needs no path. It is a path on this machine,
-    and a URL is refused, unless "URL" stands in it."""
+    """What stands behind the colon, such as "DIR"; empty for a source that needs no path. It is a path on this machine;
+    what lies at a URL is copied here first (:mod:`raygp.data.sources.mirror`), unless "URL" stands in it."""
     note: str = ""
     """What else the path may be, for people; stands in brackets behind the form."""
     options: tuple[str, ...] = ()
     """Names of the options that ``make`` takes."""
+    media: tuple[str, ...] = ()
+    """What its samples are, in the words of tasks (:func:`medium_of`); empty: anything."""
     looks_like: Callable[[Path], int] = _unlikely
     """For a path that exists and was given without a kind: LIKELY if it has what only this kind has, POSSIBLE if it
     might be of this kind, else UNLIKELY. Only names are looked at; of a tar, those of its first members."""
@@ -85,25 +88,37 @@ def source_forms() -> str:
     return ", ".join(kind.form(name) + (f" ({kind.note})" if kind.note else "") for name, kind in kinds.items())
 
 
-def guess_source(path: str) -> str:
+def medium_of(task: Any) -> str | None:
+    """What a task's samples are, as its attribute ``medium`` says: "image", "audio", "text", "row" (of a table, as a
+    JSON object) or whatever else; None if it says nothing."""
+    medium: str | None = getattr(task, "medium", None)
+    return medium
+
+
+def guess_source(path: str, medium: str | None = None) -> str:
     """The form of a path whose kind is plain: ``imagefolder:photos/`` for a folder of class folders called ``photos/``.
 
     Each kind says for itself how much a path looks like it (:attr:`SourceKind.looks_like`).
+
+    Args:
+        path: of a file or folder.
+        medium: what the line's samples are (:func:`medium_of`): a table may be one of rows or of texts.
 
     Raises:
         InputError: there is nothing at the path, or it looks like no kind, or like several (they are named).
     """
     if _URL.match(path) and not os.path.exists(path):
-        known = ", ".join(f"{name}:{path}" for name in SOURCES if "URL" in SOURCES.get(name).path)
-        forms = f": write one of {known}" if known else ", and no kind of source reads one: copy or mount it"
-        raise InputError(f"{path} is an address, whose kind of source is not guessed{forms}")
+        raise InputError(
+            f"{path} is an address, whose kind of source is not guessed: write it behind one, such as "
+            f"imagefolder:{path}"
+        )
     local = Path(path).expanduser()
     if not _exists(local):
         name, colon, _ = path.partition(":")
         if colon and (meant := SOURCES.suggestion(name)):
             raise InputError(f"unknown source '{path}'{meant}; known forms are {source_forms()}")
         raise InputError(f"{path!a} does not exist" if not path.isprintable() else f"{path} does not exist")
-    found = _kinds_of_path(local)
+    found = _kinds_of_path(local, medium) or _kinds_of_path(local)
     forms = " or ".join(f"{name}:{path}" for name in found)
     if not found:
         raise InputError(f"{path} looks like no kind of source; known forms are {source_forms()}")
@@ -148,14 +163,23 @@ def open_source(text: str, **options: Any) -> Source:
         return kind.make(**options)
     if not path:
         raise InputError(f"source {name} needs a path: {kind.form(name)}")
-    return kind.make(path if "URL" in kind.path else _local(name, path), **options)
+    if "URL" in kind.path:
+        return kind.make(path, **options)
+    path = _path(name, path)
+    if not _URL.match(path) or os.path.exists(path):
+        # A shell expands ~ at the start of a word only, not behind a colon.
+        home = path.startswith("~") and not os.path.exists(path)
+        return kind.make(os.path.expanduser(path) if home else path, **options)
+    from raygp.data.sources.mirrored import MirroredSource
+
+    return MirroredSource(path, partial(kind.make, **options))
 
 
-def _local(name: str, path: str) -> str:
-    """A path on this machine, with the home folder in place of ``~``.
+def _path(name: str, path: str) -> str:
+    """A path or a URL; of ``file://`` the path.
 
     Raises:
-        InputError: it is a URL, or no path can be so.
+        InputError: no path can be so.
     """
     try:
         os.path.abspath(path).encode()
@@ -164,13 +188,7 @@ def _local(name: str, path: str) -> str:
         raise InputError(f"source {name}: the path {where!a} is not valid UTF-8; rename what lies there") from error
     if "\0" in path:
         raise InputError(f"source {name}: the path {path!a} holds a zero byte")
-    path = path.removeprefix("file://")
-    if _URL.match(path) and not os.path.exists(path):
-        raise InputError(
-            f"source {name} is read from this machine, not from {path}: copy it here, or mount it, and give that path"
-        )
-    # A shell expands ~ at the start of a word only, not behind a colon.
-    return os.path.expanduser(path) if path.startswith("~") and not os.path.exists(path) else path
+    return path.removeprefix("file://")
 
 
 def _suggestion(text: str, name: str) -> str:
@@ -185,13 +203,15 @@ def _suggestion(text: str, name: str) -> str:
     return SOURCES.suggestion(name)
 
 
-def _kinds_of_path(path: Path) -> list[str]:
-    """The kinds of source that a path looks like most; none if there is nothing at the path."""
+def _kinds_of_path(path: Path, medium: str | None = None) -> list[str]:
+    """The kinds of source (of a medium) that a path looks like most; none if there is nothing at the path."""
     try:
         if not path.exists():
             return []
-        scores = {name: SOURCES.get(name).looks_like(path) for name in SOURCES}
+        kinds = {name: SOURCES.get(name) for name in SOURCES}
+        fit = {name: kind for name, kind in kinds.items() if not (medium and kind.media) or medium in kind.media}
+        scores = {name: kind.looks_like(path) for name, kind in fit.items()}
     except (OSError, ValueError):  # ValueError: a zero byte in it.
         return []
-    best = max(scores.values())
+    best = max(scores.values(), default=UNLIKELY)
     return [name for name, score in scores.items() if score == best] if best > UNLIKELY else []

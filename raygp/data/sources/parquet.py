@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
-from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind, medium_of
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.parquet_columns import Columns
 from raygp.data.sources.parquet_table import (
@@ -278,11 +278,14 @@ def _looks_like(path: Path) -> int:
 
 
 def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
-    if not path.name.lower().endswith(".parquet"):
-        return None
     from raygp.data.sources.unlabelled import rows_without_labels
 
+    # The rows of a table are read by another kind.
+    if not path.name.lower().endswith(".parquet") or medium_of(task) == "row":
+        return None
     return rows_without_labels(path, ParquetRows, task)
 
 
-PARQUET = SourceKind(ParquetSource, "FILE_OR_DIR", looks_like=_looks_like, inputs=_inputs)
+PARQUET = SourceKind(
+    ParquetSource, "FILE_OR_DIR", media=("image", "audio", "text"), looks_like=_looks_like, inputs=_inputs
+)

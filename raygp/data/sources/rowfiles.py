@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 20
 """So many bytes of a Parquet column are read at once."""
 _POINTER = b"version https://git-lfs"
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""How Arrow's streams end."""
 _ARROW_FILE = b"ARROW1"
 """How Arrow's other form begins, that of a file in place of a stream."""
 
@@ -102,10 +104,14 @@ class ArrowRows:
     kind = "an Arrow stream"
 
     def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
         self._path = path
-        with reading(path, self.kind), self._opened() as stream:
-            self.schema = stream.schema
-            self.rows = sum(batch.num_rows for batch in stream)
+        with reading(path, self.kind), pa.memory_map(str(path)) as file:
+            self._is_file = file.read(len(_ARROW_FILE)) == _ARROW_FILE
+            file.seek(0)
+            self.schema = (pa.ipc.open_file if self._is_file else pa.ipc.open_stream)(file).schema
+            self.rows = sum(batch.num_rows for batch in self._whole())
 
     def number(self, row: int) -> int:
         """The row itself."""
@@ -113,27 +119,37 @@ class ArrowRows:
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """See :class:`RowFile`."""
-        with reading(self._path, self.kind), self._opened() as stream:
-            for whole in stream:
+        with reading(self._path, self.kind):
+            for whole in self._whole():
                 batch = whole.select(list(columns))
                 # Nothing in the file tells that its bytes are what they were: what does not fit together is found here.
                 batch.validate(full=True)
                 for start in range(0, batch.num_rows, at_once):
                     yield batch.slice(start, at_once)
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[pa.RecordBatchReader]:
+    def _whole(self) -> Iterator[pa.RecordBatch]:
+        """The batches as they are in the file.
+
+        Raises:
+            ValueError: the file does not end where its batches do.
+        """
         import pyarrow as pa
 
         with pa.memory_map(str(self._path)) as file:
-            if file.read(len(_ARROW_FILE)) == _ARROW_FILE:
+            if self._is_file:
                 found = pa.ipc.open_file(file)
-                batches = (found.get_batch(number) for number in range(found.num_record_batches))
-                yield pa.RecordBatchReader.from_batches(found.schema, batches)
+                yield from (found.get_batch(number) for number in range(found.num_record_batches))
                 return
+            # Where a stream breaks off between two batches, or a hole in it looks like its end, pyarrow says nothing.
+            size = file.size()
+            file.seek(max(0, size - len(_END)))
+            if file.read() != _END:
+                raise ValueError("its end is missing: the file is incomplete")
             file.seek(0)
             with pa.ipc.open_stream(file) as stream:
-                yield stream
+                yield from stream
+                if file.tell() != size:
+                    raise ValueError("it ends before the file does: it is damaged")
 
 
 class TextRows:

@@ -49,6 +49,15 @@ class PassedOver:
         count, first = self._found.get(what, (0, name))
         self._found[what] = (count + 1, first)
 
+    def and_of(self, other: PassedOver) -> PassedOver:
+        """What both hold."""
+        both = PassedOver()
+        both._found.update(self._found)
+        for what, (count, first) in other._found.items():
+            before, shown = both._found.get(what, (0, first))
+            both._found[what] = (before + count, shown)
+        return both
+
     @property
     def lines(self) -> list[str]:
         """For people, a line for each kind of thing: ``hidden files: 3, such as cat/.DS_Store``."""
@@ -68,7 +77,8 @@ class Source(Protocol):
     its samples. One that has to know whether the line's labels are classes or texts has a method
     ``expect_labels(classes)``, and one that has to know the line's task a method ``expect_task(task)``; both are called
     before its samples are listed. What else a person should know once they are, such a source says in an attribute
-    ``notes``, a list of lines.
+    ``notes``, a list of lines. One whose files have to be copied here first has a method ``fetch(watch)``, which is
+    called before anything else, tells ``watch`` of bytes that are here and of all, and gives a line for people.
     """
 
     @property
@@ -90,6 +100,12 @@ def tell_labels(source: Source, classes: bool) -> None:
     expect = getattr(source, "expect_labels", None)
     if callable(expect):
         expect(classes)
+
+
+def fetch_files(source: Source, watch: Callable[[int, int], None]) -> str:
+    """Copy here what a source needs, if it asks for that; see :class:`Source`. What was done; empty for nothing."""
+    fetch = getattr(source, "fetch", None)
+    return str(fetch(watch)) if callable(fetch) else ""
 
 
 def tell_task(source: Source, task: Task) -> None:

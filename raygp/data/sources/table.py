@@ -10,14 +10,14 @@ import decimal
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.columns import MAYBE_SPLITS, SPLITS, TARGETS, choose_column, named
 from raygp.data.sources.compression import plain_file
-from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medium_of
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
@@ -33,6 +33,8 @@ _TEXTS = (".csv", ".tsv")
 _ENDINGS = tuple(end + more for end in (*_TEXTS, ".parquet") for more in ("", ".gz", ".xz", ".bz2", ".zst"))
 _SHOWN = 3
 _AT_ONCE = 1024
+_NEAR = 0.5
+"""How much a column's name has to be like another to be taken for its new name."""
 
 Cells = dict[str, Any]
 """A row by the names of its columns."""
@@ -106,7 +108,7 @@ class TableSource:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
         if columns := getattr(table, "columns", ()):
-            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "left_out", {})))
+            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "order", ())))
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -117,18 +119,31 @@ class TableSource:
         """
         return iter(self._samples)
 
-    @cached_property
-    def _samples(self) -> list[SourceSample]:
+    def answered(self) -> Iterator[SourceSample]:
+        """The rows with keys like ``#000012``, to be answered: one by one, neither copied nor kept. Raises as
+        :meth:`samples`."""
+        files, labels, order = self._prepared()
+        for file in files:
+            for sample in self._read(file, labels[file.key], order, {}, lambda row: partial(bytes, row)):
+                yield replace(sample, key=sample.key.removeprefix(file.key))
+
+    def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
+        """The files that have rows, the column of labels of each, and the columns of a sample."""
         files = [file for path, name in self._files if (file := self._open(path, name.as_posix())) is not None]
         if not files:
             raise InputError(f"{self.name}: there are no rows in it")
         labels = self._find_labels(files)
         files = [file for file in files if file.key in labels]
-        order = self._order(files, labels)
+        return files, labels, self._order(files, labels)
+
+    @cached_property
+    def _samples(self) -> list[SourceSample]:
+        files, labels, order = self._prepared()
         # The spool lives as long as the source.
         self._spool = Spool()
+        add = self._spool.add
         counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts)]
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts, add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
@@ -201,8 +216,15 @@ class TableSource:
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     def _read(
-        self, file: _File, label: str, order: Sequence[str], counts: dict[str, Counter[str]]
+        self,
+        file: _File,
+        label: str,
+        order: Sequence[str],
+        counts: dict[str, Counter[str]],
+        keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
+        """The rows of a file as samples. ``counts`` gets the categories that the line does not know, ``keep`` puts a
+        row where it can be read."""
         split_column = next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
@@ -218,7 +240,7 @@ class TableSource:
             if self._known is not None:
                 self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, self._spool.add(row_bytes(row)))
+            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
 
 
 @dataclass
@@ -227,7 +249,8 @@ class _Known:
 
     columns: dict[str, Any]
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
-    left_out: tuple[str, ...]
+    all_in_order: tuple[str, ...]
+    """With those that the model does not see."""
     _sets: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -241,9 +264,9 @@ class _Known:
         Raises:
             InputError: one that the model sees is missing.
         """
-        extra = [name for name in there if name not in self.columns and name not in self.left_out]
+        extra = [name for name in there if name not in self.columns and name not in self.all_in_order]
         if missing := [name for name in self.columns if name not in there]:
-            near = {name: difflib.get_close_matches(name, extra, 1) for name in missing}
+            near = {name: difflib.get_close_matches(name, extra, 1, _NEAR) for name in missing}
             which = ", ".join(f"'{n}'" + (f" (is it '{near[n][0]}' now?)" if near[n] else "") for n in missing)
             raise InputError(
                 f"{where} lacks the column{'s' * (len(missing) > 1)} {which}, which the line's model sees: give the "
@@ -251,7 +274,8 @@ class _Known:
             )
         for name in extra:
             passed_over.add("columns that the line does not know", f"'{name}' of {where}")
-        return [*self.columns, *(name for name in self.left_out if name in there)]
+        # A column that the model does not see may be missing.
+        return [name for name in self.all_in_order or self.columns if name in there]
 
     def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
         """Count the categories of a row that the line does not know."""
@@ -313,8 +337,26 @@ def _label_text(cell: Any) -> str:
 
 
 def _looks_like(path: Path) -> int:
-    # A folder of tables may be anything; a file of its own is a table.
-    return LIKELY if path.is_file() and path.name.lower().endswith(_ENDINGS[: 2 * 5]) else UNLIKELY
+    if path.is_dir():  # A folder of tables may be anything; a file of its own is a table.
+        return POSSIBLE if any(file.name.lower().endswith(_ENDINGS) for file in path.iterdir()) else UNLIKELY
+    name = path.name.lower()
+    return LIKELY if name.endswith(_ENDINGS[: 2 * 5]) else POSSIBLE if name.endswith(_ENDINGS) else UNLIKELY
 
 
-TABLE = SourceKind(TableSource, "FILE_OR_DIR", options=("label", "unlabelled"), looks_like=_looks_like)
+def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
+    if not path.name.lower().endswith(_ENDINGS) or medium_of(task) != "row":
+        return None
+    source = TableSource(str(path), unlabelled=True)
+    source.passed_over = passed_over
+    source.expect_task(task)
+    return source.answered()
+
+
+TABLE = SourceKind(
+    TableSource,
+    "FILE_OR_DIR",
+    options=("label", "unlabelled"),
+    media=("row",),
+    looks_like=_looks_like,
+    inputs=_inputs,
+)

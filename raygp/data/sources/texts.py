@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind
+from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medium_of
 from raygp.data.sources.layout import Tree, class_folders
 from raygp.data.sources.parquet import ParquetSource
 from raygp.data.sources.rowfiles import ParquetRows, RowFile, TextRows
@@ -144,7 +144,7 @@ class TextFile:
 
 def _looks_like(path: Path) -> int:
     if not path.is_dir():
-        return POSSIBLE if path.name.lower().endswith(TABLES) else UNLIKELY
+        return LIKELY if path.name.lower().endswith(TABLES) else UNLIKELY
     names = [file.name.lower() for file in islice(path.iterdir(), _LOOKED_AT)]
     if any(name.endswith(TABLES) and skipped(name) is None for name in names):
         return POSSIBLE
@@ -156,7 +156,7 @@ def _looks_like(path: Path) -> int:
 
 
 def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSample] | None:
-    from raygp.data.sources.unlabelled import medium_of, rows_without_labels
+    from raygp.data.sources.unlabelled import rows_without_labels
 
     # Beside images and recordings, a table holds labels.
     if not path.name.lower().endswith(TABLES) or medium_of(task) != "text":
@@ -165,5 +165,10 @@ def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSa
 
 
 TEXTS = SourceKind(
-    open_texts, "FILE_OR_DIR", "tables, or class folders of .txt", looks_like=_looks_like, inputs=_inputs
+    open_texts,
+    "FILE_OR_DIR",
+    "tables, or class folders of .txt",
+    media=("text",),
+    looks_like=_looks_like,
+    inputs=_inputs,
 )

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raygp.data.sources.kind import medium_of
 from raygp.data.sources.parquet import encoded_text, file_meant, rows_of
 from raygp.data.sources.parquet_columns import Columns
 from raygp.data.sources.parquet_table import Table
@@ -86,10 +87,3 @@ def members_without_labels(path: Path, task: Task, passed_over: PassedOver) -> I
                 yield SourceSample(None, "", f"/{found.content.name}", found.content.content)
         for name in rest:
             passed_over.add("members that are no samples", f"{path.name}/{name}")
-
-
-def medium_of(task: Task) -> str | None:
-    """What a task's samples are, as its attribute ``medium`` says: "image", "audio", "text" or whatever else; None if
-    it says nothing."""
-    medium: str | None = getattr(task, "medium", None)
-    return medium

@@ -201,7 +201,7 @@ def matches(path: str) -> list[str]:
         InputError: nothing, or one of the names that braces mean is missing.
     """
     found: list[str] = []
-    for name in _expanded(path):
+    for name in expanded(path):
         here = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else [name]
         if not here or not os.path.exists(here[0]):
             raise InputError(f"nothing is at {name}" + (f", which {path} means" if name != path else ""))
@@ -209,7 +209,7 @@ def matches(path: str) -> list[str]:
     return found
 
 
-def _expanded(path: str) -> list[str]:
+def expanded(path: str) -> list[str]:
     """The paths that braces mean: ``{00..02}`` is 00, 01, 02."""
     done, waiting = [], [path]
     while waiting:

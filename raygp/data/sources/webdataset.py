@@ -136,4 +136,6 @@ def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSa
     return members_without_labels(path, task, passed_over)
 
 
-WEBDATASET = SourceKind(WebDatasetSource, "TAR_OR_DIR", looks_like=_looks_like, inputs=_inputs)
+WEBDATASET = SourceKind(
+    WebDatasetSource, "TAR_OR_DIR", media=("image", "audio"), looks_like=_looks_like, inputs=_inputs
+)

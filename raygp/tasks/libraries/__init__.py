@@ -13,6 +13,7 @@ from typing import Any
 
 from raygp.errors import InputError
 from raygp.tasks.kind import TASKS
+from raygp.tasks.making import OWN
 
 __all__ = ["LIBRARIES", "named_model", "title_of"]
 
@@ -48,7 +49,10 @@ def named_model(text: str) -> dict[str, Any]:
 
 
 def title_of(task: Mapping[str, Any]) -> str:
-    """What people call a task, from its spec: its name, and its model if it is of a library."""
+    """What people call a task, from its spec: its name, and its model if it is of a library; of one's own, its class
+    and file."""
+    if task["name"] == OWN:
+        return f"{task['class']} of {task['file']}"
     return f"{task['name']}:{task['model']}" if task["name"] in LIBRARIES else str(task["name"])
 
 

@@ -119,7 +119,7 @@ class _Size:
     def refusal(self, error: Exception) -> InputError:
         """That the model cannot be built for these images, or cannot take them, and why."""
         text = str(error).strip().splitlines()
-        reason = text[0][:200] if text else type(error).__name__
+        reason = text[0][:200].rstrip(".") if text else type(error).__name__
         if self.side == self.usual:
             return InputError(f"{self.called} cannot be built and run: {reason}")
         return InputError(

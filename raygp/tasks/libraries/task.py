@@ -17,6 +17,7 @@ from raygp.tasks.libraries.examining import Found, architecture_of, examine
 from raygp.tasks.networks import TUNINGS, Network
 from raygp.tasks.spec import ImageSpec
 
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 _LOOKED_UP = ("arguments", "dense", "output_layers", "network", "architecture", "version")
 
 
@@ -143,7 +144,20 @@ class LibraryBuild:
                 f"{spec.name}:{spec.model} is another network in {spec.name} {installed} than in {spec.version}, with "
                 f"which this line was made: pip install '{spec.name}=={spec.version}'"
             )
+        _wake_norms(model)
         return model
+
+
+def _wake_norms(model: nn.Module) -> None:
+    """Let norms that start at zero start at one, as all others do.
+
+    Some libraries start the last norm of a residual branch at zero. No gradient then reaches the branch before training
+    has begun, and growth, which goes by gradients, would leave all of its dormant connections asleep.
+    """
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(module, _NORMS) and weight is not None and not bool(weight.any()):
+            nn.init.ones_(weight)
 
 
 def library_task(spec: LibrarySpec) -> ImageTask:
