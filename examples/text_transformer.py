@@ -2,8 +2,8 @@
 
     python examples/text_transformer.py line
 
-The texts are written as JSON Lines, half of them a week. A .csv, a folder of .txt files in class folders or a data set of
-Hugging Face's will do as well.
+The texts are written as JSON Lines, half of them a week. A .csv, a folder of .txt files in class folders or a data set
+of Hugging Face's will do as well.
 """
 
 import ast

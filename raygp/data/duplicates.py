@@ -106,7 +106,7 @@ def choose(
         keep: duplicates of training rows are training rows.
         usable: whether a row's sample can be used; asked of one row of those with the same bytes. Samples that cannot
             be used are no duplicates: each is a bad row.
-        repeat: the same bytes may come again as another observation (:func:`raygp.tasks.protocol.samples_repeat`).
+        repeat: the same bytes may come again as another observation (:func:`raygp.tasks.traits.samples_repeat`).
     """
     chosen = np.asarray(rows, dtype=np.int64)
     places = np.where(digests.there[chosen], digests.known.find(digests.values[chosen]), -1)

@@ -38,7 +38,7 @@ from raygp.store import (
     withdrawn_since,
 )
 from raygp.tasks import Unfit, fitted, make_task
-from raygp.tasks.protocol import samples_repeat
+from raygp.tasks.traits import samples_repeat
 
 if TYPE_CHECKING:
     from raygp.tasks.own import TaskCode

@@ -145,7 +145,7 @@ class _Export:
                 f"{check.largest:.1e} at most"
             )
             return check, None
-        found = {
+        found: dict[str, Any] = {
             "kind": self._request.quantize,
             "metric": self._task.metrics[0],
             "rows": len(rows),

@@ -104,7 +104,17 @@ def _graph(subject: Subject) -> Any:
     assert exported is not None
     model = exported.model_proto
     _name_axes(model, subject)
+    _forget_where_it_came_from(model)
     return model
+
+
+def _forget_where_it_came_from(model: Any) -> None:
+    """Drop the lines of code that torch notes beside every operator: larger than a small network, and with the paths of
+    this machine."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def _name_axes(model: Any, subject: Subject) -> None:

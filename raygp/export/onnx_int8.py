@@ -73,7 +73,7 @@ class _Examples:
         return None if batch is None else dict(zip(self._names, batch, strict=True))
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        return iter(self.get_next, None)  # type: ignore[arg-type]  # None marks the end.
+        return iter(self.get_next, None)
 
 
 def _batches(subject: Subject) -> Iterator[Arrays]:

@@ -80,7 +80,7 @@ def rebuilding(subject: Subject) -> Rebuilding:
     if not made or preprocessing["kind"] != "image":
         name = f"raygp's {spec['name']}" if spec["name"] != "own" else f"{spec['file']}"
         return Rebuilding(f"{name}, which predict.py has raygp make")
-    library = ("from collections import OrderedDict", "", "import torch", "from torch import nn")
+    library: tuple[str, ...] = ("from collections import OrderedDict", "", "import torch", "from torch import nn")
     if needs:
         library = ("import torch", f"import {needs[0]}")
     code = _TEMPLATE.format(
@@ -97,6 +97,13 @@ def _made(spec: Mapping[str, Any], model: nn.Module, classes: int) -> tuple[str,
     """An expression that makes a model, and the package that it takes besides torch; empty if there is none."""
     if spec["name"] == "resnet18" and spec["channels"] == 3:
         return f"torchvision.models.resnet18(num_classes={classes})", ("torchvision",)
+    # The fields of raygp.tasks.libraries.task.LibrarySpec.
+    given = "".join(f", {key}={value!r}" for key, value in spec.get("arguments", {}).items())
+    if spec["name"] == "torchvision" and spec["channels"] == 3:
+        return f"torchvision.models.get_model({spec['model']!r}, num_classes={classes}{given})", ("torchvision",)
+    if spec["name"] == "timm":
+        channels = f"num_classes={classes}, in_chans={spec['channels']}"
+        return f"timm.create_model({spec['model']!r}, {channels}{given})", ("timm",)
     layers = _sequential(model)
     return (f"nn.Sequential(OrderedDict({layers}))" if layers else ""), ()
 

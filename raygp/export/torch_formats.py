@@ -100,12 +100,11 @@ class StateDict:
 
     def runtime(self, subject: Subject) -> Runtime:
         """See :class:`raygp.export.formats.ModelFormat`."""
-        load = f'load_file(HERE / "{self.file}")'
-        imports, needs = ("from safetensors.torch import load_file",), ("safetensors", "torch")
-        if not self.is_safetensors:
-            load = f'load(HERE / "{self.file}", weights_only=True)'
-            imports, needs = ("from torch import load",), ("torch",)
-        return rebuilding(subject).runtime(needs, imports, load)
+        made = rebuilding(subject)
+        if self.is_safetensors:
+            imports = ("from safetensors.torch import load_file",)
+            return made.runtime(("safetensors", "torch"), imports, f'load_file(HERE / "{self.file}")')
+        return made.runtime(("torch",), ("from torch import load",), f'load(HERE / "{self.file}", weights_only=True)')
 
 
 PT2 = ExportedProgram()

@@ -26,8 +26,8 @@ from raygp.serve.messages import Refused
 from raygp.serve.samples import check_number
 from raygp.serve.served import Sample
 from raygp.tasks.images import ImageTask
-from raygp.tasks.protocol import labels_are_numbers
 from raygp.tasks.tabular import TabularTask
+from raygp.tasks.traits import labels_are_numbers
 
 if TYPE_CHECKING:
     from raygp.tasks import ImageSpec, Task

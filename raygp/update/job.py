@@ -109,7 +109,7 @@ class UpdateJob:
     @property
     def metric(self) -> str:
         """What accuracies are called where they are no shares of right answers; else empty."""
-        from raygp.tasks.protocol import metric_name
+        from raygp.tasks.traits import metric_name
 
         return metric_name(self.make_task())
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from raygp.record import Compared, Look, PhaseRecord, RunningRecord, UpdateRecord, called, measured
 from raygp.sparse import pack_model
-from raygp.tasks.protocol import metric_name
+from raygp.tasks.traits import metric_name
 from raygp.update.advice import Effort, advice
 from raygp.update.comparing import decide
 from raygp.update.fitting import surprises

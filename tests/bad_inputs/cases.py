@@ -60,7 +60,7 @@ SOURCES = [
         "a source of an unknown kind",
         NOTHING,
         f"ingest --source ftp:@/photos {NEW}",
-        "unknown source 'ftp:@/photos'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, texts:FILE_OR_DIR (tables, or class folders of .txt), idx:DIR, an4:FILE, audio:DIR, digits, tones",
+        "unknown source 'ftp:@/photos'; known forms are imagefolder:DIR (or a .tar, .tar.gz or .tgz of one), parquet:FILE_OR_DIR, table:FILE_OR_DIR, webdataset:TAR_OR_DIR, datasets:FILE_OR_DIR, texts:FILE_OR_DIR (tables, or class folders of .txt), idx:DIR, an4:FILE, audio:DIR, digits, tones",
     ),
     Case(
         "a source without a path",

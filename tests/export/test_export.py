@@ -39,6 +39,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "lenet-5": {},
     "resnet18": {"image_size": 32},
     "resnet18-small": {"image_size": 32},
+    "timm": {"model": "mobilenetv3_small_050", "image_size": 32},
     "deepspeech2-small": {},
     "deepspeech2": {"mels": 16},
 }
@@ -50,12 +51,14 @@ EXPORTS = [
     ("resnet18", "state-dict"),
     ("resnet18-small", "onnx"),
     ("resnet18-small", "pt2"),
+    ("timm", "onnx"),
+    ("timm", "safetensors"),
     ("deepspeech2-small", "onnx"),
     ("deepspeech2-small", "pt2"),
     ("deepspeech2-small", "safetensors"),
     ("deepspeech2", "state-dict"),
 ]
-STANDALONE = {"lenet-300-100", "lenet-5", "resnet18"}
+STANDALONE = {"lenet-300-100", "lenet-5", "resnet18", "timm"}
 """Tasks whose state dicts need no raygp."""
 
 
@@ -66,6 +69,8 @@ def line_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Line]:
 
     def get(name: str) -> Line:
         if name not in made:
+            if name == "timm":
+                pytest.importorskip("timm", reason="needs the extra 'timm'")
             if "speech" in name:
                 pytest.importorskip("torchaudio", reason="needs the extra 'speech'")
             source = Tones() if "speech" in name else None
@@ -123,6 +128,7 @@ def test_every_task_leaves_in_its_formats(
     if format in ("safetensors", "state-dict"):
         return
     if format == "onnx":
+        assert str(Path.cwd()).encode() not in exported.model.read_bytes(), "no path of this machine goes with it"
         assert exported.model.stat().st_size <= about["model"]["bytes_if_dense"] / 4
     subject = Subject(head.task, head.card, head.model(), [])
     rows = held_out_rows(line.location, head.card, 40).decoded(head.task)
@@ -306,10 +312,11 @@ def test_int8_says_what_it_costs(lenet: Line, tmp_path: Path) -> None:
     plain = export(lenet, tmp_path / "plain").model.stat().st_size
     told: list[Any] = []
     exported = export(lenet, tmp_path / "int8", quantize="int8", tell=told.append)
-    found = exported.about["quantized"]
-    assert exported.about["check"] is None and found["rows"] == 60 and found["metric"] == "accuracy"
+    found, manifest = exported.about["quantized"], lenet.arrivals()[0]
+    count = manifest.rows("val") + manifest.rows("test")
+    assert exported.about["check"] is None and found["rows"] == count and found["metric"] == "accuracy"
     assert exported.model.stat().st_size < 0.7 * plain
-    (line,) = [event.text for event in told if "accuracy on 60 held-out rows" in event.text]
+    (line,) = [event.text for event in told if f"accuracy on {count} held-out rows" in event.text]
     assert f"{found['quantized']:.2%} as int8, {found['version']:.2%} before" in line
     assert f"{found['quantized']:.2%}" in (tmp_path / "int8" / "README.md").read_text()
     head = lenet.head
@@ -329,7 +336,8 @@ def test_the_card_is_one_that_hubs_read(lenet: Line, tmp_path: Path) -> None:
     assert fields["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.9
     for heading in ("## Use", "## Data", "## Results", "## Cost", "## Limits", "## Origin"):
         assert f"\n{heading}\n" in body
-    assert "| first | digits 0 to 100 | 40 | 30 | 30 |" in body and "| first | 10 | 90.00% |" in body
+    rows = " | ".join(str(lenet.arrivals()[0].rows(split)) for split in ("train", "val", "test"))
+    assert f"| first | digits 0 to 100 | {rows} |" in body and "| first | 10 | 90.00% |" in body
 
 
 def test_a_task_that_decodes_in_its_own_way_is_not_described_as_another() -> None:

@@ -12,8 +12,8 @@ import torch
 
 from raygp.sparse import Masks, seed_sparse
 from raygp.tasks import Task, make_task
-from raygp.tasks.protocol import labels_are_numbers, metric_name, samples_repeat
 from raygp.tasks.tabular import RegressionTask, RowFeatures, TabularTask, fit_classes
+from raygp.tasks.traits import labels_are_numbers, metric_name, samples_repeat
 
 COLUMNS = [
     {"name": "age", "kind": "number", "mean": 40.0, "deviation": 10.0, "missing": True},

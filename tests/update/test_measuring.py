@@ -194,7 +194,9 @@ def judged(known: list[float | None], with_all: list[float], epochs: int = 6) ->
     ids = np.tile(np.arange(10), 20)
     parent = np.stack([(ids < 5) & (np.arange(200) >= 20), np.ones(200)], axis=1).astype(float)[:, None]
     learner: Any = SimpleNamespace(
-        data=SimpleNamespace(groups=lambda split: {"a": slice(0, 200)}), class_ids=lambda split: ids
+        data=SimpleNamespace(groups=lambda split: {"a": slice(0, 200)}),
+        class_ids=lambda split: ids,
+        task=SimpleNamespace(labels_are_classes=True, sequences=False, metrics=("accuracy",)),
     )
     judge = Judge(learner, True, GateSettings(), [str(number) for number in range(10)], 5)
     judge.parent_scores = parent
