@@ -15,6 +15,8 @@ from raygp.errors import InputError, RaygpError
 from raygp.events import Listener, Notice, unheard
 from raygp.export.formats import FORMATS, ModelFormat
 from raygp.export.request import Exported, ExportRequest
+from raygp.record import measured
+from raygp.tasks.traits import metric_name
 
 if TYPE_CHECKING:
     from raygp.export.checking import Check
@@ -152,11 +154,8 @@ class _Export:
             "quantized": accuracy(subject, run, rows, decoded),
             "version": accuracy(subject, subject.run, rows, decoded),
         }
-        lost = round(100 * (found["quantized"] - found["version"]), 2) or 0.0
-        self._say(
-            f"{found['metric']} on {len(rows):,} held-out rows: {found['quantized']:.2%} as {found['kind']}, "
-            f"{found['version']:.2%} before ({lost:+.2f} points)"
-        )
+        ours, before = (measured(found[whose], metric_name(self._task)) for whose in ("quantized", "version"))
+        self._say(f"{found['metric']} on {len(rows):,} held-out rows: {ours} as {found['kind']}, {before} before")
         return None, found
 
     def _program(self, subject: Subject, about: dict[str, Any], rows: Rows) -> Program:

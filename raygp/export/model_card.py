@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from raygp.record import measured
+
 _PIPELINES = {"image": "image-classification", "speech": "automatic-speech-recognition"}
 
 
@@ -76,9 +78,12 @@ def _summary(about: Mapping[str, Any]) -> str:
         does = f"Tells {len(classes)} classes apart: {shown}"
     else:
         does = "Predicts a number"
+    adopted = about["lineage"].get("adopted_from")
+    trained = "It was trained elsewhere and adopted by raygp" if adopted else "It was trained with raygp"
+    sparse = "sparse" if connections["active"] < connections["total"] else "dense"
     return (
-        f"{does}. The network is a sparse {about['task']['name']}: {connections['active']:,} of "
-        f"{connections['total']:,} connections are active (density {about['density']:.3f}). It was trained with raygp, "
+        f"{does}. The network is a {sparse} {about['task']['name']}: {connections['active']:,} of "
+        f"{connections['total']:,} connections are active (density {about['density']:.3f}). {trained}, "
         "which keeps a model up to date while labelled data arrive."
         "\n\nMeant for samples like those that it was trained on (see Data)."
     )
@@ -125,23 +130,26 @@ def _data(about: Mapping[str, Any]) -> str:
 
 def _results(about: Mapping[str, Any]) -> str:
     metrics, name = about["metrics"], about["metrics"]["name"]
-    rows = [["validation", _count(metrics["validation"]["rows"]), name, f"{metrics['validation'][name]:.2%}"]]
-    rows += [["test", "-", metric, f"{value:.2%}"] for metric, value in metrics["test"].items()]
+    # R2 is no share, and is not read in per cent.
+    no_share = "" if about["classes"] else name
+    rows = [["validation", _count(metrics["validation"]["rows"]), name, measured(metrics["validation"][name], no_share)]]
+    rows += [["test", "-", metric, measured(value, no_share)] for metric, value in metrics["test"].items()]
     parts = [_table(["split", "rows", "metric", "value"], rows)]
     if about.get("quantized"):
-        parts.append(_quantized(about["quantized"]))
+        parts.append(_quantized(about["quantized"], no_share))
     for title, key in (("By arrival", "by_arrival"), ("By class", "by_class")):
         if metrics[key]:
             compared = metrics[key].items()
-            rows = [[part, _count(found["rows"]), f"{found['accuracy']:.2%}"] for part, found in compared]
+            rows = [[part, _count(found["rows"]), measured(found["accuracy"], no_share)] for part, found in compared]
             parts.append(f"{title}, on validation rows:\n\n" + _table([key[3:], "rows", name], rows))
     return "\n\n".join(parts)
 
 
-def _quantized(found: Mapping[str, Any]) -> str:
+def _quantized(found: Mapping[str, Any], no_share: str) -> str:
+    ours, version = (measured(found[whose], no_share) for whose in ("quantized", "version"))
     return (
         f"These are of the version itself. This file is quantized to {found['kind']}: on {found['rows']} held-out rows "
-        f"its {found['metric']} is {found['quantized']:.2%}, the version's {found['version']:.2%}."
+        f"its {found['metric']} is {ours}, the version's {version}."
     )
 
 
