@@ -132,7 +132,8 @@ def _results(about: Mapping[str, Any]) -> str:
     metrics, name = about["metrics"], about["metrics"]["name"]
     # R2 is no share, and is not read in per cent.
     no_share = "" if about["classes"] else name
-    rows = [["validation", _count(metrics["validation"]["rows"]), name, measured(metrics["validation"][name], no_share)]]
+    of_val = metrics["validation"]
+    rows = [["validation", _count(of_val["rows"]), name, measured(of_val[name], no_share)]]
     rows += [["test", "-", metric, measured(value, no_share)] for metric, value in metrics["test"].items()]
     parts = [_table(["split", "rows", "metric", "value"], rows)]
     if about.get("quantized"):
