@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RAY_LOG := $(VENV)/ray-tests.log
+PYTEST := $(BIN)/python -m pytest --durations=10
 
 .PHONY: demo test drill lint clean
 
@@ -23,17 +24,21 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Tests on Ray's cluster spend half of their time waiting for its processes, so they run beside the others. What they
-# print follows when the others are done; meanwhile it stands in $(RAY_LOG).
-test: $(STAMP) lint
+# Tests on Ray's cluster spend half of their time waiting for its processes, so they run beside lint and the others. What
+# they print follows when those are done; meanwhile it stands in $(RAY_LOG). The pages' examples have a cluster of their
+# own, in a folder of its own, so that neither finds the other.
+test: $(STAMP)
 	@echo "tests that use a Ray cluster run beside the others: $(RAY_LOG) shows how far they are"
-	@$(BIN)/python -m pytest -m 'cluster and not drill' --durations=10 -p no:cacheprovider >$(RAY_LOG) 2>&1 & ray=$$!; \
-	$(BIN)/python -m pytest -m 'not cluster and not drill' --durations=10; others=$$?; \
+	@$(PYTEST) -m 'cluster and not drill' --ignore tests/docs -p no:cacheprovider >$(RAY_LOG) 2>&1 & ray=$$!; \
+	$(MAKE) --no-print-directory lint; lint=$$?; \
+	$(PYTEST) -m 'not cluster and not drill'; others=$$?; \
+	RAY_TMPDIR=$$(mktemp -d /tmp/raygp-XXXX) $(PYTEST) -m cluster tests/docs; pages=$$?; \
 	tail -n +1 -f --pid=$$ray $(RAY_LOG); wait $$ray; ray=$$?; \
-	test $$others = 0 -a $$ray = 0 || { echo "tests failed: see above (exit codes $$others and, with Ray, $$ray)"; exit 1; }
+	echo "exit codes: lint $$lint, tests $$others, pages $$pages, with Ray $$ray"; \
+	test "$$lint$$others$$pages$$ray" = 0000
 
 drill: $(STAMP)
-	$(BIN)/python -m pytest -m drill --durations=10
+	$(PYTEST) -m drill
 
 clean:
 	rm -rf $(VENV) raygp-demo raygp-mnist
