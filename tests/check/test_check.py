@@ -13,6 +13,7 @@ from raygp.check.rows import Row, made_up_rows, rows_of_source
 from raygp.check.subject import Subject
 from raygp.errors import InputError
 from raygp.tasks import make_task
+from raygp.tasks.making import fitted
 from tests.own_tasks import SOUND, code_of, spec_of
 
 SLOW = ("workers", "update")
@@ -125,6 +126,21 @@ PLANTED = {
         with_function("metric", "return (outputs.argmax(dim=1) != targets).float()"),
         "metric", "metric gives 0 points for right answers and 1 for wrong ones",
     ),
+    "a softmax before cross entropy": (
+        SOUND.replace("16, num_classes),", "16, num_classes),\n            nn.Softmax(1),"),
+        "loss", "outputs of every row are positive and sum to 1, so the model ends in a softmax",
+    ),
+    "a loss that does not look at the answers": (
+        with_function("loss", "return outputs.sum(dim=1) * 0 + 1"),
+        "loss", "the loss is the same for right and wrong answers: 1 where",
+    ),
+    "a metric that is constant": (
+        with_function("metric", "return torch.ones(len(targets))"),
+        "metric", "metric gives 1 points for right answers and 1 for wrong ones: it does not tell them apart",
+    ),
+    "a metric that looks at the targets alone": (
+        with_function("metric", "return targets.float() / 2"), "metric", "does not tell them apart",
+    ),
     "a model whose outputs depend on the batch": (
         SOUND.replace("nn.BatchNorm2d(4)", "nn.BatchNorm2d(4, track_running_stats=False)"),
         "batches", "between a batch of 1 and one of 24, in evaluation mode. The first layer that does: 1 (BatchNorm2d)",
@@ -218,6 +234,56 @@ def test_what_is_planted_is_named(name: str) -> None:
     found = wrong(findings(text))
     assert list(found) == [check], found
     assert message in found[check]
+
+
+SOFT = SOUND.replace("16, num_classes),", "16, num_classes),\n            nn.Softmax(1),")
+SOUND_TOO = {
+    "a softmax for a loss that wants it": SOFT
+    + "def loss(outputs, targets):\n    return -outputs[torch.arange(len(targets)), targets].log()\n",
+    "a log-softmax": SOFT.replace("nn.Softmax", "nn.LogSoftmax"),
+    "more places than classes": with_function(
+        "metric",
+        "best = outputs.topk(min(5, outputs.shape[1])).indices",
+        "return (best == targets[:, None]).any(dim=1).float()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND_TOO)
+def test_what_is_unusual_and_right_passes(name: str) -> None:
+    assert wrong(findings(SOUND_TOO[name])) == {}
+
+
+NUMBERS = """\
+import torch
+
+from raygp.tasks.base import Regression
+
+
+class Prices(Regression):
+    hidden = (8,)
+
+
+def metric(outputs, targets):
+    return POINTS
+"""
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ("((outputs[:, 0] - targets).abs() < 0.5).float()", ""),
+        ("torch.ones(len(targets))", "metric gives the same points whatever the answer"),
+    ],
+)
+def test_a_metric_of_numbers_looks_at_them(points: str, message: str) -> None:
+    rows = [Row(f'{{"size": {number}.5}}'.encode(), str(number * 2), f"row {number}") for number in range(24)]
+    code = code_of(NUMBERS.replace("POINTS", points))
+    fields = fitted(make_task(spec_of(code), code), ((row.sample, row.label) for row in rows))
+    assert fields is not None
+    found = wrong({each.check: each for each in check_task(Subject(make_task(fields, code), fields, rows, code), SLOW)})
+    assert list(found) == (["metric"] if message else [])
+    assert message in found.get("metric", "")
 
 
 def test_what_cannot_be_looked_at_is_said() -> None:
