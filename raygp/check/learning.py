@@ -10,6 +10,7 @@ from torch import Tensor
 from raygp.check.finding import Fault
 from raygp.check.subject import Subject, differ, pick, shape_of
 from raygp.sparse.layers import prunable_layers
+from raygp.tasks.protocol import Task
 
 _SURE = 10.0
 """A logit of a model that is sure."""
@@ -37,7 +38,7 @@ def loss(subject: Subject) -> str:
                 f"the loss is {higher}: {right:.4g} where the model is sure and right, {wrong:.4g} "
                 "where it is sure and wrong"
             )
-    return f"{float(losses.mean()):.4g} on average before training"
+    return f"{_whose(task, 'loss', 'losses')}: {float(losses.mean()):.4g} on average before training"
 
 
 def _takes_logits(subject: Subject) -> None:
@@ -130,7 +131,8 @@ def metric(subject: Subject) -> str:
                 raise Fault(f"{name} gives {right:.4g} points for right answers and {wrong:.4g} for wrong ones{tells}")
     elif not task.sequences:
         _looks_at_numbers(subject)
-    return ", ".join(f"{name} {_value(points, weights, place)}" for place, name in enumerate(task.metrics))
+    values = ", ".join(f"{name} {_value(points, weights, place)}" for place, name in enumerate(task.metrics))
+    return f"{_whose(task, 'metric', 'score')}: {values}"
 
 
 def answers(subject: Subject) -> str:
@@ -141,6 +143,18 @@ def answers(subject: Subject) -> str:
     if subject.is_classifier and (strange := [one.label for one in found if one.label not in subject.classes]):
         raise Fault(f"answers names '{strange[0]}', which is no class")
     return f"such as '{found[0].label}' for {subject.rows[0].key}"
+
+
+def _whose(task: Task, function: str, method: str) -> str:
+    """Whether a loss or metric is one's own, and where it stands; else what that of this kind of task is."""
+    mine = getattr(type(task), method, None)
+    own = mine if getattr(mine, "__module__", "") == type(task).__module__ else getattr(task, function, None)
+    if own is not None:
+        code = getattr(own, "__code__", None)
+        return f"yours, line {code.co_firstlineno}" if code else "yours"
+    if function == "metric":
+        return "raygp's"
+    return "CTC" if task.sequences else "cross entropy" if task.labels_are_classes else "squared error"
 
 
 def _is_own(subject: Subject, place: int) -> bool:

@@ -254,6 +254,45 @@ def test_what_is_unusual_and_right_passes(name: str) -> None:
     assert wrong(findings(SOUND_TOO[name])) == {}
 
 
+OWN_LOSSES = with_function("losses", f"return {CROSS}")
+MISSPELT = {
+    "imagesize": (SOUND.replace("image_size", "imagesize"), "Photos.imagesize", "image_size"),
+    "augmentation": (SOUND.replace("augment =", "augmentation ="), "Photos.augmentation", "augment"),
+    "setting": (SOUND.replace("settings", "setting"), "Photos.setting", "settings"),
+    "losses": (OWN_LOSSES, "the function losses", "loss"),
+    "metrics": (with_function("metrics", f"return -{CROSS}"), "the function metrics", "metric"),
+}
+READ = {
+    "its own": SOUND.replace("settings", "sizes = (4,)\n    settings").replace("(1, 4, 3", "(1, self.sizes[0], 3"),
+    "another name for it": f"{OWN_LOSSES}\nloss = losses\n",
+    "a helper of a loss": f"{OWN_LOSSES}\ndef loss(outputs, targets):\n    return losses(outputs, targets)\n",
+    "nothing": SOUND,
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_misspelt_names_are_told(name: str) -> None:
+    text, where, meant = MISSPELT[name]
+    assert doubts_of(text) == [f"{where} is ignored: nothing reads it. Is {meant} meant?"]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_names_that_are_read_are_not_told(name: str) -> None:
+    assert doubts_of(READ[name]) == []
+
+
+def doubts_of(text: str) -> list[str]:
+    subject = subject_of(text)
+    subject.rows = subject.rows[:1]  # What else is looked at is of no interest here.
+    return [finding.text for finding in check_task(subject, SLOW) if finding.state == "note"]
+
+
+def test_whose_loss_is_used_is_said() -> None:
+    assert findings(SOUND)["loss"].text.startswith("cross entropy: ")
+    found = findings(with_function("loss", f"return {CROSS}"))
+    assert found["loss"].text.startswith("yours, line 25: ") and found["metric"].text.startswith("raygp's: accuracy")
+
+
 NUMBERS = """\
 import torch
 
