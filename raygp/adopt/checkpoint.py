@@ -23,13 +23,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from raygp.adopt.class_lists import ClassList, class_lists
 from raygp.data.text import decode_text
 from raygp.errors import InputError
 from raygp.store import OriginFile
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 """Under which trainers put the weights beside what else they keep, in the order in which they are looked for."""
-_CLASSES = ("class_to_idx", "idx_to_class", "id2label", "label2id", "class_names", "classes")
 _DEEPEST = 3
 _INDEX = ".index.json"
 _SINGLE = "model.safetensors"
@@ -46,9 +46,8 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     """By the names in the file, on the CPU."""
     files: tuple[OriginFile, ...]
-    classes: Any = None
-    """Names of the classes as the file itself has them, in a form that :func:`raygp.adopt.vocabulary.in_order` knows;
-    None if it says nothing."""
+    class_lists: tuple[ClassList, ...] = ()
+    """Names of classes that the file itself has."""
 
 
 def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
@@ -72,7 +71,8 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
             start = file.read(9)
         files = (_described(path),)
         if _is_safetensors(start, path.stat().st_size):
-            return Checkpoint(str(path), _checked(_read_safetensors(path), path), files)
+            tensors, metadata = _read_safetensors(path)
+            return Checkpoint(str(path), _checked(tensors, path), files, tuple(class_lists(metadata)))
         if not start.startswith((b"PK\x03\x04", b"\x80")):
             raise InputError(
                 f"{path} is neither a safetensors file nor one that torch.save wrote: in the program that made it, "
@@ -81,8 +81,7 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
         content = _read_torch(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    tensors, classes = _weights_in(content, path)
-    return Checkpoint(str(path), _checked(tensors, path), files, classes)
+    return Checkpoint(str(path), _checked(_weights_in(content, path), path), files, tuple(class_lists(content)))
 
 
 def _file_of(path: Path) -> Path:
@@ -111,9 +110,12 @@ def _is_safetensors(start: bytes, size: int) -> bool:
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file."""
     try:
-        return safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        return safetensors.torch.load_file(path), metadata
     except safetensors.SafetensorError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is damaged or no safetensors file ({reason}): copy it again") from error
@@ -122,20 +124,23 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_parts(index: Path) -> Checkpoint:
     """The parts that an index names, together."""
     try:
-        parts = sorted(set(json.loads(decode_text(index.read_bytes()))["weight_map"].values()))
+        content = json.loads(decode_text(index.read_bytes()))
+        parts = sorted(set(content["weight_map"].values()))
     except OSError as error:
         raise InputError(f"{index}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{index}: expected a JSON object with 'weight_map', names of tensors to files") from error
     tensors: dict[str, Tensor] = {}
-    files = [_described(index)]
+    files, lists = [_described(index)], list(class_lists(content.get("metadata")))
     for name in parts:
         part = index.parent / str(name)
         if Path(str(name)).name != name or not part.is_file():
             raise InputError(f"{index} names the part '{name}', which is not beside it: copy all parts into one folder")
         files.append(_described(part))
-        tensors |= _read_safetensors(part)
-    return Checkpoint(str(index), _checked(tensors, index), tuple(files))
+        read, metadata = _read_safetensors(part)
+        tensors |= read
+        lists += class_lists(metadata)
+    return Checkpoint(str(index), _checked(tensors, index), tuple(files), tuple(lists))
 
 
 # -- torch ------------------------------------------------------------------------------------------------------------
@@ -184,13 +189,11 @@ def _refusal(path: Path, reason: str) -> str:
     return f"{path} is damaged or not written by torch.save ({first}): copy it again"
 
 
-def _weights_in(content: Any, path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The state dict in what a trainer wrote, and its class names if there are any beside it."""
-    classes = None
+def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict in what a trainer wrote."""
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
             break
-        classes = classes or next((content[key] for key in _CLASSES if key in content), None)
         inside = [key for key in _WRAPPERS if _has_tensors(content.get(key))]
         tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
         if not inside and not tensors:
@@ -199,7 +202,7 @@ def _weights_in(content: Any, path: Path) -> tuple[dict[str, Tensor], Any]:
             if len(inside) != 1:
                 break
         if not inside:
-            return tensors, classes
+            return tensors
         content = content[inside[0]]
     keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
     found = f"it holds {keys}" if keys else f"it holds a {type(content).__name__}"
