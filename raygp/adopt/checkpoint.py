@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from raygp.store import OriginFile
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 """Under which trainers put the weights beside what else they keep, in the order in which they are looked for."""
 _DEEPEST = 3
+_WRAPPED = re.compile(r"^(?:(?:module|model|net|_orig_mod)\.)+")
+"""What wrappers put in front of names, so that a model and its running average have the same."""
 _INDEX = ".index.json"
 _SINGLE = "model.safetensors"
 _GLOBAL = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL) (\S+)")
@@ -48,6 +50,8 @@ class Checkpoint:
     files: tuple[OriginFile, ...]
     class_lists: tuple[ClassList, ...] = ()
     """Names of classes that the file itself has."""
+    notes: tuple[str, ...] = ()
+    """What of the file is not used, for people."""
 
 
 def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
@@ -58,7 +62,8 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
             either; or a file that ``torch.save`` wrote, of a state dict or of a dict with one in it.
 
     Raises:
-        InputError: there is no such file, it is of another kind or damaged, holds code, or has no weights.
+        InputError: there is no such file, it is of another kind or damaged, holds code, or has no weights; or those of
+            several models, as beside a running average.
     """
     text = os.fspath(weights)
     if "://" in text and not text.startswith("file://"):
@@ -81,7 +86,9 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
         content = _read_torch(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return Checkpoint(str(path), _checked(_weights_in(content, path), path), files, tuple(class_lists(content)))
+    keys, tensors = _weights_in(content, path)
+    notes = _beside(content, keys, tensors, path)
+    return Checkpoint(str(path), _checked(tensors, path), files, tuple(class_lists(content)), notes)
 
 
 def _file_of(path: Path) -> Path:
@@ -189,8 +196,9 @@ def _refusal(path: Path, reason: str) -> str:
     return f"{path} is damaged or not written by torch.save ({first}): copy it again"
 
 
-def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict in what a trainer wrote."""
+def _weights_in(content: Any, path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """The state dict in what a trainer wrote, behind the keys under which it stands."""
+    taken: list[str] = []
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
             break
@@ -202,11 +210,51 @@ def _weights_in(content: Any, path: Path) -> dict[str, Tensor]:
             if len(inside) != 1:
                 break
         if not inside:
-            return tensors
+            return tuple(taken), tensors
+        taken.append(inside[0])
         content = content[inside[0]]
     keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
     found = f"it holds {keys}" if keys else f"it holds a {type(content).__name__}"
     raise InputError(f"{path} has no weights that are known as such ({found[:200]}): {_SAVE} writes them")
+
+
+def _beside(content: Any, keys: tuple[str, ...], tensors: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
+    """What is said of weights beside those that were found.
+
+    Raises:
+        InputError: they are of the same model, such as a running average of it: which is meant is not guessed.
+    """
+    others = {other: state for other, state in _state_dicts(content) if other != keys}
+    shapes = _shapes(tensors)
+    rivals = [other for other, state in others.items() if 2 * len(shapes & _shapes(state)) >= len(shapes)]
+    if not rivals:
+        return tuple(f"{path} has other weights under {_path(other)}: not used" for other in others)
+    models = ", ".join(_path(found) for found in (keys, *rivals))
+    meant = "".join(f"[{key!r}]" for key in rivals[0])
+    raise InputError(
+        f"{path} holds several models: under {models}. Save the one that is meant in a file of its own, such as "
+        f"torch.save(torch.load({path.name!r}){meant}, 'weights.pth'), and adopt that; "
+        "give --classes where class names stood beside it"
+    )
+
+
+def _state_dicts(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Every mapping with tensors by name in what a trainer wrote, behind its keys. An optimizer's are by number."""
+    if not isinstance(content, Mapping) or len(keys) > _DEEPEST:
+        return
+    if state := {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}:
+        yield keys, state
+    for key, value in content.items():
+        if isinstance(key, str):
+            yield from _state_dicts(value, (*keys, key))
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> set[tuple[str, torch.Size]]:
+    return {(_WRAPPED.sub("", name), tensor.shape) for name, tensor in tensors.items()}
+
+
+def _path(keys: Sequence[str]) -> str:
+    return "'" + ".".join(keys) + "'" if keys else "no key"
 
 
 def _has_tensors(value: Any) -> bool:

@@ -120,7 +120,7 @@ def make_dense(
         not outcome.verdict.promoted,
         rows.left_out["test"],
         catalog,
-        chosen.notes,
+        (*checkpoint.notes, *chosen.notes),
         outcome.probe,
     )
 

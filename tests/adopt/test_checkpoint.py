@@ -62,6 +62,39 @@ def test_class_names_beside_the_weights_are_found(names: Any, tmp_path: Path) ->
     assert (found.key, found.content) == ("class_to_idx", names)
 
 
+AVERAGE = {name: tensor + 1 for name, tensor in STATE.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "models", "meant"),
+    [
+        ({"state_dict": STATE, "state_dict_ema": AVERAGE}, "'state_dict', 'state_dict_ema'", "['state_dict_ema']"),
+        (
+            {"model": STATE, "ema": {"decay": 0.9, "shadow": {f"module.{name}": AVERAGE[name] for name in AVERAGE}}},
+            "'model', 'ema.shadow'",
+            "['ema']['shadow']",
+        ),
+        ({**STATE, "ema": AVERAGE}, "no key, 'ema'", "['ema']"),
+    ],
+)
+def test_of_a_model_and_its_average_none_is_guessed(content: Any, models: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_checkpoint(saved(tmp_path / "w.pt", content))
+    assert f"w.pt holds several models: under {models}. Save the one that is meant" in str(caught.value)
+    assert f"torch.save(torch.load('w.pt'){meant}, 'weights.pth')" in str(caught.value)
+
+
+def test_what_stands_beside_the_weights_is_no_second_model(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(2, 4)).sum().backward()
+    optimizer.step()
+    content = {"state_dict": STATE, "optimizer": optimizer.state_dict(), "criterion": {"centers": torch.ones(2, 3)}}
+    read = read_checkpoint(saved(tmp_path / "w.pt", content))
+    assert list(read.tensors) == list(STATE)
+    assert read.notes == (f"{tmp_path / 'w.pt'} has other weights under 'criterion': not used",)
+
+
 PETS = ["cat", "dog"]
 BESIDE = {
     "label_names": ({"label_names": PETS}, "label_names"),
