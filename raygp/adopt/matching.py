@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,12 @@ from raygp.errors import InputError
 
 _LEAST = 0.5
 """Part of the weights in front of the output layer that must load: with less, it is another model."""
+_MOST_LEFT = 0.1
+"""Part of the checkpoint's values that may be left over beside heads: with more, it is a larger model."""
+_HEADS = re.compile(
+    r"(?:fc|(?:aux|(?:\w+_)?heads?|classif|logits|last_linear|output|criterion|loss)[a-z_]*\d*)(?:\.|$)", re.IGNORECASE
+)
+"""How modules are called that are an output layer, or one beside it for training alone."""
 _COMPILED = "_orig_mod."
 """What ``torch.compile`` puts in front of a module's names, at any depth."""
 
@@ -60,7 +67,8 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
         task: name of the line's task, for messages.
 
     Raises:
-        InputError: most of the model is not in the checkpoint, or it holds several models.
+        InputError: most of the model is not in the checkpoint, much of the checkpoint is not in the model, or it holds
+            several models.
     """
     renamed, left_over, prefix, rivals = _renamed(checkpoint, model)[:4]
     state = model.state_dict()
@@ -75,9 +83,18 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
     if (share := _share(found, model, classifier)) < _LEAST:
         raise InputError(_other_model(checkpoint.where, task, share, found, len(state)))
     if rivals:
+        models = ", ".join(repr(prefix) if prefix else "no prefix" for prefix in rivals)
         raise InputError(
-            f"{checkpoint.where} holds several models whose names fit: under {', '.join(map(repr, rivals))}: save the "
-            "state dict of the one that is meant"
+            f"{checkpoint.where} holds several models whose names fit: under {models}: save the "
+            "tensors of the one that is meant in a file of their own, and adopt that"
+        )
+    body = [name for name in left_over if not _is_head(name, prefix, classifier)]
+    sizes = {name: tensor.numel() for name, tensor in checkpoint.tensors.items()}
+    if (share := sum(sizes[name] for name in body) / max(1, sum(sizes.values()))) > _MOST_LEFT:
+        raise InputError(
+            f"{checkpoint.where} is of a larger model than the line's task {task}: {share:.0%} of its values, in "
+            f"{len(body):,} of its {len(sizes):,} tensors, have no place in the model: {listed(body)}. Make a line for "
+            "the model that it is of, or save the tensors that are meant in a file of their own"
         )
     return found
 
@@ -102,10 +119,8 @@ def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor
         for start in range(len(parts)):
             if (rest := ".".join(parts[start:])) in names:
                 counts[name[: len(name) - len(rest)]] += 1
-    # Names without a prefix, such as those beside a running average, are the model's own.
     ranked = sorted(counts, key=lambda prefix: (-counts[prefix], len(prefix), prefix))
     prefix = ranked[0] if ranked else ""
-    rivals = [other for other in ranked if counts[other] == counts[prefix]] if prefix else []
     renamed: dict[str, Tensor] = {}
     left_over: list[str] = []
     for name, tensor in checkpoint.tensors.items():
@@ -114,7 +129,23 @@ def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor
             renamed[rest] = tensor
         else:
             left_over.append(name)
-    return renamed, left_over, prefix, rivals if len(rivals) > 1 else []
+    # Only what is left over counts: "conv1.weight" of a block is no other model's.
+    again = (
+        [other for other in ranked if 2 * _fitting(left_over, plain, other, names) >= len(renamed)] if renamed else []
+    )
+    return renamed, left_over, prefix, [prefix, *(other for other in again if other != prefix)] if again else []
+
+
+def _fitting(left_over: Sequence[str], plain: Mapping[str, str], prefix: str, names: set[str]) -> int:
+    """How many of the names that are left over are the model's behind another prefix."""
+    return sum(plain[name].startswith(prefix) and plain[name].removeprefix(prefix) in names for name in left_over)
+
+
+def _is_head(name: str, prefix: str, classifier: str) -> bool:
+    """Whether a tensor of the checkpoint is of an output layer: its own, or one for training alone."""
+    rest = name.replace(_COMPILED, "").removeprefix(prefix)
+    # Only the outermost module counts: "fc2" deep in a block is no head.
+    return bool(_HEADS.match(rest)) or rest.startswith(f"{classifier.split('.')[0]}.")
 
 
 def _share(found: Match, model: nn.Module, classifier: str) -> float:

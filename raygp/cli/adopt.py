@@ -108,6 +108,7 @@ def _json(line: Line, done: Adoption) -> dict[str, Any]:
         "classes": card.classes,
         "without_rows": list(done.without_rows),
         "new_classes": list(done.new_classes),
+        "notes": list(done.notes),
         "promoted": [version.name for version in done.updated],
         "versions": versions_json(line),
     }

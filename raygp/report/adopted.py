@@ -51,6 +51,7 @@ def adopted_lines(event: Adopted) -> list[str]:
         found.append(f"the output layer is new: it is untrained, for {_count(card.classes)}")
     if card.classes and origin is not None:
         found.append(f"order of the classes from {origin.classes_from}: {_some(card.classes)}")
+    found += [f"note: {note}" for note in event.notes]
     if event.without_rows:
         found.append(f"without a training row here, so that updates may forget them: {_named(event.without_rows)}")
     if event.new_classes:

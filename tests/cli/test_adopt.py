@@ -46,7 +46,7 @@ def test_what_it_found_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lines[1:4] == [
         "6 of the model's 6 tensors loaded",
         "in the file and not in the model: aux.weight",
-        "order of the classes from w.pth itself: 0, 1, 2, 3, 4, 5 and 4 more",
+        "order of the classes from w.pth itself ('classes'): 0, 1, 2, 3, 4, 5 and 4 more",
     ]
     assert lines[4].startswith("v0000: dense, validation ") and lines[4].endswith("; it has seen no arrival")
     assert any(line.startswith("warning: ") and "(--classes)" in line for line in lines), "its weights are random"
