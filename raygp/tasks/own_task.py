@@ -98,7 +98,7 @@ class OwnTask:
         return type(self)(self.spec.model_copy(update={"given": given, "options": {}}), self.code).complete_spec()
 
     @property
-    def doubts(self) -> list[str]:
+    def oversights(self) -> list[str]:
         """For people: names in the class, or of functions beside it, that are ignored and may be misspelt."""
         return misspelt(type(self), self.code.text if self.code else "")
 
