@@ -10,8 +10,10 @@ import pytest
 import raygp
 from raygp.cli import main
 from raygp.data.sources import LIKELY, SOURCES, UNLIKELY, SourceKind, guess_source
+from raygp.data.sources.kind import medium_of
 from raygp.errors import InputError
 from raygp.events import Event, Notice
+from raygp.tasks import base
 from tests.digits import FewDigits
 
 MODEL = ["--task", "lenet-300-100"]
@@ -151,6 +153,11 @@ def test_a_form_may_stand_in_place_of_a_path(
     (tmp_path / "photos").rename(tmp_path / "digits")
     assert main(["ingest", "digits", "--root", "other", *MODEL]) == 0, "a folder that is called like a kind"
     assert "./digits is read as imagefolder:./digits" in capsys.readouterr().out
+
+
+def test_tasks_of_ones_own_say_what_their_samples_are() -> None:
+    classes = (base.Images, base.Table, base.Regression, base.Text, base.Speech)
+    assert [medium_of(found) for found in classes] == ["image", "row", "row", "text", "audio"]
 
 
 TABLE = ["--label", "inc"]
