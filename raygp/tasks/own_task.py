@@ -21,6 +21,7 @@ from raygp.tasks.own import OwnSpec, TaskCode, rebuild
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Values
 from raygp.tasks.spec import TaskSpec
+from raygp.tasks.spelling import misspelt
 
 PerExample = Callable[[Any, Any], Tensor]
 """From outputs and targets to a number for each example, shape (N,)."""
@@ -91,6 +92,11 @@ class OwnTask:
         dumped = picked.model_dump(mode="json")
         given = {**self.spec.given, **{name: dumped[name] for name in fields}}
         return type(self)(self.spec.model_copy(update={"given": given, "options": {}}), self.code).complete_spec()
+
+    @property
+    def doubts(self) -> list[str]:
+        """For people: names in the class, or of functions beside it, that are ignored and may be misspelt."""
+        return misspelt(type(self), self.code.text if self.code else "")
 
     @property
     def is_fitted(self) -> bool:

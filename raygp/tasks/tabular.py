@@ -11,7 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind, Unfit
 from raygp.tasks.numbers import NumberTask
 from raygp.tasks.spec import TaskSpec
-from raygp.tasks.tabular_cells import column_name, is_missing, label_number, read_row, shown, with_names
+from raygp.tasks.tabular_cells import LARGEST, column_name, is_missing, label_number, read_row, shown, with_names
 from raygp.tasks.tabular_fit import ColumnSpec, TableFit, rows_of
+from raygp.tasks.tabular_scale import scale_of
 
 _FAR = 10.0
 """Standardised numbers further from zero than this are as far as this: one wild value must not throw a network off."""
@@ -61,6 +62,8 @@ class TabularSpec(TaskSpec):
     """Those that the model sees, in order."""
     left_out: dict[str, str] = Field(default_factory=dict)
     """Columns that it does not see, each with the reason."""
+    doubts: tuple[str, ...] = ()
+    """What people were told to look at when the columns were found."""
     order: tuple[str, ...] = ()
     """All columns in the order of a sample's cells: the same row has the same bytes, however a table orders them."""
 
@@ -217,8 +220,9 @@ class TabularTask(ClassTask):
 
     @staticmethod
     def _standardised(column: ColumnSpec, value: float) -> float:
-        if not math.isfinite(value):
-            raise ValueError(f"column '{column.name}' holds a number that is not finite")
+        if abs(value) > LARGEST:
+            what = "too large" if math.isfinite(value) else "not finite"
+            raise ValueError(f"column '{column.name}' holds a number that is {what}")
         return min(_FAR, max(-_FAR, (value - column.mean) / column.deviation))
 
     def check(self, sample: bytes, label: str) -> str | None:
@@ -302,10 +306,13 @@ def fit_numbers(spec: RegressionSpec, samples: Iterable[tuple[bytes, str]]) -> R
         none = f"{len(bad):,} of {found.rows:,} labels are none"
         raise Unfit(f"{reason}: {none}; --task tabular learns classes", position)
     fitted = found.result()
-    deviation = float(np.std(labels))
-    if not deviation:
+    scale = scale_of(labels)
+    if not scale.deviation:
         raise Unfit(f"all labels are {labels[0]:g}: there is nothing to learn")
-    target = {"target_mean": float(np.mean(labels)), "target_deviation": deviation}
+    target: dict[str, Any] = {"target_mean": scale.mean, "target_deviation": scale.deviation}
+    if scale.far:
+        wild = f"{scale.far:,} of {len(labels):,} labels lie {scale.doubt}: are they mistakes?"
+        target["doubts"] = (f"{wild} Mean and deviation are measured without them", *fitted.doubts)
     return spec.model_copy(update={**vars(fitted), **target})
 
 
@@ -333,7 +340,7 @@ def _notes(spec: TabularSpec) -> list[str]:
             parts.append(f"{word}: {', '.join(named[:_NAMED])}{more}")
     found = [f"columns of the table, {'; '.join(parts)}"]
     unasked = {name: reason for name, reason in spec.left_out.items() if name not in spec.drop}
-    return found + [f"column '{name}' is left out: {reason}" for name, reason in unasked.items()]
+    return [*found, *(f"column '{name}' is left out: {reason}" for name, reason in unasked.items()), *spec.doubts]
 
 
 def _task(spec: TabularSpec) -> TabularTask:
@@ -370,7 +377,7 @@ _PLANS: Mapping[str, Mapping[Literal["synthesis", "update"], PlanFields]] = {
     "default": {"synthesis": {"epochs": 20, "seed_density": 0.6}, "update": {"epochs": 8}},
 }
 
-_FITTED = ("columns", "left_out", "order")
+_FITTED = ("columns", "left_out", "order", "doubts")
 
 TABULAR = TaskKind(ClassSpec, _task, _SETTINGS, _PLANS, fit_classes, _FITTED)
 """Classes of rows."""

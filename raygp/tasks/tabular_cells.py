@@ -20,6 +20,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?")
 _OTHER_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}([ T].+)?|\d{4}([./])\d{1,2}\3\d{1,2}")
 _COMMA = re.compile(r"[+-]?\d{1,3}([. ']?\d{3})*,\d+")
+LARGEST = 1e38
+"""A number that is further from zero than this cannot be learnt: float32 holds no more."""
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,7 +48,12 @@ def number(cell: Cell) -> float | None:
     if isinstance(cell, str):
         cell = cell.strip()
         return float(cell) if _NUMBER.fullmatch(cell) else None
-    return None if cell is None or isinstance(cell, bool) else float(cell)
+    if cell is None or isinstance(cell, bool):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:  # A whole number of JSON may have any number of digits.
+        return math.inf
 
 
 def truth(cell: Cell) -> float | None:
@@ -128,7 +135,7 @@ def label_number(label: str) -> float:
     if found is None:
         how = other_writing(label)
         raise ValueError(f"label {how}" if how else f"label {shown(label)} is no number")
-    if not math.isfinite(found):
+    if abs(found) > LARGEST:
         raise ValueError(f"label {shown(label)} is too large for a number")
     return found
 

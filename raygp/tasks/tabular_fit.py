@@ -3,7 +3,8 @@
 The rules:
 
 - A column of numbers is a number, one of true and false is a number, too, and so is one of dates in ISO 8601 (days). It
-  is less its mean, over its deviation. Where values are missing, they are the mean, and a flag says so.
+  is less its mean, over its deviation, both without values that lie far outside. Where values are missing, they are the
+  mean, and a flag says so.
 - A column of texts is a category. Values that come once are taken together as "other", as are those of later arrivals
   that are not known. Missing values are a category of their own.
 - A column that says nothing is left out: one without values, one with the same value everywhere, one of texts of which
@@ -15,6 +16,7 @@ The rules:
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +27,7 @@ from pydantic import BaseModel, ConfigDict
 
 from raygp.tasks.kind import Unfit
 from raygp.tasks.tabular_cells import (
+    LARGEST,
     Cell,
     category,
     column_name,
@@ -36,6 +39,7 @@ from raygp.tasks.tabular_cells import (
     shown,
     truth,
 )
+from raygp.tasks.tabular_scale import Scale, scale_of
 
 ColumnKind = Literal["number", "truth", "date", "category"]
 _READ = {"number": number, "truth": truth, "date": days}
@@ -97,12 +101,12 @@ class _Seen:
     written: tuple[int, str] | None = None
     """Position of a text that should be written in another way, and how."""
     written_count: int = 0
-    n: int = 0
-    mean: float = 0.0
-    squares: float = 0.0
-    low: float = float("inf")
-    high: float = float("-inf")
+    numbers: array[float] = field(default_factory=lambda: array("d"))
+    """All that are numbers, or read as some."""
     whole: bool = True
+    too_large: int = 0
+    first_too_large: int = 0
+    """Position of the first number that is too large to be one."""
 
     def add(self, cell: Cell, position: int) -> None:
         self.rows += 1
@@ -113,7 +117,7 @@ class _Seen:
         self.counts[kind] += 1
         self.first.setdefault(kind, (position, cell))
         if value is not None:
-            self._measure(value)
+            self._measure(value, position)
         elif how := other_writing(cell):
             self.written_count += 1
             self.written = self.written or (position, how)
@@ -121,22 +125,17 @@ class _Seen:
             self.values[category(cell)] += 1
             self.too_many = len(self.values) > _MOST_VALUES
 
-    def _measure(self, value: float) -> None:
-        # Welford's method: the plain sum of squares is wrong for numbers far from zero, such as dates.
-        self.n += 1
-        step = value - self.mean
-        self.mean += step / self.n
-        self.squares += step * (value - self.mean)
-        self.low, self.high = min(self.low, value), max(self.high, value)
+    def _measure(self, value: float, position: int) -> None:
+        if abs(value) > LARGEST:  # A bad row: it is named where samples are checked.
+            self.first_too_large = self.first_too_large if self.too_large else position
+            self.too_large += 1
+            return
+        self.numbers.append(value)
         self.whole = self.whole and value.is_integer()
 
     @property
     def there(self) -> int:
         return self.rows - self.missing
-
-    @property
-    def deviation(self) -> float:
-        return (self.squares / self.n) ** 0.5 if self.n else 0.0
 
 
 def _kind_of(cell: Cell) -> tuple[ColumnKind, float | None]:
@@ -156,6 +155,8 @@ class Fitted:
     """By column, why."""
     order: tuple[str, ...]
     """All columns, as the table has them."""
+    doubts: tuple[str, ...]
+    """What people should look at."""
 
 
 def rows_of(samples: Iterable[tuple[bytes, str]]) -> Iterator[tuple[int, dict[str, Cell], str]]:
@@ -180,6 +181,7 @@ class TableFit:
     def __init__(self, categories: Sequence[str], drop: Sequence[str]) -> None:
         self._categories, self._drop = categories, drop
         self._seen: dict[str, _Seen] = {}
+        self._doubts: list[str] = []
         self.rows = 0
 
     def add(self, row: dict[str, Cell], position: int) -> None:
@@ -216,7 +218,7 @@ class TableFit:
         if not columns:
             why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
             raise Unfit(f"no column is left that says anything ({why})")
-        return Fitted(tuple(columns), left_out, tuple(self._seen))
+        return Fitted(tuple(columns), left_out, tuple(self._seen), tuple(self._doubts))
 
     def _column(self, seen: _Seen) -> ColumnSpec | str:
         """A column as the model sees it, or why it does not."""
@@ -224,13 +226,7 @@ class TableFit:
             return "no values"
         kind = "category" if seen.name in self._categories else _main_kind(seen)
         if kind != "category":
-            if seen.whole and _numbers_rows(seen):
-                return f"it numbers the rows ({seen.low:.0f} to {seen.high:.0f})"
-            if not seen.deviation and not seen.missing:
-                return f"constant ({shown(next(iter(seen.values)))})"
-            return ColumnSpec(
-                name=seen.name, kind=kind, mean=seen.mean, deviation=seen.deviation or 1.0, missing=seen.missing > 0
-            )
+            return self._measured(seen, kind)
         different = len(seen.values)
         if different == 1 and not seen.missing:
             return f"constant ({shown(next(iter(seen.values)))})"
@@ -240,6 +236,28 @@ class TableFit:
         often = sorted((-count, value) for value, count in seen.values.items() if count > 1 or seen.there < _FEW)
         known = tuple(value for _, value in often[:_MOST_CATEGORIES])
         return ColumnSpec(name=seen.name, kind="category", missing=seen.missing > 0, categories=known)
+
+    def _measured(self, seen: _Seen, kind: ColumnKind) -> ColumnSpec | str:
+        """A column of numbers, or of what is read as some."""
+        if seen.too_large > _ODD * seen.there:
+            raise Unfit(
+                f"column '{seen.name}' holds numbers that are too large ({seen.too_large:,} of {seen.there:,} are "
+                f"beyond {LARGEST:g}): leave such cells empty, or --drop {seen.name} leaves the column out",
+                seen.first_too_large,
+            )
+        scale = scale_of(seen.numbers)
+        if seen.whole and _numbers_rows(seen, scale):
+            return f"it numbers the rows ({scale.low:.0f} to {scale.high:.0f})"
+        if not scale.deviation and not seen.missing:
+            return f"constant ({shown(next(iter(seen.values)))})"
+        if scale.far:
+            self._doubts.append(
+                f"column '{seen.name}': {scale.far:,} of {len(seen.numbers):,} values lie {scale.doubt}: mean and "
+                "deviation are measured without them; where they stand for no value, leave the cells empty"
+            )
+        return ColumnSpec(
+            name=seen.name, kind=kind, mean=scale.mean, deviation=scale.deviation or 1.0, missing=seen.missing > 0
+        )
 
 
 def _main_kind(seen: _Seen) -> ColumnKind:
@@ -267,9 +285,9 @@ def _main_kind(seen: _Seen) -> ColumnKind:
     )
 
 
-def _numbers_rows(seen: _Seen) -> bool:
+def _numbers_rows(seen: _Seen, scale: Scale) -> bool:
     """Whether whole numbers are numbers of rows: all different, nearly without gaps, and called so."""
     if seen.there < _FEW or seen.missing or not _ID.fullmatch(seen.name):
         return False
     # Part of a table is held out, so there are gaps.
-    return (seen.too_many or len(seen.values) == seen.there) and seen.there * 2 > seen.high - seen.low
+    return (seen.too_many or len(seen.values) == seen.there) and seen.there * 2 > scale.high - scale.low

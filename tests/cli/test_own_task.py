@@ -97,3 +97,9 @@ def test_what_cannot_be_checked_is_said(here: Path, capsys: pytest.CaptureFixtur
     (here / "my_task.py").write_text(SOUND.replace("nn.Sequential", "nn.Sequentiel"))
     assert main(["check", "my_task.py"]) == 2
     assert "raygp: my_task.py, line 13, in build_model: AttributeError" in capsys.readouterr().err
+
+
+def test_misspelt_names_are_told_at_ingest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "my_task.py").write_text(SOUND.replace("settings", "setting"))
+    assert main(["ingest", "--root", "line", "--source", "digits", "--task", "my_task.py"]) == 0
+    assert "Photos.setting is ignored: nothing reads it. Is settings meant?" in capsys.readouterr().out
