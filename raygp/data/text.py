@@ -157,6 +157,12 @@ def _look(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(c for c in text if unicodedata.category(c) != "Cf")).casefold()
 
 
+class Nested(str):
+    """The JSON of a list or an object that stands where a table has one value."""
+
+    __slots__ = ()
+
+
 class Row(NamedTuple):
     """A row of a table."""
 
@@ -341,4 +347,7 @@ def _object(line: str, where: str) -> dict[str, str]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return Nested(text) if isinstance(value, list | dict) else text

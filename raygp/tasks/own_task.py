@@ -74,6 +74,10 @@ class OwnTask:
         """The spec with all that has to be known without the code: options, and what the model says of the task."""
         dumped = self.picked.model_dump(mode="json")
         options = {key: value for key, value in dumped.items() if key not in _NO_OPTIONS}
+        if not isinstance(self.settings, Mapping):
+            raise InputError(
+                f'settings of {type(self).__name__} must be like {{"lr": 0.05}}, not a {type(self.settings).__name__}'
+            )
         found: dict[str, Any] = {"options": options, "settings": {**self.settings_of_kind, **self.settings}}
         if self.is_fitted:
             found["classifier"] = self.classifier

@@ -353,10 +353,15 @@ def test_memory_that_the_machine_does_not_have_is_named(monkeypatch: pytest.Monk
     assert "this machine has 0 MiB" in wrong({f.check: f for f in check_task(subject, SLOW)})["memory"]
 
 
-def test_rows_of_a_source_are_of_several_classes() -> None:
+def test_rows_of_a_source_are_of_several_classes(tmp_path) -> None:
     subject = subject_of(SOUND)
     rows = rows_of_source("digits", subject.task)
     assert len(rows) == 24 and sorted({row.label for row in rows}) == ["0", "1", "2"]
+    folder = tmp_path / "photos"
+    for row, one in enumerate(made_up_rows(subject.task)):
+        (folder / one.label).mkdir(parents=True, exist_ok=True)
+        (folder / one.label / f"{row}.png").write_bytes(one.sample)
+    assert len(rows_of_source(str(folder), subject.task)) == 24, "a path alone will do"
     with pytest.raises(InputError, match="unknown source 'digots'"):
         rows_of_source("digots", subject.task)
 

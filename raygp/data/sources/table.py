@@ -240,7 +240,15 @@ class TableSource:
             if self._known is not None:
                 self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
+            labelled = bool(label) and not self._unlabelled
+            problem = _no_label(cells[label]) if labelled and not said else ""
+            yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
+
+
+def _no_label(cell: object) -> str:
+    """What is said of a word that stands for no label; empty where the cell is."""
+    word = tidy(cell) if isinstance(cell, str) else ""
+    return f"label '{word}' is taken for no label: if it is a class, give it another name" if word else ""
 
 
 @dataclass
