@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,8 @@ from raygp.data.sources.spool import Spool
 from raygp.data.sources.walk import files_of
 from raygp.data.text import read_table, tidy
 from raygp.errors import InputError
-from raygp.tasks.tabular_cells import category, is_missing, row_bytes
+from raygp.tasks.tabular_cells import is_missing, row_bytes
+from raygp.tasks.tabular_watch import RowWatch
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -108,7 +108,10 @@ class TableSource:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
         if columns := getattr(table, "columns", ()):
-            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "order", ())))
+            named_columns = {column.name: column for column in columns}
+            order, target = tuple(getattr(table, "order", ())), getattr(table, "target", None)
+            watched = [*columns] if target is None else [*columns, target]
+            self._known = _Known(named_columns, order, RowWatch(watched), "" if target is None else target.name)
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -124,7 +127,7 @@ class TableSource:
         :meth:`samples`."""
         files, labels, order = self._prepared()
         for file in files:
-            for sample in self._read(file, labels[file.key], order, {}, lambda row: partial(bytes, row)):
+            for sample in self._read(file, labels[file.key], order, lambda row: partial(bytes, row)):
                 yield replace(sample, key=sample.key.removeprefix(file.key))
 
     def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
@@ -142,19 +145,14 @@ class TableSource:
         # The spool lives as long as the source.
         self._spool = Spool()
         add = self._spool.add
-        counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts, add)]
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
-        for name, unknown in counts.items():
-            rows = sum(unknown.values())
-            shown = ", ".join(f"'{value}' {count:,}" for value, count in unknown.most_common(_SHOWN))
-            more = f", {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-            self.notes.append(
-                f"column '{name}': {rows:,} of {len(found):,} rows have a category that the line does not know ({shown}"
-                f"{more}): taken as 'other'"
-            )
+        if self._known is not None:
+            if ambiguous := self._known.watch.ambiguous:
+                raise InputError(ambiguous)
+            self.notes += self._known.watch.lines
         return found
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -220,11 +218,9 @@ class TableSource:
         file: _File,
         label: str,
         order: Sequence[str],
-        counts: dict[str, Counter[str]],
         keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
-        """The rows of a file as samples. ``counts`` gets the categories that the line does not know, ``keep`` puts a
-        row where it can be read."""
+        """The rows of a file as samples. ``keep`` puts a row where it can be read."""
         split_column = next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
@@ -237,9 +233,9 @@ class TableSource:
                         "says something else needs another name"
                     )
             row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
-            if self._known is not None:
-                self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
+            if self._known is not None and label:
+                self._known.watch.see(row | {self._known.target: said}, key)
             labelled = bool(label) and not self._unlabelled
             problem = _no_label(cells[label]) if labelled and not said else ""
             yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
@@ -259,12 +255,10 @@ class _Known:
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
     all_in_order: tuple[str, ...]
     """With those that the model does not see."""
-    _sets: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._sets = {
-            name: frozenset(column.categories) for name, column in self.columns.items() if column.kind == "category"
-        }
+    watch: RowWatch
+    """Looks at the rows of an arrival that follows."""
+    target: str
+    """What it calls labels that are numbers; empty for classes."""
 
     def order(self, there: Sequence[str], where: str, passed_over: PassedOver) -> list[str]:
         """Those of a table that the line knows, in the line's order.
@@ -284,12 +278,6 @@ class _Known:
             passed_over.add("columns that the line does not know", f"'{name}' of {where}")
         # A column that the model does not see may be missing.
         return [name for name in self.all_in_order or self.columns if name in there]
-
-    def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
-        """Count the categories of a row that the line does not know."""
-        for name, known in self._sets.items():
-            if row[name] is not None and (value := category(row[name])) not in known:
-                counts.setdefault(name, Counter())[value] += 1
 
 
 def _text_rows(path: Path, name: str) -> Iterator[tuple[int, Cells]]:
