@@ -120,7 +120,7 @@ def make_dense(
         not outcome.verdict.promoted,
         rows.left_out["test"],
         catalog,
-        (*checkpoint.notes, *chosen.notes),
+        (*checkpoint.notes, *chosen.notes, *found.notes),
         outcome.probe,
     )
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,8 @@ class Match:
     """What has another shape in the two, in words; such a tensor is new, too."""
     prefix: str = ""
     """What stood before the names in the checkpoint: "module." and the like."""
+    notes: tuple[str, ...] = ()
+    """What a person has to know of the output layer."""
 
 
 def outputs_of(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> int | None:
@@ -51,7 +54,7 @@ def outputs_of(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> int
         classifier: name of the output layer.
     """
     name = f"{classifier}.weight"
-    weight = _renamed(checkpoint, model)[0].get(name)
+    weight = _renamed(checkpoint, model, classifier)[0].get(name)
     # An output layer behind another width says nothing of classes that could be taken over.
     fits = weight is not None and weight.shape[1:] == model.get_parameter(name).shape[1:]
     return len(weight) if weight is not None and fits else None
@@ -70,7 +73,7 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
         InputError: most of the model is not in the checkpoint, much of the checkpoint is not in the model, or it holds
             several models.
     """
-    renamed, left_over, prefix, rivals = _renamed(checkpoint, model)[:4]
+    renamed, left_over, prefix, rivals, inside = _renamed(checkpoint, model, classifier)
     state = model.state_dict()
     fits = {name: tensor for name, tensor in renamed.items() if tensor.shape == state[name].shape}
     other = [
@@ -79,7 +82,8 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
         if name not in fits
     ]
     missing = [name for name in state if name not in renamed]
-    found = Match(fits, tuple(missing), tuple(left_over), tuple(other), prefix)
+    notes = _head_notes(checkpoint, fits, left_over, state, classifier, inside)
+    found = Match(fits, tuple(missing), tuple(left_over), tuple(other), prefix, notes)
     if (share := _share(found, model, classifier)) < _LEAST:
         raise InputError(_other_model(checkpoint.where, task, share, found, len(state)))
     if rivals:
@@ -108,9 +112,21 @@ def load(found: Match, model: nn.Module) -> list[str]:
     return [name for name, tensor in found.tensors.items() if tensor.dtype != state[name].dtype]
 
 
-def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor], list[str], str, list[str]]:
-    """The checkpoint's tensors by the model's names; names that are left over; the prefix that was taken off; and where
-    there are several prefixes that could be meant, all of them."""
+class _Renamed(NamedTuple):
+    """The tensors of a checkpoint by a model's names."""
+
+    tensors: dict[str, Tensor]
+    left_over: list[str]
+    """Names in the checkpoint."""
+    prefix: str
+    """That was taken off."""
+    rivals: list[str]
+    """Where there are several prefixes that could be meant, all of them."""
+    inside: str
+    """Module of the checkpoint that is the output layer, where it stands inside one of its name; else empty."""
+
+
+def _renamed(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> _Renamed:
     names = set(model.state_dict())
     plain = {name: name.replace(_COMPILED, "") for name in checkpoint.tensors}
     counts: Counter[str] = Counter()
@@ -133,7 +149,58 @@ def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor
     again = (
         [other for other in ranked if 2 * _fitting(left_over, plain, other, names) >= len(renamed)] if renamed else []
     )
-    return renamed, left_over, prefix, [prefix, *(other for other in again if other != prefix)] if again else []
+    rivals = [prefix, *(other for other in again if other != prefix)] if again else []
+    inside = _inside(
+        checkpoint.tensors, [name for name in left_over if plain[name].startswith(f"{prefix}{classifier}.")]
+    )
+    head = model.state_dict().get(f"{classifier}.weight")
+    parts = [name for name in names if name.startswith(f"{classifier}.")]
+    if inside and head is not None and not set(parts) & set(renamed):
+        moved = {f"{classifier}.{kind}": f"{inside}.{kind}" for kind in ("weight", "bias")}
+        moved = {name: old for name, old in moved.items() if old in checkpoint.tensors}
+        if set(moved) == set(parts) and checkpoint.tensors[f"{inside}.weight"].shape[1:] == head.shape[1:]:
+            renamed |= {name: checkpoint.tensors[old] for name, old in moved.items()}
+            left_over = [name for name in left_over if name not in moved.values()]
+            return _Renamed(renamed, left_over, prefix, rivals, inside)
+    return _Renamed(renamed, left_over, prefix, rivals, "")
+
+
+def _inside(tensors: Mapping[str, Tensor], names: Sequence[str]) -> str:
+    """The module whose weight and bias the names are; empty if there is another among them, or none."""
+    modules = {name.rpartition(".")[0] for name in names}
+    module = modules.pop() if len(modules) == 1 else ""
+    weight, bias = (tensors.get(f"{module}.{kind}") for kind in ("weight", "bias"))
+    if weight is None or weight.ndim < 2 or (bias is not None and bias.shape != weight.shape[:1]):
+        return ""
+    return module if len(names) == 1 + (bias is not None) else ""
+
+
+def _head_notes(
+    checkpoint: Checkpoint,
+    fits: Mapping[str, Tensor],
+    left_over: Sequence[str],
+    state: Mapping[str, Tensor],
+    classifier: str,
+    inside: str,
+) -> tuple[str, ...]:
+    """Where the output layer is from, if not from its name; or what in the file could be it."""
+    head = f"{classifier}.weight"
+    if head in fits or head not in state:
+        said = (
+            f"the output layer {classifier} is loaded from '{inside}', the one layer there: activations and norms in "
+        )
+        return (f"{said}front of it in the file's model, if any, are not in the line's",) if inside else ()
+    alike = [
+        name.removesuffix(".weight")
+        for name in left_over
+        if name.endswith(".weight") and checkpoint.tensors[name].shape == state[head].shape
+    ]
+    if len(alike) != 1:
+        return ()
+    return (
+        f"'{alike[0]}' in the file has the shape of the output layer: if it is the trained one, rename "
+        f"{alike[0]}.weight and .bias to {head} and .bias in the file, and adopt that",
+    )
 
 
 def _fitting(left_over: Sequence[str], plain: Mapping[str, str], prefix: str, names: set[str]) -> int:

@@ -64,7 +64,8 @@ def adopted_lines(event: Adopted) -> list[str]:
     if event.guesses and not event.head_is_new:
         found.append(
             f"warning: {percent(card.val_accuracy)} % is no better than always answering with the most frequent class: "
-            "is this the order of classes that it was trained with (--classes)?"
+            "is this the order of classes that it was trained with (--classes)? If not, adopt it again with the right "
+            "one, in another line: raygp ingest --root OTHER, then raygp adopt --root OTHER --classes FILE"
         )
     return found
 
