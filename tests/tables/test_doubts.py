@@ -8,7 +8,8 @@ import pytest
 
 import raygp
 from raygp.cli import main
-from raygp.tasks import Unfit
+from raygp.tasks import Unfit, make_task
+from raygp.tasks.tabular import fit_classes
 from tests.tables.tables import HOUSES, REGRESSION, Taken, houses, write
 from tests.tables.test_scale import fit
 
@@ -125,6 +126,26 @@ def test_codes_with_zeros_before_them_get_a_hint_and_texts_do_not() -> None:
     [doubt] = fit([f"{i % 50:03d}" for i in range(100)]).doubts
     assert "such as '000': if they are codes, --categories a takes them as categories" in doubt
     assert fit([str(i % 50) for i in range(100)]).doubts == () and fit(["flat 3", "Rome"] * 50).doubts == ()
+
+
+def test_a_row_without_any_value_is_a_bad_row(tmp_path: Path) -> None:
+    rows = houses(200, 1)
+    rows[9] = ["", "NA", *[""] * 5, "7"]
+    taken = Taken(tmp_path / "line", write(tmp_path / "a.csv", HOUSES, rows), dict(REGRESSION))
+    assert not taken.refused and taken.manifests[0].quarantined == 1
+    bad = (tmp_path / "line" / "arrivals" / "arrival-000" / "quarantine.jsonl").read_text()
+    assert "every cell of the row is empty" in bad
+
+
+@pytest.mark.parametrize(("labels", "refused"), [(30, True), (4, False)])
+def test_numbers_that_are_measured_are_no_classes(labels: int, refused: bool) -> None:
+    plain = make_task({"name": "tabular"})
+    rows = [(f'{{"a": {i % 7}}}'.encode(), f"{i % labels}.5") for i in range(300)]
+    if not refused:
+        assert fit_classes(plain.spec, rows).columns  # type: ignore[attr-defined]
+        return
+    with pytest.raises(Unfit, match="--task tabular-regression learns numbers"):
+        fit_classes(plain.spec, rows)  # type: ignore[attr-defined]
 
 
 def test_a_column_without_values_cannot_be_categories(tmp_path: Path) -> None:
