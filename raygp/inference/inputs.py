@@ -130,10 +130,23 @@ def _below(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
 
 def _watched(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
     """Samples, and one with a problem in place of those that cannot be found any more."""
+    last = ""
     try:
-        yield from samples
+        for sample in samples:
+            last = sample.key
+            yield sample
     except InputError as error:
-        yield _problem(key, str(error))
+        rest = f"; everything after {printable(last)} was not answered" if last else ""
+        yield _problem(key, _without_name(str(error), key) + rest)
+
+
+def _without_name(message: str, key: str) -> str:
+    """What is wrong with a file, without its name at the start: it is named already."""
+    for name in (os.path.abspath(key), key, os.path.basename(key)):
+        rest = message.removeprefix(name)
+        if rest != message and rest.startswith((":", " ")):
+            return rest.lstrip(": ")
+    return message
 
 
 def _problem(key: str, problem: str) -> SourceSample:

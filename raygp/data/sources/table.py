@@ -47,8 +47,9 @@ class _File:
     key: str
     """Its name in the source."""
     columns: tuple[str, ...]
-    rows: Callable[[], Iterator[tuple[int, Cells]]]
-    """Gives its rows anew, each with the line where it begins (Parquet: its number from 0)."""
+    rows: Callable[[], Iterator[tuple[int, Cells | str]]]
+    """Gives its rows anew, each with the line where it begins (Parquet: its number from 0). A text in place of one
+    says why it cannot be read: what is only answered goes on."""
     split: SplitName | None
     """What the file's name or a folder says."""
     where: str
@@ -61,7 +62,7 @@ class _File:
             return found[:1]
         for name in named(self.columns, MAYBE_SPLITS):
             # It is one only where every value is a word for a split: else it is a column as any other.
-            if all(split_of(tidy(str(cells[name] or ""))) for _, cells in self.rows()):
+            if all(isinstance(cells, str) or split_of(tidy(str(cells[name] or ""))) for _, cells in self.rows()):
                 return [name]
         return []
 
@@ -168,11 +169,11 @@ class TableSource:
             name = name.rpartition(".")[0]
         split = split_of_path(Path(name))
         if name.lower().endswith(_TEXTS):
-            table = read_table(plain, name)
+            table = read_table(plain, name, keep_bad=self._unlabelled)
             if table.unnamed:
                 self.passed_over.add("columns without a name", key)
-            return _File(key, table.columns, lambda: _text_rows(plain, name), split, "line")
-        return _parquet(plain, key, split)
+            return _File(key, table.columns, lambda: _text_rows(plain, name, self._unlabelled), split, "line")
+        return _parquet(plain, key, split, self._unlabelled)
 
     def _find_labels(self, files: Sequence[_File]) -> dict[str, str]:
         """By file, its column of labels; empty where there is none. Files that are passed over are not in it."""
@@ -224,6 +225,9 @@ class TableSource:
         split_column = next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
+            if isinstance(cells, str):
+                yield SourceSample(None, "", key, bytes, cells)
+                continue
             split = file.split
             if split_column and (word := tidy(str(cells[split_column] or ""))):
                 split = split_of(word)
@@ -236,7 +240,15 @@ class TableSource:
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
             if self._known is not None and label:
                 self._known.watch.see(row | {self._known.target: said}, key)
-            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
+            labelled = bool(label) and not self._unlabelled
+            problem = _no_label(cells[label]) if labelled and not said else ""
+            yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
+
+
+def _no_label(cell: object) -> str:
+    """What is said of a word that stands for no label; empty where the cell is."""
+    word = tidy(cell) if isinstance(cell, str) else ""
+    return f"label '{word}' is taken for no label: if it is a class, give it another name" if word else ""
 
 
 @dataclass
@@ -272,12 +284,12 @@ class _Known:
         return [name for name in self.all_in_order or self.columns if name in there]
 
 
-def _text_rows(path: Path, name: str) -> Iterator[tuple[int, Cells]]:
-    for row in read_table(path, name).rows:
-        yield row.line, {column: tidy(cell) for column, cell in row.values.items()}
+def _text_rows(path: Path, name: str, keep_bad: bool) -> Iterator[tuple[int, Cells | str]]:
+    for row in read_table(path, name, keep_bad=keep_bad).rows:
+        yield row.line, row.problem or {column: tidy(cell) for column, cell in row.values.items()}
 
 
-def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
+def _parquet(path: Path, key: str, split: SplitName | None, keep_bad: bool) -> _File | None:
     import pyarrow.parquet as pq
 
     from raygp.data.sources.rowfiles import reading
@@ -292,19 +304,24 @@ def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
     both = zip(names, columns, strict=True)
     used = [(name, column) for name, column in both if not name.startswith("__index_level_")]
 
-    def read() -> Iterator[tuple[int, Cells]]:
+    def read() -> Iterator[tuple[int, Cells | str]]:
         number = 0
         with reading(path, "Parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(_AT_ONCE, columns=[name for name, _ in used]):
                 for values in batch.to_pylist():
-                    yield number, {column: _cell(values[name], f"{key} row {number}", name) for name, column in used}
+                    try:
+                        yield number, {column: _cell(values[name], name) for name, column in used}
+                    except ValueError as error:
+                        if not keep_bad:
+                            raise InputError(f"{key} row {number}: {error}") from error
+                        yield number, str(error)
                     number += 1
 
     return _File(key, tuple(column for _, column in used), read, split, "row") if rows else None
 
 
-def _cell(value: Any, where: str, column: str) -> Any:
-    """A value of a Parquet file as one that JSON has."""
+def _cell(value: Any, column: str) -> Any:
+    """A value of a Parquet file as one that JSON has. Raises ValueError where it is none."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -314,7 +331,7 @@ def _cell(value: Any, where: str, column: str) -> Any:
     if isinstance(value, decimal.Decimal):
         return float(value)
     kind = type(value).__name__
-    raise InputError(f"{where}: column {column} holds {kind}: a cell is a number, a text, a date, true or false")
+    raise ValueError(f"column {column} holds {kind}: a cell is a number, a text, a date, true or false")
 
 
 def _label_text(cell: Any) -> str:
