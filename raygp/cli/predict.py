@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from raygp.loading import ending_on_ctrl_c
 if TYPE_CHECKING:
     from raygp.data.sources import SourceSample
     from raygp.tasks import Answer
+    from raygp.tasks.tabular_watch import RowWatch
 
 NAME = "predict"
 HELP = "what a version makes of files, folders and tables"
@@ -64,10 +66,11 @@ def run(options: argparse.Namespace) -> None:
     with ending_on_ctrl_c():
         import torch  # noqa: F401  # Takes seconds, in which Ctrl-C ends the process.
     from raygp.inference.inputs import Inputs, printable
+    from raygp.tasks.tabular_watch import watch_of
 
     inputs = Inputs(version.task, options.paths)
-    told = _Progress(version.name)
-    answers = told.watched((printable(name), answer) for name, answer in _answered(version, inputs))
+    told, watch = _Progress(version.name), watch_of(version.task)
+    answers = told.watched((printable(name), answer) for name, answer in _answered(version, inputs, watch))
     try:
         if options.json:
             _print_json(version, answers, options.top)
@@ -77,24 +80,31 @@ def run(options: argparse.Namespace) -> None:
         # Who reads has seen enough, as head does. What Python would write at its end must go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    told.end(inputs.passed_over.lines)
+    told.end([*(f"passed over: {line}" for line in inputs.passed_over.lines), *(watch.lines if watch else ())])
     if told.bad:
         name, problem = told.first_bad
         few = f"{told.bad:,} of {told.done:,} could not be read, such as {name}" if told.done > 1 else name
         raise InputError(f"predict: {few}: {problem}")
 
 
-def _answered(version: Version, samples: Iterable[SourceSample]) -> Iterator[Named]:
-    """Each sample's name with its answer. Names are kept only of the samples whose answers are awaited."""
+def _answered(version: Version, samples: Iterable[SourceSample], watch: RowWatch | None) -> Iterator[Named]:
+    """Each sample's name with its answer. Names are kept only of the samples whose answers are awaited. Rows of tables
+    are looked at on the way."""
     names: deque[str] = deque()
 
     def loads() -> Iterator[Callable[[], bytes]]:
         for sample in samples:
             names.append(sample.key)
-            yield sample.load
+            yield sample.load if watch is None else partial(_looked_at, sample.load, watch)
 
     for answer in version.predict(loads()):
         yield names.popleft(), answer
+
+
+def _looked_at(load: Callable[[], bytes], watch: RowWatch) -> bytes:
+    content = load()
+    watch.see_sample(content)
+    return content
 
 
 def _print_json(version: Version, answers: Iterator[Named], top: int) -> None:
@@ -141,14 +151,14 @@ class _Progress:
             self._tell()
             yield name, answer
 
-    def end(self, passed_over: list[str]) -> None:
-        """Say what came of it, and what was passed over."""
+    def end(self, lines: list[str]) -> None:
+        """Say what came of it, and what else there is to say."""
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
         clear = "\r\x1b[K" if self._shown else ""
         print(f"{clear}{self._version}: {self.done - self.bad:,} answered{self._rate()}", file=sys.stderr)
-        for line in passed_over:
-            print(f"passed over: {line}", file=sys.stderr)
+        for line in lines:
+            print(line, file=sys.stderr)
 
     def _tell(self) -> None:
         now, terminal = time.monotonic(), sys.stderr.isatty()

@@ -68,7 +68,7 @@ class NumberTask:
         """Each sample's number, in the unit of the labels."""
         mean, deviation = self.scale
         values = (_numbers(outputs).double() * deviation + mean).tolist()
-        return [Answer(f"{value:.6g}", value=value) for value in values]
+        return [Answer(f"{value:.10g}", value=value) for value in values]
 
 
 def _numbers(outputs: Tensor) -> Tensor:

@@ -25,9 +25,10 @@ from raygp.tasks.spec import TaskSpec
 from raygp.tasks.tabular_cells import (
     LARGEST,
     Points,
+    are_measured,
     column_name,
+    is_empty,
     is_missing,
-    is_number,
     label_number,
     read_row,
     shown,
@@ -227,6 +228,8 @@ class TabularTask(ClassTask):
         """
         columns = self.table.columns
         row = with_names(read_row(sample), [column.name for column in columns])
+        if is_empty(row):
+            raise ValueError("every cell of the row is empty")
         numbers: list[float] = []
         places: list[float] = []
         for column in columns:
@@ -303,7 +306,7 @@ def fit_classes(spec: TabularSpec, samples: Iterable[tuple[bytes, str]]) -> Tabu
     for position, row, label in rows_of(samples):
         found.add(row, position)
         labels.add(label)
-    if len(labels) > max(_MANY_CLASSES, found.rows // 2) and all(map(is_number, labels)):
+    if are_measured(labels, found.rows):
         raise Unfit(
             f"the labels are {len(labels):,} different numbers, such as {shown(next(iter(labels)))}, in {found.rows:,} "
             "rows: --task tabular-regression learns numbers"
@@ -343,9 +346,6 @@ def fit_numbers(spec: RegressionSpec, samples: Iterable[tuple[bytes, str]]) -> R
         wild = f"{scale.far:,} of {len(labels):,} labels lie {scale.doubt}: are they mistakes?"
         target["doubts"] = (f"{wild} Mean and deviation are measured without them", *fitted.doubts)
     return spec.model_copy(update={**vars(fitted), **target})
-
-
-_MANY_CLASSES = 50
 
 
 def _task(spec: TabularSpec) -> TabularTask:

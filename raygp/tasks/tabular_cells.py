@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ _LIKE_NUMBER = re.compile(
     r"[$€£¥]?\s?([+-]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?)\s?([$€£¥%]|[A-Za-z]{1,4})?"
 )
 _COMMA = re.compile(r"[+-]?\d{1,3}([. ']?\d{3})*,\d+")
+_MANY_CLASSES, _MANY_FRACTIONS = 50, 20
 LARGEST = 1e38
 """A number that is further from zero than this cannot be learnt: float32 holds no more."""
 _DAY_S = 86_400.0
@@ -46,6 +47,11 @@ def is_missing(cell: Cell) -> bool:
     if isinstance(cell, str):
         return len(cell) < 8 and cell.strip().lower() in _MISSING
     return cell is None or cell != cell  # NaN
+
+
+def is_empty(row: Mapping[str, Cell]) -> bool:
+    """Whether a row says nothing: it has several cells, and all are missing."""
+    return len(row) > 1 and all(map(is_missing, row.values()))
 
 
 def number(cell: Cell) -> float | None:
@@ -208,13 +214,15 @@ def label_number(label: str) -> float:
     return found
 
 
-def is_number(label: str) -> bool:
-    """Whether a label is a number that can be learnt."""
+def are_measured(labels: Collection[str], rows: int) -> bool:
+    """Whether the different labels of so many rows are all numbers, and no names of classes: hardly ever the same, or
+    many, of which most have decimals."""
     try:
-        label_number(label)
+        numbers = [label_number(label) for label in labels]
     except ValueError:
         return False
-    return True
+    fractions = len([found for found in numbers if not found.is_integer()])
+    return len(numbers) > max(_MANY_CLASSES, rows // 2) or fractions > max(_MANY_FRACTIONS, len(numbers) // 2)
 
 
 def row_bytes(cells: dict[str, Any]) -> bytes:

@@ -33,6 +33,7 @@ from raygp.tasks.tabular_cells import (
     category,
     column_name,
     days,
+    is_empty,
     is_missing,
     like_number,
     number,
@@ -199,6 +200,8 @@ def rows_of(samples: Iterable[tuple[bytes, str]]) -> Iterator[tuple[int, dict[st
         try:
             row = read_row(sample)
         except ValueError:
+            continue
+        if is_empty(row):
             continue
         yield position, {column_name(name): cell for name, cell in row.items()}, label
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from raygp.tasks.tabular_cells import LARGEST, Cell, Points, category, is_missing, shown
+from raygp.tasks.tabular_cells import LARGEST, Cell, Points, category, is_missing, read_row, shown, with_names
 from raygp.tasks.tabular_fit import ColumnSpec
 
 _SHOWN = 3
@@ -36,6 +38,11 @@ class RowWatch:
             for column in self._columns:
                 if column.name in row:
                     self._look(column, row[column.name], key)
+
+    def see_sample(self, sample: bytes) -> None:
+        """Look at an encoded row; one that is none is passed over, and named elsewhere."""
+        with contextlib.suppress(ValueError):
+            self.see(with_names(read_row(sample), [column.name for column in self._columns]))
 
     def _look(self, column: ColumnSpec, cell: Cell, key: str) -> None:
         name = column.name
@@ -96,3 +103,9 @@ class RowWatch:
             f"column '{name}': {sum(unknown.values()):,} of {self.rows:,} rows have a category that the line does not "
             f"know ({shown_ones}{more}): taken as 'other'"
         )
+
+
+def watch_of(task: Any) -> RowWatch | None:
+    """A watch for rows that a task is to answer; None where its samples are no rows of a table."""
+    columns = getattr(getattr(task, "table", None), "columns", ())
+    return RowWatch(columns) if columns else None

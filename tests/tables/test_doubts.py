@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from raygp.tasks import Unfit
+import raygp
+from raygp.cli import main
+from raygp.tasks import Unfit, make_task
+from raygp.tasks.tabular import fit_classes
 from tests.tables.tables import HOUSES, REGRESSION, Taken, houses, write
 from tests.tables.test_scale import fit
 
@@ -125,7 +128,50 @@ def test_codes_with_zeros_before_them_get_a_hint_and_texts_do_not() -> None:
     assert fit([str(i % 50) for i in range(100)]).doubts == () and fit(["flat 3", "Rome"] * 50).doubts == ()
 
 
+def test_a_row_without_any_value_is_a_bad_row(tmp_path: Path) -> None:
+    rows = houses(200, 1)
+    rows[9] = ["", "NA", *[""] * 5, "7"]
+    taken = Taken(tmp_path / "line", write(tmp_path / "a.csv", HOUSES, rows), dict(REGRESSION))
+    assert not taken.refused and taken.manifests[0].quarantined == 1
+    bad = (tmp_path / "line" / "arrivals" / "arrival-000" / "quarantine.jsonl").read_text()
+    assert "every cell of the row is empty" in bad
+
+
+@pytest.mark.parametrize(("labels", "refused"), [(30, True), (4, False)])
+def test_numbers_that_are_measured_are_no_classes(labels: int, refused: bool) -> None:
+    plain = make_task({"name": "tabular"})
+    rows = [(f'{{"a": {i % 7}}}'.encode(), f"{i % labels}.5") for i in range(300)]
+    if not refused:
+        assert fit_classes(plain.spec, rows).columns  # type: ignore[attr-defined]
+        return
+    with pytest.raises(Unfit, match="--task tabular-regression learns numbers"):
+        fit_classes(plain.spec, rows)  # type: ignore[attr-defined]
+
+
 def test_a_column_without_values_cannot_be_categories(tmp_path: Path) -> None:
     rows = with_cells(100, 1, "zone", dict.fromkeys(range(100), ""))
     taken = Taken(tmp_path / "line", write(tmp_path / "a.csv", HOUSES, rows), REGRESSION)
     assert "--categories zone: the column has no values in the training rows" in taken.refused
+
+
+def test_answers_come_with_what_the_line_has_not_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = write(tmp_path / "a.csv", HOUSES, houses(150, 1))
+    line = raygp.open(str(tmp_path / "line"))
+    line.ingest(first, task=dict(REGRESSION))
+    line.update()
+    rows = houses(20, 2)
+    rows[3][PLACES["city"]] = "Paris"
+    rows[5][PLACES["age"]], rows[6][PLACES["garden"]] = "60.000", ""
+    rows[7][PLACES["zone"]], rows[8][PLACES["built"]] = "9", "2999-01-01"
+    write(tmp_path / "b.csv", HOUSES, rows)
+    main(["predict", "--root", str(tmp_path / "line"), str(tmp_path / "b.csv")])
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 21
+    for expected in (
+        "column 'city': 1 of 20 rows have a category that the line does not know ('Paris' 1): taken as 'other'",
+        "column 'zone': 1 of 20 rows have a category that the line does not know ('9' 1): taken as 'other'",
+        "column 'age' holds '60.000', read as 60: if the point stands between thousands, write 60000 (1 like it)",
+        "column 'garden': 1 of 20 values are missing, and the line has seen none missing: the mean is taken",
+        "column 'built': 1 of 20 values lie far outside what the line has seen",
+    ):
+        assert expected in said.err
