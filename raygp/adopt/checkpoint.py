@@ -232,8 +232,8 @@ def _beside(content: Any, keys: tuple[str, ...], tensors: Mapping[str, Tensor], 
     models = ", ".join(_path(found) for found in (keys, *rivals))
     meant = "".join(f"[{key!r}]" for key in rivals[0])
     raise InputError(
-        f"{path} holds several models: under {models}. Save the one that is meant in a file of its own, such as "
-        f"torch.save(torch.load({path.name!r}){meant}, 'weights.pth'), and adopt that; "
+        f"{path} holds several models: under {models}. Save the one that is meant in a file of its own, and adopt it: "
+        f"torch.save(content{meant}, 'weights.pth'), where content is what torch loads from {path.name}; "
         "give --classes where class names stood beside it"
     )
 

@@ -81,7 +81,9 @@ def test_of_a_model_and_its_average_none_is_guessed(content: Any, models: str, m
     with pytest.raises(InputError) as caught:
         read_checkpoint(saved(tmp_path / "w.pt", content))
     assert f"w.pt holds several models: under {models}. Save the one that is meant" in str(caught.value)
-    assert f"torch.save(torch.load('w.pt'){meant}, 'weights.pth')" in str(caught.value)
+    assert f"torch.save(content{meant}, 'weights.pth'), where content is what torch loads from w.pt" in str(
+        caught.value
+    )
 
 
 def test_what_stands_beside_the_weights_is_no_second_model(tmp_path: Path) -> None:
