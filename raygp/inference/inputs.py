@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from raygp.data.sources import SOURCES, FileSlice, PassedOver, SourceSample
 from raygp.data.sources.kind import medium_of
 from raygp.data.sources.texts import FILES as TEXT_FILES
 from raygp.data.sources.texts import TextFile
+from raygp.data.sources.unknown import UnknownCategories
 from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, shown, walk
 from raygp.errors import InputError
 from raygp.tasks.protocol import Task
@@ -21,6 +23,7 @@ STDIN = "-"
 """Stands for standard input."""
 
 
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 _MEDIA = {"image": "images", "audio": "recordings", "text": "texts", "row": "tables"}
 """What a folder is looked through for, by what a task's samples are."""
 
@@ -46,11 +49,27 @@ class Inputs:
         self._task, self._paths = task, list(paths)
         self._given, self._medium = given, medium_of(task)
         self._wanted = _MEDIA.get(self._medium or "", "samples")
+        self._unknown = UnknownCategories(getattr(getattr(task, "table", None), "columns", ()))
         self._kinds = [SOURCES.get(name).inputs for name in SOURCES]
+
+    @property
+    def notes(self) -> list[str]:
+        """What else a person should know of the samples that were loaded, a line each."""
+        return self._unknown.notes
 
     def __iter__(self) -> Iterator[SourceSample]:
         for path in self._paths:
-            yield from self._stdin() if path == STDIN else _watched(path, self._of_argument(path))
+            found = self._stdin() if path == STDIN else _watched(path, self._of_argument(path))
+            yield from map(self._looked_at, found) if self._medium == "row" else found
+
+    def _looked_at(self, sample: SourceSample) -> SourceSample:
+        """The sample, whose categories are counted when it is loaded."""
+
+        def load() -> bytes:
+            self._unknown.count_encoded(content := sample.load())
+            return content
+
+        return replace(sample, load=load)
 
     def _of_argument(self, path: str) -> Iterator[SourceSample]:
         if is_pattern(path):
@@ -84,6 +103,8 @@ class Inputs:
     def _many(self, file: str, key: str) -> Iterator[SourceSample] | None:
         """The samples of a file of many; None if it is none."""
         path = Path(file).absolute()
+        if self._medium == "row" and file.lower().endswith(".jsonl"):
+            return _watched(key, _below(key, _json_lines(file)))
         for inputs in self._kinds:
             if (found := inputs(path, self._task, self.passed_over)) is not None:
                 return _watched(key, _below(key, found))
@@ -100,6 +121,8 @@ class Inputs:
             yield _problem(key, str(error))
 
     def _sample(self, file: str, key: str) -> SourceSample:
+        if self._medium in ("row", "text") and file.lower().endswith(_SHEETS):
+            return _problem(key, "it is a spreadsheet: save it as CSV")
         path = os.path.abspath(file)
         return SourceSample(None, "", key, TextFile(path) if self._medium == "text" else FileSlice(path))
 
@@ -119,6 +142,21 @@ class Inputs:
         for number, line in enumerate(given, 1):
             if line.strip():
                 yield SourceSample(None, "", f"line {number:,}", partial(bytes, line.rstrip(b"\r\n")))
+
+
+def _json_lines(file: str) -> Iterator[SourceSample]:
+    """The rows of a file with a JSON object in each line."""
+    some = False
+    try:
+        with open(file, "rb") as given:
+            for number, line in enumerate(given, 1):
+                if line.strip():
+                    some = True
+                    yield SourceSample(None, "", f"#{number:06d}", partial(bytes, line.rstrip(b"\r\n")))
+    except OSError as error:
+        raise InputError(f"it cannot be read: {error.strerror or error}") from error
+    if not some:
+        raise InputError("there are no rows in it")
 
 
 def _below(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
@@ -142,7 +180,8 @@ def _watched(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample
 
 def _without_name(message: str, key: str) -> str:
     """What is wrong with a file, without its name at the start: it is named already."""
-    for name in (os.path.abspath(key), key, os.path.basename(key)):
+    base = os.path.basename(key)
+    for name in (os.path.abspath(key), key, base, f"table:{base}"):
         rest = message.removeprefix(name)
         if rest != message and rest.startswith((":", " ")):
             return rest.lstrip(": ")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -21,10 +20,11 @@ from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medi
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
+from raygp.data.sources.unknown import UnknownCategories
 from raygp.data.sources.walk import files_of
 from raygp.data.text import read_table, tidy
 from raygp.errors import InputError
-from raygp.tasks.tabular_cells import category, is_missing, row_bytes
+from raygp.tasks.tabular_cells import is_missing, row_bytes
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -124,9 +124,13 @@ class TableSource:
         """The rows with keys like ``#000012``, to be answered: one by one, neither copied nor kept. Raises as
         :meth:`samples`."""
         files, labels, order = self._prepared()
+        some = False
         for file in files:
-            for sample in self._read(file, labels[file.key], order, {}, lambda row: partial(bytes, row)):
+            for sample in self._read(file, labels[file.key], order, lambda row: partial(bytes, row)):
+                some = True
                 yield replace(sample, key=sample.key.removeprefix(file.key))
+        if not some:
+            raise InputError("there are no rows in it")
 
     def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
         """The files that have rows, the column of labels of each, and the columns of a sample."""
@@ -143,19 +147,12 @@ class TableSource:
         # The spool lives as long as the source.
         self._spool = Spool()
         add = self._spool.add
-        counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts, add)]
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
-        for name, unknown in counts.items():
-            rows = sum(unknown.values())
-            shown = ", ".join(f"'{value}' {count:,}" for value, count in unknown.most_common(_SHOWN))
-            more = f", {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-            self.notes.append(
-                f"column '{name}': {rows:,} of {len(found):,} rows have a category that the line does not know ({shown}"
-                f"{more}): taken as 'other'"
-            )
+        if self._known is not None:
+            self.notes += self._known.unknown.notes
         return found
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -206,13 +203,19 @@ class TableSource:
             InputError: a file has not all of them, or has others than the first file.
         """
         first = files[0]
-        own = [column for column in first.columns if column not in (labels[first.key], *first.splits)]
+        own = [column for column in first.columns if column not in (labels[first.key], *self._splits(first))]
         for file in files[1:]:
-            theirs = {column for column in file.columns if column not in (labels[file.key], *file.splits)}
+            theirs = {column for column in file.columns if column not in (labels[file.key], *self._splits(file))}
             if different := sorted(theirs.symmetric_difference(own)):
                 there = [f"'{name}' is only in {(file if name in theirs else first).key}" for name in different]
                 raise InputError(f"all tables of a source need the same columns: {'; '.join(there[:_SHOWN])}")
         return own if self._known is None else self._known.order(own, first.key, self.passed_over)
+
+    def _splits(self, file: _File) -> list[str]:
+        """The column of splits, in a list. Where rows are only answered, values say nothing: the line's columns do."""
+        if not self._unlabelled or self._known is None:
+            return file.splits
+        return [name for name in named(file.columns, SPLITS) if name not in self._known.columns]
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -221,12 +224,10 @@ class TableSource:
         file: _File,
         label: str,
         order: Sequence[str],
-        counts: dict[str, Counter[str]],
         keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
-        """The rows of a file as samples. ``counts`` gets the categories that the line does not know, ``keep`` puts a
-        row where it can be read."""
-        split_column = next(iter(file.splits), "")
+        """The rows of a file as samples. ``keep`` puts a row where it can be read."""
+        split_column = "" if self._unlabelled else next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
             if isinstance(cells, str):
@@ -241,8 +242,8 @@ class TableSource:
                         "says something else needs another name"
                     )
             row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
-            if self._known is not None:
-                self._known.count_unknown(row, counts)
+            if self._known is not None and not self._unlabelled:  # What is answered is counted when it is loaded.
+                self._known.unknown.count(row)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
             yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
 
@@ -255,12 +256,10 @@ class _Known:
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
     all_in_order: tuple[str, ...]
     """With those that the model does not see."""
-    _sets: dict[str, frozenset[str]] = field(default_factory=dict)
+    unknown: UnknownCategories = field(init=False)
 
     def __post_init__(self) -> None:
-        self._sets = {
-            name: frozenset(column.categories) for name, column in self.columns.items() if column.kind == "category"
-        }
+        self.unknown = UnknownCategories(self.columns.values())
 
     def order(self, there: Sequence[str], where: str, passed_over: PassedOver) -> list[str]:
         """Those of a table that the line knows, in the line's order.
@@ -280,12 +279,6 @@ class _Known:
             passed_over.add("columns that the line does not know", f"'{name}' of {where}")
         # A column that the model does not see may be missing.
         return [name for name in self.all_in_order or self.columns if name in there]
-
-    def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
-        """Count the categories of a row that the line does not know."""
-        for name, known in self._sets.items():
-            if row[name] is not None and (value := category(row[name])) not in known:
-                counts.setdefault(name, Counter())[value] += 1
 
 
 def _text_rows(path: Path, name: str, keep_bad: bool) -> Iterator[tuple[int, Cells | str]]:
