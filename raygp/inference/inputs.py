@@ -184,7 +184,7 @@ def _without_name(message: str, key: str) -> str:
     for name in (os.path.abspath(key), key, base, f"table:{base}"):
         rest = message.removeprefix(name)
         if rest != message and rest.startswith((":", " ")):
-            return rest.lstrip(": ")
+            return f"it{rest}" if rest.startswith((" is ", " lacks ", " has ", " cannot ")) else rest.lstrip(": ")
     return message
 
 

@@ -103,8 +103,8 @@ def test_splits_mean_nothing_for_answers(rows: Line, capsys: Capture, column: st
     ("name", "content", "message"),
     [
         ("t.csv", "a,city\n", "there are no rows in it"),
-        ("t.csv", "", "is empty: expected a heading with the names of columns"),
-        ("t.csv", "city\nBern\n", "lacks the column 'a', which the line's model sees"),
+        ("t.csv", "", "it is empty: expected a heading with the names of columns"),
+        ("t.csv", "city\nBern\n", "it lacks the column 'a', which the line's model sees"),
         ("t.jsonl", "", "there are no rows in it"),
         ("t.xlsx", "PK", "it is a spreadsheet: save it as CSV"),
     ],

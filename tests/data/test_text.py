@@ -225,7 +225,7 @@ def test_bad_rows_can_be_kept_and_the_rest_goes_on() -> None:
     empty = {"text": ""}
     assert found == [
         (1, {"text": "a"}, ""),
-        (2, empty, "is not JSON"),
+        (2, empty, "it is not JSON"),
         (3, empty, 'expected an object such as {"file_name"'),
         (4, empty, "it is not UTF-8"),
         (6, {"text": "c"}, ""),
