@@ -372,7 +372,8 @@ def _objects(lines: list[str], name: str, keep_bad: bool) -> Table:
         except InputError as error:
             if not keep_bad:
                 raise
-            rows.append(Row(number, {}, str(error).removeprefix(f"{name} line {number}").removeprefix(":").strip()))
+            reason = str(error).removeprefix(f"{name} line {number}")
+            rows.append(Row(number, {}, f"it{reason}" if reason.startswith(" ") else reason.lstrip(": ")))
     columns = tuple(dict.fromkeys(column for row in rows for column in row.values))
     return Table(columns, iter(row._replace(values=dict.fromkeys(columns, "") | row.values) for row in rows))
 

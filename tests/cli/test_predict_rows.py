@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -89,3 +91,69 @@ def test_a_bad_row_of_a_parquet_file(rows: Line, capsys: Capture) -> None:
         ("t.parquet#000000", "column city holds bytes: a cell is a number, a text, a date, true or false"),
         ("t.parquet#000001", ""),
     ]
+
+
+@pytest.mark.parametrize("column", ["split", "set", "partition"])
+def test_splits_mean_nothing_for_answers(rows: Line, capsys: Capture, column: str) -> None:
+    Path("t.csv").write_text(f"a,city,{column}\n1,Bern,monday\n2,Rome,train\n")
+    assert asked(rows, capsys, "t.csv")[:2] == (0, [("t.csv#000002", ""), ("t.csv#000003", "")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "a,city\n", "there are no rows in it"),
+        ("t.csv", "", "it is empty: expected a heading with the names of columns"),
+        ("t.csv", "city\nBern\n", "it lacks the column 'a', which the line's model sees"),
+        ("t.jsonl", "", "there are no rows in it"),
+        ("t.xlsx", "PK", "it is a spreadsheet: save it as CSV"),
+    ],
+)
+def test_a_file_without_rows_is_said_and_named_once(
+    rows: Line, capsys: Capture, name: str, content: str, message: str
+) -> None:
+    Path(name).write_text(content)
+    code, found, err = asked(rows, capsys, name)
+    [(where, error)] = found
+    assert (code, where) == (2, name) and error.startswith(message)
+    assert err.splitlines()[-1].startswith(f"raygp: predict: {name}: {message}")
+
+
+def test_unknown_categories_are_counted(rows: Line, capsys: Capture) -> None:
+    Path("t.csv").write_text("a,city\n1,Oslo\n2,Oslo\n3,Bern\n4,Paris\n")
+    Path("u.jsonl").write_text('{"a": 1, "city": "Oslo"}\n{"a": \n{"a": 2, "city": null}\n')
+    code, found, err = asked(rows, capsys, "t.csv", "u.jsonl")
+    assert code == 2 and [where for where, error in found if error] == ["u.jsonl#000002"]
+    assert len(found) == 7
+    said = "column 'city': 4 of 6 rows have a category that the line does not know ('Oslo' 3, 'Paris' 1): taken as"
+    assert said in err
+
+
+def test_names_of_files_in_json(rows: Line, capsys: Capture) -> None:
+    names = ["line\nend.json", "caf\u00e9\x9b.json", "caf\udce9.json"]
+    for name in names:
+        Path(name).write_text('{"a": 1, "city": "Bern"}')
+    assert main(["predict", "--root", rows.root, "--json", *names]) == 0
+    out = capsys.readouterr().out
+    assert [json.loads(row)["file"] for row in out.splitlines()] == names
+    assert '"line\\nend.json"' in out and '"caf\u00e9\\u009b.json"' in out and '"caf\\udce9.json"' in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_a_full_disk_is_one_line(rows: Line, form: list[str]) -> None:
+    Path("t.json").write_text('{"a": 1, "city": "Bern"}')
+    command = [sys.executable, "-m", "raygp", "predict", "--root", rows.root, *form, "t.json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "raygp: predict: answers cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("more", [[], ["t.json"]])
+def test_a_file_that_looks_like_an_option(rows: Line, capsys: Capture, more: list[str]) -> None:
+    Path("-dash.json").write_text("{}")
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--root", rows.root, *more, "-dash.json"])
+    assert caught.value.code == 2
+    assert "-dash.json is a file: write ./-dash.json, or put -- before it" in capsys.readouterr().err

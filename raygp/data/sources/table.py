@@ -127,9 +127,13 @@ class TableSource:
         """The rows with keys like ``#000012``, to be answered: one by one, neither copied nor kept. Raises as
         :meth:`samples`."""
         files, labels, order = self._prepared()
+        some = False
         for file in files:
             for sample in self._read(file, labels[file.key], order, lambda row: partial(bytes, row)):
+                some = True
                 yield replace(sample, key=sample.key.removeprefix(file.key))
+        if not some:
+            raise InputError("there are no rows in it")
 
     def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
         """The files that have rows, the column of labels of each, and the columns of a sample."""
@@ -204,13 +208,19 @@ class TableSource:
             InputError: a file has not all of them, or has others than the first file.
         """
         first = files[0]
-        own = [column for column in first.columns if column not in (labels[first.key], *first.splits)]
+        own = [column for column in first.columns if column not in (labels[first.key], *self._splits(first))]
         for file in files[1:]:
-            theirs = {column for column in file.columns if column not in (labels[file.key], *file.splits)}
+            theirs = {column for column in file.columns if column not in (labels[file.key], *self._splits(file))}
             if different := sorted(theirs.symmetric_difference(own)):
                 there = [f"'{name}' is only in {(file if name in theirs else first).key}" for name in different]
                 raise InputError(f"all tables of a source need the same columns: {'; '.join(there[:_SHOWN])}")
         return own if self._known is None else self._known.order(own, first.key, self.passed_over)
+
+    def _splits(self, file: _File) -> list[str]:
+        """The column of splits, in a list. Where rows are only answered, values say nothing: the line's columns do."""
+        if not self._unlabelled or self._known is None:
+            return file.splits
+        return [name for name in named(file.columns, SPLITS) if name not in self._known.columns]
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -222,7 +232,7 @@ class TableSource:
         keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
         """The rows of a file as samples. ``keep`` puts a row where it can be read."""
-        split_column = next(iter(file.splits), "")
+        split_column = "" if self._unlabelled else next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
             if isinstance(cells, str):
