@@ -24,10 +24,10 @@ from raygp.data.sources.walk import files_of
 from raygp.data.text import read_table, tidy
 from raygp.errors import InputError
 from raygp.tasks.tabular_cells import is_missing, row_bytes
-from raygp.tasks.tabular_watch import RowWatch
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
+    from raygp.tasks.tabular_watch import RowWatch
 
 _TEXTS = (".csv", ".tsv")
 _ENDINGS = tuple(end + more for end in (*_TEXTS, ".parquet") for more in ("", ".gz", ".xz", ".bz2", ".zst"))
@@ -112,6 +112,8 @@ class TableSource:
             named_columns = {column.name: column for column in columns}
             order, target = tuple(getattr(table, "order", ())), getattr(table, "target", None)
             watched = [*columns] if target is None else [*columns, target]
+            from raygp.tasks.tabular_watch import RowWatch  # Loads numpy, which a list of forms must not.
+
             self._known = _Known(named_columns, order, RowWatch(watched), "" if target is None else target.name)
 
     def samples(self) -> Iterator[SourceSample]:
