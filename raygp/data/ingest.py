@@ -130,7 +130,7 @@ class _Incoming:
         tell_task(source, self._task)
         self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
         self._tell_passed_over(passed_over_lines(source))
-        for note in notes_of(source):
+        for note in (*getattr(self._task, "doubts", ()), *notes_of(source)):
             self._say(note)
         if self._classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])

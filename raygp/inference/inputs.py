@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,11 @@ from raygp.data.sources import SOURCES, FileSlice, PassedOver, SourceSample
 from raygp.data.sources.kind import medium_of
 from raygp.data.sources.texts import FILES as TEXT_FILES
 from raygp.data.sources.texts import TextFile
-from raygp.data.sources.unknown import UnknownCategories
 from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, shown, walk
 from raygp.errors import InputError
 from raygp.tasks.protocol import Task
+from raygp.tasks.tabular_cells import read_row, with_names
+from raygp.tasks.tabular_watch import RowWatch
 
 STDIN = "-"
 """Stands for standard input."""
@@ -49,13 +51,14 @@ class Inputs:
         self._task, self._paths = task, list(paths)
         self._given, self._medium = given, medium_of(task)
         self._wanted = _MEDIA.get(self._medium or "", "samples")
-        self._unknown = UnknownCategories(getattr(getattr(task, "table", None), "columns", ()))
+        columns = getattr(getattr(task, "table", None), "columns", ())
+        self._columns, self._watch = [column.name for column in columns], RowWatch(columns)
         self._kinds = [SOURCES.get(name).inputs for name in SOURCES]
 
     @property
     def notes(self) -> list[str]:
         """What else a person should know of the samples that were loaded, a line each."""
-        return self._unknown.notes
+        return self._watch.lines
 
     def __iter__(self) -> Iterator[SourceSample]:
         for path in self._paths:
@@ -63,10 +66,12 @@ class Inputs:
             yield from map(self._looked_at, found) if self._medium == "row" else found
 
     def _looked_at(self, sample: SourceSample) -> SourceSample:
-        """The sample, whose categories are counted when it is loaded."""
+        """The sample, whose cells are looked at when it is loaded."""
 
         def load() -> bytes:
-            self._unknown.count_encoded(content := sample.load())
+            content = sample.load()
+            with contextlib.suppress(ValueError):  # It is a bad row, and the task says so.
+                self._watch.see(with_names(read_row(content), self._columns), sample.key)
             return content
 
         return replace(sample, load=load)

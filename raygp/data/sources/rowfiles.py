@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from raygp.data.text import parse_table
+from raygp.data.text import Nested, parse_table
 from raygp.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 20
 """So many bytes of a Parquet column are read at once."""
+_SHOWN = 40
+"""Characters of a value in a message."""
 _POINTER = b"version https://git-lfs"
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 """How Arrow's streams end."""
@@ -179,6 +181,12 @@ class TextRows:
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
         rows = list(table.rows)
+        self._name = name
+        self._nested: dict[str, tuple[int, str]] = {}
+        for row in reversed(rows):
+            self._nested |= {
+                column: (row.line, value) for column, value in row.values.items() if isinstance(value, Nested)
+            }
         self._lines = [row.line for row in rows]
         self._problems = {place: row.problem for place, row in enumerate(rows) if row.problem}
         # Strings that hold half a character, as JSON may, are no UTF-8: as bytes they can be kept, and are bad rows.
@@ -212,6 +220,14 @@ class TextRows:
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """See :class:`RowFile`."""
+        for column in columns:
+            if column in self._nested:
+                line, value = self._nested[column]
+                what = "a list" if value.startswith("[") else "an object"
+                raise InputError(
+                    f"{self._name} line {line}: column {column} holds {what} ({value[:_SHOWN]}): expected one value, "
+                    'such as "yes", in each row'
+                )
         yield from self._table.select(list(columns)).to_batches(at_once)
 
 

@@ -9,7 +9,7 @@ import datetime
 import decimal
 import difflib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,11 @@ from raygp.data.sources.kind import LIKELY, POSSIBLE, UNLIKELY, SourceKind, medi
 from raygp.data.sources.naming import split_of, split_of_path
 from raygp.data.sources.source import PassedOver, SourceSample, SplitName
 from raygp.data.sources.spool import Spool
-from raygp.data.sources.unknown import UnknownCategories
 from raygp.data.sources.walk import files_of
 from raygp.data.text import read_table, tidy
 from raygp.errors import InputError
 from raygp.tasks.tabular_cells import is_missing, row_bytes
+from raygp.tasks.tabular_watch import RowWatch
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -109,7 +109,10 @@ class TableSource:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
         if columns := getattr(table, "columns", ()):
-            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "order", ())))
+            named_columns = {column.name: column for column in columns}
+            order, target = tuple(getattr(table, "order", ())), getattr(table, "target", None)
+            watched = [*columns] if target is None else [*columns, target]
+            self._known = _Known(named_columns, order, RowWatch(watched), "" if target is None else target.name)
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -152,7 +155,9 @@ class TableSource:
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
         if self._known is not None:
-            self.notes += self._known.unknown.notes
+            if ambiguous := self._known.watch.ambiguous:
+                raise InputError(ambiguous)
+            self.notes += self._known.watch.lines
         return found
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -242,10 +247,18 @@ class TableSource:
                         "says something else needs another name"
                     )
             row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
-            if self._known is not None and not self._unlabelled:  # What is answered is counted when it is loaded.
-                self._known.unknown.count(row)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
+            labelled = bool(label) and not self._unlabelled
+            if self._known is not None and labelled:  # What is answered is looked at when it is loaded.
+                self._known.watch.see(row | {self._known.target: said}, key)
+            problem = _no_label(cells[label]) if labelled and not said else ""
+            yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
+
+
+def _no_label(cell: object) -> str:
+    """What is said of a word that stands for no label; empty where the cell is."""
+    word = tidy(cell) if isinstance(cell, str) else ""
+    return f"label '{word}' is taken for no label: if it is a class, give it another name" if word else ""
 
 
 @dataclass
@@ -256,10 +269,10 @@ class _Known:
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
     all_in_order: tuple[str, ...]
     """With those that the model does not see."""
-    unknown: UnknownCategories = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.unknown = UnknownCategories(self.columns.values())
+    watch: RowWatch
+    """Looks at the rows of an arrival that follows."""
+    target: str
+    """What it calls labels that are numbers; empty for classes."""
 
     def order(self, there: Sequence[str], where: str, passed_over: PassedOver) -> list[str]:
         """Those of a table that the line knows, in the line's order.
