@@ -98,8 +98,7 @@ def _decoded(content: bytes, first: int, keep_bad: bool) -> str:
         return decode_text(content, first)
     except ValueError:
         text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape") if keep_bad else ""
-        # Where the heading is no text, nothing is.
-        if not keep_bad or (first == 1 and _no_text(next(filter(tidy, _lines(text)), ""))):
+        if not keep_bad or (first == 1 and _no_text(next(filter(tidy, _lines(text)), ""))):  # No heading, no table.
             raise
         return text
 
@@ -290,8 +289,7 @@ def _misfit(fields: int, columns: int, name: str) -> str:
     if fields == columns:
         return ""
     hint = "; a text with commas in it stands between quotation marks" if name.lower().endswith(".csv") else ""
-    few = f"has {fields} field{'s' * (fields != 1)}, but the heading has {columns}"
-    return few + (hint if fields > columns else "")
+    return f"has {fields} field{'s' * (fields != 1)}, but the heading has {columns}{hint if fields > columns else ''}"
 
 
 def _from_heading(lines: Iterator[str]) -> tuple[str, int, Iterator[str]]:
@@ -364,11 +362,9 @@ def _objects(lines: list[str], name: str, keep_bad: bool) -> Table:
     for number, line in enumerate(lines, 1):
         if not tidy(line):
             continue
-        if keep_bad and (problem := _no_text(line)):
-            rows.append(Row(number, {}, problem))
-            continue
+        problem = _no_text(line) if keep_bad else ""
         try:
-            rows.append(Row(number, _object(line, f"{name} line {number}")))
+            rows.append(Row(number, {} if problem else _object(line, f"{name} line {number}"), problem))
         except InputError as error:
             if not keep_bad:
                 raise
@@ -398,9 +394,7 @@ def _object(line: str, where: str) -> dict[str, str]:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return value or ""
     text = json.dumps(value, ensure_ascii=False)
     return Nested(text) if isinstance(value, list | dict) else text

@@ -250,9 +250,9 @@ class TableSource:
                     )
             row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            if self._known is not None and label:
-                self._known.watch.see(row | {self._known.target: said}, key)
             labelled = bool(label) and not self._unlabelled
+            if self._known is not None and labelled:  # What is answered is looked at when it is loaded.
+                self._known.watch.see(row | {self._known.target: said}, key)
             problem = _no_label(cells[label]) if labelled and not said else ""
             yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
 
