@@ -164,20 +164,20 @@ class _Export:
         from raygp.export.programs import standalone, with_raygp
 
         runtime, whom = self._form.runtime(subject), "the quantized model" if self._request.quantize else "the version"
-        answers = self._answers(subject, rows)
+        answers, scale = self._answers(subject, rows), getattr(self._task, "scale", (0.0, 1.0))
         if runtime.code:
             (self._folder / CODE).write_text(runtime.code, encoding="utf-8")
         program = standalone(self._card, runtime, about["preprocessing"])
         if program is not None:
             self._put(program)
-            problem = check_program(self._folder, answers, rows)
+            problem = check_program(self._folder, answers, rows.samples, scale)
             if not problem:
                 self._say(f"{PROGRAM} answers as {whom}; it needs {', '.join(program.needs)}")
                 return program
             self._say(f"{PROGRAM} leaves the reading of files to raygp, for without it {problem}")
-        program = with_raygp(self._card, runtime, self._task.sequences, self._own_code())
+        program = with_raygp(self._card, runtime, self._task, self._own_code())
         self._put(program)
-        problem = check_program(self._folder, answers, rows)
+        problem = check_program(self._folder, answers, rows.samples, scale)
         if problem:
             wrong = f"{PROGRAM} does not give its answers: {problem}"
             raise RaygpError(f"{self._card.version}: {wrong}. Nothing was written")

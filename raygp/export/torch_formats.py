@@ -51,7 +51,7 @@ class ExportedProgram:
             imports=("import warnings", "import torch"),
             load=(
                 'warnings.simplefilter("ignore")  # torch warns of its own insides',
-                f'MODEL = torch.export.load(HERE / "{self.file}").module()',
+                f'MODEL = torch.export.load(Path(__file__).with_name("{self.file}")).module()',
             ),
             call=f"{call}.detach().numpy()",
         )
@@ -101,10 +101,11 @@ class StateDict:
     def runtime(self, subject: Subject) -> Runtime:
         """See :class:`raygp.export.formats.ModelFormat`."""
         made = rebuilding(subject)
+        path = f'Path(__file__).with_name("{self.file}")'
         if self.is_safetensors:
             imports = ("from safetensors.torch import load_file",)
-            return made.runtime(("safetensors", "torch"), imports, f'load_file(HERE / "{self.file}")')
-        return made.runtime(("torch",), ("from torch import load",), f'load(HERE / "{self.file}", weights_only=True)')
+            return made.runtime(("safetensors", "torch"), imports, f"load_file({path})")
+        return made.runtime(("torch",), ("from torch import load",), f"load({path}, weights_only=True)")
 
 
 PT2 = ExportedProgram()
