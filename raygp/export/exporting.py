@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -225,9 +226,14 @@ def _folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}") from error
+        raise _unwritable(out, error) from error
     try:
-        yield folder
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise _unwritable(out, error) from error
         folder.chmod(0o777 & ~_umask())
         try:
             folder.rename(out)
@@ -235,6 +241,14 @@ def _folder(out: Path) -> Iterator[Path]:
             raise InputError(f"{out} was taken meanwhile: {error.strerror}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unwritable(out: Path, error: OSError) -> InputError:
+    return InputError(f"{out} cannot be written: {error.strerror or error}")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk says that takes no more; other errors have to do with what is read."""
 
 
 def _umask() -> int:

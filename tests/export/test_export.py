@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -417,6 +418,17 @@ def test_a_folder_that_is_taken_is_refused(lenet: Line, tmp_path: Path) -> None:
     export(lenet, tmp_path / "empty", "safetensors")
     assert (tmp_path / "empty" / "README.md").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+
+
+@pytest.mark.parametrize("format", ["pt2", "safetensors", "state-dict"])
+def test_a_full_disk_is_said(format: str, lenet: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="out cannot be written: No space left on device"):
+        export(lenet, tmp_path / "out", format)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_asked_for_is_said(lenet: Line, tmp_path: Path) -> None:
