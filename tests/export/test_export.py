@@ -333,6 +333,8 @@ def test_the_program_answers_rows_and_texts(kind: str, format: str, tmp_path: Pa
             name, share = answer.probabilities[0]
             assert first == f"{name} {share:.1%}"
     assert said(tmp_path / "out", "0.txt", "1.txt").returncode == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert ("squared deviation of the first arrival's training labels, here " in card) == ("regression" in kind)
 
 
 @pytest.mark.parametrize(
@@ -436,6 +438,9 @@ def test_what_cannot_be_asked_for_is_said(lenet: Line, tmp_path: Path) -> None:
         export(lenet, tmp_path / "out", "onxn")
     with pytest.raises(InputError, match="--quantize int8 works with --format onnx, not pt2"):
         export(lenet, tmp_path / "out", "pt2", quantize="int8")
+    with pytest.raises(InputError, match="--dense goes with --format onnx; pt2 is dense anyway"):
+        export(lenet, tmp_path / "out", "pt2", dense=True)
+    assert main(["export", "--root", lenet.root, "--out", ""]) == 2
     with pytest.raises(InputError, match="unknown quantization 'int4'; known is int8"):
         export(lenet, tmp_path / "out", quantize="int4")
     assert list(tmp_path.iterdir()) == []
