@@ -104,6 +104,7 @@ def _columns() -> Iterator[str]:
     yield _row("file of a sample", _list(columns.FILES))
     yield _row("text that is a sample", _list(columns.TEXTS))
     yield _row("label, where it is a class", _list(columns.LABELS))
+    yield _row("label of a text, where none of these is there", _list(columns.TEXT_LABELS))
     yield _row("label, where it is a text", _list(columns.TRANSCRIPTS))
     yield _row("label, where the other columns are the sample", _list(columns.TARGETS))
     yield _row("split", _list(columns.SPLITS))

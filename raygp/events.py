@@ -131,6 +131,8 @@ class Adopted(Event):
     """Test rows of classes that it does not know."""
     guesses: bool
     """Whether it is no better than guessing on validation."""
+    notes: tuple[str, ...] = ()
+    """What of the file was not used, or is used in a way that a person has to know of."""
 
 
 # -- the life of a line -----------------------------------------------------------------------------------------------

@@ -112,6 +112,8 @@ class RunSettings(Settings):
 
 _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
+_ELSEWHERE = {"learning_rate": "lr", "learningrate": "lr", "batch": "batch_size", "num_epochs": "epochs"}
+"""What settings are called in other places, and here."""
 _HEADINGS = (*_ROLES, "sweep")
 """Settings that hold others."""
 
@@ -128,6 +130,7 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
         InputError: the file cannot be read, or names a field that does not exist or a value that does not fit; the
             message gives the field.
     """
+    check_task_settings(task)
     tree: dict[str, Any] = {
         "synthesis": "default", "plan": "default", "sweep": SweepSettings().model_dump(mode="json"),
     }  # fmt: skip
@@ -146,6 +149,27 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
         source = f"{file}: " if file is not None else ""
         raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
+
+
+def check_task_settings(task: TaskRef) -> None:
+    """Make sure that the settings that a task brings for its plans are some.
+
+    Args:
+        task: its whole spec. A name has none.
+
+    Raises:
+        InputError: one does not exist or does not fit; the message gives it.
+    """
+    mine = None if isinstance(task, str) else task.get("settings")
+    if not isinstance(task, Mapping) or not isinstance(mine, Mapping) or not mine:
+        return
+    for role in _ROLES.values():
+        try:
+            named_plan("default", role, task)
+        except ValidationError as error:
+            found = [{**problem, "loc": ("plan", *problem["loc"])} for problem in flat_errors(error)]
+            said = "; ".join(_explain(problem, {"plan": mine}).removeprefix("plan.") for problem in found)
+            raise InputError(f"{task.get('file')}: settings of {task.get('class')}: {said}") from error
 
 
 def _take_at_its_word(synthesis: dict[str, Any], task: TaskRef) -> None:
@@ -310,5 +334,5 @@ def _moved(path: Sequence[str]) -> str:
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(_ELSEWHERE.get(word, word), list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""

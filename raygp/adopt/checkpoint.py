@@ -12,7 +12,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from raygp.adopt.class_lists import ClassList, class_lists
 from raygp.data.text import decode_text
 from raygp.errors import InputError
 from raygp.store import OriginFile
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 """Under which trainers put the weights beside what else they keep, in the order in which they are looked for."""
-_CLASSES = ("class_to_idx", "idx_to_class", "id2label", "label2id", "class_names", "classes")
 _DEEPEST = 3
+_WRAPPED = re.compile(r"^(?:(?:module|model|net|_orig_mod)\.)+")
+"""What wrappers put in front of names, so that a model and its running average have the same."""
 _INDEX = ".index.json"
 _SINGLE = "model.safetensors"
 _GLOBAL = re.compile(r"(?:Unsupported global: GLOBAL|unsupported GLOBAL) (\S+)")
@@ -46,9 +48,10 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     """By the names in the file, on the CPU."""
     files: tuple[OriginFile, ...]
-    classes: Any = None
-    """Names of the classes as the file itself has them, in a form that :func:`raygp.adopt.vocabulary.in_order` knows;
-    None if it says nothing."""
+    class_lists: tuple[ClassList, ...] = ()
+    """Names of classes that the file itself has."""
+    notes: tuple[str, ...] = ()
+    """What of the file is not used, for people."""
 
 
 def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
@@ -59,7 +62,8 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
             either; or a file that ``torch.save`` wrote, of a state dict or of a dict with one in it.
 
     Raises:
-        InputError: there is no such file, it is of another kind or damaged, holds code, or has no weights.
+        InputError: there is no such file, it is of another kind or damaged, holds code, or has no weights; or those of
+            several models, as beside a running average.
     """
     text = os.fspath(weights)
     if "://" in text and not text.startswith("file://"):
@@ -72,7 +76,8 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
             start = file.read(9)
         files = (_described(path),)
         if _is_safetensors(start, path.stat().st_size):
-            return Checkpoint(str(path), _checked(_read_safetensors(path), path), files)
+            tensors, metadata = _read_safetensors(path)
+            return Checkpoint(str(path), _checked(tensors, path), files, tuple(class_lists(metadata)))
         if not start.startswith((b"PK\x03\x04", b"\x80")):
             raise InputError(
                 f"{path} is neither a safetensors file nor one that torch.save wrote: in the program that made it, "
@@ -81,8 +86,9 @@ def read_checkpoint(weights: str | os.PathLike[str]) -> Checkpoint:
         content = _read_torch(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    tensors, classes = _weights_in(content, path)
-    return Checkpoint(str(path), _checked(tensors, path), files, classes)
+    keys, tensors = _weights_in(content, path)
+    notes = _beside(content, keys, tensors, path)
+    return Checkpoint(str(path), _checked(tensors, path), files, tuple(class_lists(content)), notes)
 
 
 def _file_of(path: Path) -> Path:
@@ -111,9 +117,12 @@ def _is_safetensors(start: bytes, size: int) -> bool:
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file."""
     try:
-        return safetensors.torch.load_file(path)
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        return safetensors.torch.load_file(path), metadata
     except safetensors.SafetensorError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is damaged or no safetensors file ({reason}): copy it again") from error
@@ -122,20 +131,23 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_parts(index: Path) -> Checkpoint:
     """The parts that an index names, together."""
     try:
-        parts = sorted(set(json.loads(decode_text(index.read_bytes()))["weight_map"].values()))
+        content = json.loads(decode_text(index.read_bytes()))
+        parts = sorted(set(content["weight_map"].values()))
     except OSError as error:
         raise InputError(f"{index}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{index}: expected a JSON object with 'weight_map', names of tensors to files") from error
     tensors: dict[str, Tensor] = {}
-    files = [_described(index)]
+    files, lists = [_described(index)], list(class_lists(content.get("metadata")))
     for name in parts:
         part = index.parent / str(name)
         if Path(str(name)).name != name or not part.is_file():
             raise InputError(f"{index} names the part '{name}', which is not beside it: copy all parts into one folder")
         files.append(_described(part))
-        tensors |= _read_safetensors(part)
-    return Checkpoint(str(index), _checked(tensors, index), tuple(files))
+        read, metadata = _read_safetensors(part)
+        tensors |= read
+        lists += class_lists(metadata)
+    return Checkpoint(str(index), _checked(tensors, index), tuple(files), tuple(lists))
 
 
 # -- torch ------------------------------------------------------------------------------------------------------------
@@ -184,13 +196,12 @@ def _refusal(path: Path, reason: str) -> str:
     return f"{path} is damaged or not written by torch.save ({first}): copy it again"
 
 
-def _weights_in(content: Any, path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The state dict in what a trainer wrote, and its class names if there are any beside it."""
-    classes = None
+def _weights_in(content: Any, path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """The state dict in what a trainer wrote, behind the keys under which it stands."""
+    taken: list[str] = []
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
             break
-        classes = classes or next((content[key] for key in _CLASSES if key in content), None)
         inside = [key for key in _WRAPPERS if _has_tensors(content.get(key))]
         tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
         if not inside and not tensors:
@@ -199,11 +210,51 @@ def _weights_in(content: Any, path: Path) -> tuple[dict[str, Tensor], Any]:
             if len(inside) != 1:
                 break
         if not inside:
-            return tensors, classes
+            return tuple(taken), tensors
+        taken.append(inside[0])
         content = content[inside[0]]
     keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else ""
     found = f"it holds {keys}" if keys else f"it holds a {type(content).__name__}"
     raise InputError(f"{path} has no weights that are known as such ({found[:200]}): {_SAVE} writes them")
+
+
+def _beside(content: Any, keys: tuple[str, ...], tensors: Mapping[str, Tensor], path: Path) -> tuple[str, ...]:
+    """What is said of weights beside those that were found.
+
+    Raises:
+        InputError: they are of the same model, such as a running average of it: which is meant is not guessed.
+    """
+    others = {other: state for other, state in _state_dicts(content) if other != keys}
+    shapes = _shapes(tensors)
+    rivals = [other for other, state in others.items() if 2 * len(shapes & _shapes(state)) >= len(shapes)]
+    if not rivals:
+        return tuple(f"{path} has other weights under {_path(other)}: not used" for other in others)
+    models = ", ".join(_path(found) for found in (keys, *rivals))
+    meant = "".join(f"[{key!r}]" for key in rivals[0])
+    raise InputError(
+        f"{path} holds several models: under {models}. Save the one that is meant in a file of its own, and adopt it: "
+        f"torch.save(content{meant}, 'weights.pth'), where content is what torch loads from {path.name}; "
+        "give --classes where class names stood beside it"
+    )
+
+
+def _state_dicts(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
+    """Every mapping with tensors by name in what a trainer wrote, behind its keys. An optimizer's are by number."""
+    if not isinstance(content, Mapping) or len(keys) > _DEEPEST:
+        return
+    if state := {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Tensor)}:
+        yield keys, state
+    for key, value in content.items():
+        if isinstance(key, str):
+            yield from _state_dicts(value, (*keys, key))
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> set[tuple[str, torch.Size]]:
+    return {(_WRAPPED.sub("", name), tensor.shape) for name, tensor in tensors.items()}
+
+
+def _path(keys: Sequence[str]) -> str:
+    return "'" + ".".join(keys) + "'" if keys else "no key"
 
 
 def _has_tensors(value: Any) -> bool:

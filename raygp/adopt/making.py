@@ -54,6 +54,8 @@ class Dense:
     """Test rows of classes that it does not know."""
     catalog: Catalog
     """Of all held-out rows."""
+    notes: tuple[str, ...]
+    """What else of the checkpoint a person has to know."""
     probe: Probe | None
     """What it made of a few of them, for who loads it later; None where some rows were left out."""
 
@@ -85,7 +87,7 @@ def make_dense(
     """
     # Only names and shapes are wanted of the first; the number of its outputs is any.
     outputs = outputs_of(checkpoint, _new_model(task, 2, seed), task.classifier)
-    chosen = choose_classes(classes, checkpoint.classes, outputs, arrivals, task.reserved, checkpoint.where)
+    chosen = choose_classes(classes, checkpoint.class_lists, outputs, arrivals, task.reserved, checkpoint.where)
     model = _new_model(task, len(chosen.classes), seed)
     found = match(checkpoint, model, task.classifier, task.name)
     converted = load(found, model)
@@ -118,6 +120,7 @@ def make_dense(
         not outcome.verdict.promoted,
         rows.left_out["test"],
         catalog,
+        (*checkpoint.notes, *chosen.notes, *found.notes),
         outcome.probe,
     )
 

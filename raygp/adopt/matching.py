@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,12 @@ from raygp.errors import InputError
 
 _LEAST = 0.5
 """Part of the weights in front of the output layer that must load: with less, it is another model."""
+_MOST_LEFT = 0.1
+"""Part of the checkpoint's values that may be left over beside heads: with more, it is a larger model."""
+_HEADS = re.compile(
+    r"(?:fc|(?:aux|(?:\w+_)?heads?|classif|logits|last_linear|output|criterion|loss)[a-z_]*\d*)(?:\.|$)", re.IGNORECASE
+)
+"""How modules are called that are an output layer, or one beside it for training alone."""
 _COMPILED = "_orig_mod."
 """What ``torch.compile`` puts in front of a module's names, at any depth."""
 
@@ -33,6 +41,8 @@ class Match:
     """What has another shape in the two, in words; such a tensor is new, too."""
     prefix: str = ""
     """What stood before the names in the checkpoint: "module." and the like."""
+    notes: tuple[str, ...] = ()
+    """What a person has to know of the output layer."""
 
 
 def outputs_of(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> int | None:
@@ -44,7 +54,7 @@ def outputs_of(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> int
         classifier: name of the output layer.
     """
     name = f"{classifier}.weight"
-    weight = _renamed(checkpoint, model)[0].get(name)
+    weight = _renamed(checkpoint, model, classifier)[0].get(name)
     # An output layer behind another width says nothing of classes that could be taken over.
     fits = weight is not None and weight.shape[1:] == model.get_parameter(name).shape[1:]
     return len(weight) if weight is not None and fits else None
@@ -60,9 +70,10 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
         task: name of the line's task, for messages.
 
     Raises:
-        InputError: most of the model is not in the checkpoint, or it holds several models.
+        InputError: most of the model is not in the checkpoint, much of the checkpoint is not in the model, or it holds
+            several models.
     """
-    renamed, left_over, prefix, rivals = _renamed(checkpoint, model)[:4]
+    renamed, left_over, prefix, rivals, inside = _renamed(checkpoint, model, classifier)
     state = model.state_dict()
     fits = {name: tensor for name, tensor in renamed.items() if tensor.shape == state[name].shape}
     other = [
@@ -71,13 +82,23 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
         if name not in fits
     ]
     missing = [name for name in state if name not in renamed]
-    found = Match(fits, tuple(missing), tuple(left_over), tuple(other), prefix)
+    notes = _head_notes(checkpoint, fits, left_over, state, classifier, inside)
+    found = Match(fits, tuple(missing), tuple(left_over), tuple(other), prefix, notes)
     if (share := _share(found, model, classifier)) < _LEAST:
         raise InputError(_other_model(checkpoint.where, task, share, found, len(state)))
     if rivals:
+        models = ", ".join(repr(prefix) if prefix else "no prefix" for prefix in rivals)
         raise InputError(
-            f"{checkpoint.where} holds several models whose names fit: under {', '.join(map(repr, rivals))}: save the "
-            "state dict of the one that is meant"
+            f"{checkpoint.where} holds several models whose names fit: under {models}: save the "
+            "tensors of the one that is meant in a file of their own, and adopt that"
+        )
+    body = [name for name in left_over if not _is_head(name, prefix, classifier)]
+    sizes = {name: tensor.numel() for name, tensor in checkpoint.tensors.items()}
+    if (share := sum(sizes[name] for name in body) / max(1, sum(sizes.values()))) > _MOST_LEFT:
+        raise InputError(
+            f"{checkpoint.where} is of a larger model than the line's task {task}: {share:.0%} of its values, in "
+            f"{len(body):,} of its {len(sizes):,} tensors, have no place in the model: {listed(body)}. Make a line for "
+            "the model that it is of, or save the tensors that are meant in a file of their own"
         )
     return found
 
@@ -91,9 +112,21 @@ def load(found: Match, model: nn.Module) -> list[str]:
     return [name for name, tensor in found.tensors.items() if tensor.dtype != state[name].dtype]
 
 
-def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor], list[str], str, list[str]]:
-    """The checkpoint's tensors by the model's names; names that are left over; the prefix that was taken off; and where
-    there are several prefixes that could be meant, all of them."""
+class _Renamed(NamedTuple):
+    """The tensors of a checkpoint by a model's names."""
+
+    tensors: dict[str, Tensor]
+    left_over: list[str]
+    """Names in the checkpoint."""
+    prefix: str
+    """That was taken off."""
+    rivals: list[str]
+    """Where there are several prefixes that could be meant, all of them."""
+    inside: str
+    """Module of the checkpoint that is the output layer, where it stands inside one of its name; else empty."""
+
+
+def _renamed(checkpoint: Checkpoint, model: nn.Module, classifier: str) -> _Renamed:
     names = set(model.state_dict())
     plain = {name: name.replace(_COMPILED, "") for name in checkpoint.tensors}
     counts: Counter[str] = Counter()
@@ -102,10 +135,8 @@ def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor
         for start in range(len(parts)):
             if (rest := ".".join(parts[start:])) in names:
                 counts[name[: len(name) - len(rest)]] += 1
-    # Names without a prefix, such as those beside a running average, are the model's own.
     ranked = sorted(counts, key=lambda prefix: (-counts[prefix], len(prefix), prefix))
     prefix = ranked[0] if ranked else ""
-    rivals = [other for other in ranked if counts[other] == counts[prefix]] if prefix else []
     renamed: dict[str, Tensor] = {}
     left_over: list[str] = []
     for name, tensor in checkpoint.tensors.items():
@@ -114,7 +145,74 @@ def _renamed(checkpoint: Checkpoint, model: nn.Module) -> tuple[dict[str, Tensor
             renamed[rest] = tensor
         else:
             left_over.append(name)
-    return renamed, left_over, prefix, rivals if len(rivals) > 1 else []
+    # Only what is left over counts: "conv1.weight" of a block is no other model's.
+    again = (
+        [other for other in ranked if 2 * _fitting(left_over, plain, other, names) >= len(renamed)] if renamed else []
+    )
+    rivals = [prefix, *(other for other in again if other != prefix)] if again else []
+    inside = _inside(
+        checkpoint.tensors, [name for name in left_over if plain[name].startswith(f"{prefix}{classifier}.")]
+    )
+    head = model.state_dict().get(f"{classifier}.weight")
+    parts = [name for name in names if name.startswith(f"{classifier}.")]
+    if inside and head is not None and not set(parts) & set(renamed):
+        moved = {f"{classifier}.{kind}": f"{inside}.{kind}" for kind in ("weight", "bias")}
+        moved = {name: old for name, old in moved.items() if old in checkpoint.tensors}
+        if set(moved) == set(parts) and checkpoint.tensors[f"{inside}.weight"].shape[1:] == head.shape[1:]:
+            renamed |= {name: checkpoint.tensors[old] for name, old in moved.items()}
+            left_over = [name for name in left_over if name not in moved.values()]
+            return _Renamed(renamed, left_over, prefix, rivals, inside)
+    return _Renamed(renamed, left_over, prefix, rivals, "")
+
+
+def _inside(tensors: Mapping[str, Tensor], names: Sequence[str]) -> str:
+    """The module whose weight and bias the names are; empty if there is another among them, or none."""
+    modules = {name.rpartition(".")[0] for name in names}
+    module = modules.pop() if len(modules) == 1 else ""
+    weight, bias = (tensors.get(f"{module}.{kind}") for kind in ("weight", "bias"))
+    if weight is None or weight.ndim < 2 or (bias is not None and bias.shape != weight.shape[:1]):
+        return ""
+    return module if len(names) == 1 + (bias is not None) else ""
+
+
+def _head_notes(
+    checkpoint: Checkpoint,
+    fits: Mapping[str, Tensor],
+    left_over: Sequence[str],
+    state: Mapping[str, Tensor],
+    classifier: str,
+    inside: str,
+) -> tuple[str, ...]:
+    """Where the output layer is from, if not from its name; or what in the file could be it."""
+    head = f"{classifier}.weight"
+    if head in fits or head not in state:
+        said = (
+            f"the output layer {classifier} is loaded from '{inside}', the one layer there: activations and norms in "
+        )
+        return (f"{said}front of it in the file's model, if any, are not in the line's",) if inside else ()
+    alike = [
+        name.removesuffix(".weight")
+        for name in left_over
+        if name.endswith(".weight") and checkpoint.tensors[name].shape == state[head].shape
+    ]
+    if len(alike) != 1:
+        return ()
+    return (
+        f"'{alike[0]}' in the file has the shape of the output layer: if it is the trained one, rename "
+        f"{alike[0]}.weight and .bias to {head} and .bias in the file, and adopt that",
+    )
+
+
+def _fitting(left_over: Sequence[str], plain: Mapping[str, str], prefix: str, names: set[str]) -> int:
+    """How many of the names that are left over are the model's behind another prefix."""
+    return sum(plain[name].startswith(prefix) and plain[name].removeprefix(prefix) in names for name in left_over)
+
+
+def _is_head(name: str, prefix: str, classifier: str) -> bool:
+    """Whether a tensor of the checkpoint is of an output layer: its own, or one for training alone."""
+    rest = name.replace(_COMPILED, "").removeprefix(prefix)
+    # Only the outermost module counts: "fc2" deep in a block is no head.
+    return bool(_HEADS.match(rest)) or rest.startswith(f"{classifier.split('.')[0]}.")
 
 
 def _share(found: Match, model: nn.Module, classifier: str) -> float:

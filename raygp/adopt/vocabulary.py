@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raygp.adopt.class_lists import ClassList
 from raygp.data.admission import listed
 from raygp.data.catalog import extend_classes
 from raygp.data.text import decode_text, tidy
@@ -19,6 +20,8 @@ _FORMS = (
     'one class a line, or JSON: a list of names, {"0": "cat", ...} or {"cat": 0, ...} (also inside id2label or '
     "class_to_idx)"
 )
+
+_DECIDES = "give the classes by output as --classes FILE, one a line, which decides"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Vocabulary:
     """Where their order is from, for people."""
     head_is_new: bool
     """Whether the output layer is new, since the checkpoint's has no output for each of them."""
+    notes: tuple[str, ...] = ()
+    """What the checkpoint says of classes and was not used, for people."""
 
 
 def choose_classes(
     given: str | os.PathLike[str] | Sequence[str] | None,
-    own: Any,
+    own: Sequence[ClassList],
     outputs: int | None,
     arrivals: Sequence[Manifest],
     reserved: Sequence[str],
@@ -45,15 +50,15 @@ def choose_classes(
 
     Args:
         given: the order of classes, or a file that has it; None: nothing is given.
-        own: what the checkpoint itself says of it.
+        own: what the checkpoint itself says of it; a list counts if it has a name for each output.
         outputs: of the checkpoint's output layer; None if it has none.
         arrivals: of the line, oldest first.
         reserved: symbols that every vocabulary begins with.
         where: the checkpoint, for messages.
 
     Raises:
-        InputError: the classes given are not as many as outputs, or not of this line; or there are several orders in
-            which the line's could be.
+        InputError: the classes given, or the checkpoint's own where they would count, are not as many as outputs or not
+            of this line; or there are several orders in which the line's could be.
     """
     line = list(reserved)
     for manifest in arrivals:
@@ -61,18 +66,74 @@ def choose_classes(
     if given is not None:
         source = "those given" if isinstance(given, Sequence) and not isinstance(given, str) else os.fspath(given)
         classes = in_order(given, "--classes") if source == "those given" else read_classes(source)
-        return _checked(Vocabulary(classes, source, outputs is None), outputs, line, reserved, where)
-    if own is not None and outputs is not None and line:
-        try:
-            classes = in_order(own, where)
-        except InputError:
-            classes = ()  # Something else of that name: nobody has said that it would be class names.
-        if len(classes) == outputs and (outputs == len(line) or set(classes) & set(line)):
-            return _checked(Vocabulary(classes, f"{where} itself", False), outputs, line, reserved, where)
-    if outputs != len(line) and line:
-        return Vocabulary(tuple(line), "the line", True)
+        notes = tuple(
+            f"{where} has other class names, or another order, under '{found.key}': --classes decides"
+            for found in own
+            if found.is_names and _read(found, where) not in ((), classes)
+        )
+        return _checked(Vocabulary(classes, source, outputs is None, notes), outputs, line, reserved, where)
+    if not line:
+        return Vocabulary((), "the line", False)  # A task without classes.
+    found, notes = _own(own, outputs, line, set(line) - set(reserved), where)
+    if found:
+        return _checked(found, outputs, line, reserved, where)
+    if outputs != len(line):
+        return Vocabulary(tuple(line), "the line", True, notes)
     _check_one_order(arrivals, line, reserved, where)
-    return Vocabulary(tuple(line), "the line, whose classes are as many as the outputs", False)
+    return Vocabulary(tuple(line), "the line, whose classes are as many as the outputs", False, notes)
+
+
+def _own(
+    own: Sequence[ClassList], outputs: int | None, line: Sequence[str], here: set[str], where: str
+) -> tuple[Vocabulary | None, tuple[str, ...]]:
+    """The vocabulary that the checkpoint itself has, if it has one; and what of its lists is not used.
+
+    Raises:
+        InputError: it has one that does not fit its outputs, and so the line's order would be a guess.
+    """
+    read = {found.key: _read(found, where) for found in own}
+    fitting = {key: names for key, names in read.items() if names and len(names) == outputs}
+    # Names of which the line has none are another model's, unless nothing but their spelling can be meant.
+    used = {key: names for key, names in fitting.items() if here & set(names)}
+    used = used or (fitting if outputs == len(line) else {})
+    if len(set(used.values())) > 1:
+        said = "; ".join(f"'{key}': {listed(names)}" for key, names in used.items())
+        raise InputError(f"{where} has its class names in several orders ({said}): {_DECIDES}")
+    notes = {key: _unused(found, read[found.key], outputs, where) for found in own if (key := found.key) not in used}
+    if used:
+        key = next(iter(used))
+        chosen = Vocabulary(used[key], f"{where} itself ('{key}')", False, tuple(notes.values()))
+        return chosen, ()
+    for found in own:
+        known = bool(here & set(read[found.key]))
+        if outputs is not None and found.is_names and (outputs == len(line) or (known and outputs > 1)):
+            raise InputError(f"{notes[found.key]}: {_DECIDES}")
+    return None, tuple(notes.values())
+
+
+def _read(found: ClassList, where: str) -> tuple[str, ...]:
+    """The names of a list, by id; empty if it is none."""
+    try:
+        return in_order(found.content, where)
+    except InputError:
+        return ()
+
+
+def _unused(found: ClassList, names: Sequence[str], outputs: int | None, where: str) -> str:
+    """Why a list of the checkpoint does not count."""
+    if not names:
+        try:
+            in_order(found.content, f"{where}, '{found.key}'")
+        except InputError as error:
+            return f"not used as class names: {error}"
+    if outputs is None:
+        return f"{where} has {len(names):,} class names under '{found.key}', and no output layer that fits: not used"
+    if len(names) == outputs:
+        return f"{where} has class names under '{found.key}' ({listed(names, 3)}), none of them the line's: not used"
+    return (
+        f"{where} has {len(names):,} class names under '{found.key}' ({listed(names, 3)}), but its output layer has "
+        f"{outputs:,} outputs"
+    )
 
 
 def read_classes(file: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "wrong", "not looked at"]
+State = Literal["ok", "note", "wrong", "not looked at"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Finding:
     """Its name."""
     state: State
     text: str
-    """What was seen, or what is wrong and where; or which check has to pass first."""
+    """What was seen, or what is wrong and where, or what may be a slip; or which check has to pass first."""
 
 
 class Fault(Exception):

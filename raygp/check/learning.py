@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 from torch import Tensor
 
 from raygp.check.finding import Fault
 from raygp.check.subject import Subject, differ, pick, shape_of
 from raygp.sparse.layers import prunable_layers
+from raygp.tasks.protocol import Task
 
 _SURE = 10.0
 """A logit of a model that is sure."""
+_MANY = 32
+"""Classes, among which a metric that counts the first few tells right from wrong."""
 
 
 def loss(subject: Subject) -> str:
@@ -25,13 +30,38 @@ def loss(subject: Subject) -> str:
         if differ(alone.detach()[0], losses[row]):
             raise Fault(f"the loss of {subject.rows[row].key} depends on the other samples of its batch")
     if subject.is_classifier:
+        _takes_logits(subject)
         right, wrong = (float(task.losses(*sure).detach().mean()) for sure in _answers(subject))
-        if right > wrong:
+        if right >= wrong:
+            higher = "the same for right and wrong answers" if right == wrong else "higher for right answers"
             raise Fault(
-                f"the loss is higher for right answers: {right:.4g} where the model is sure and right, {wrong:.4g} "
+                f"the loss is {higher}: {right:.4g} where the model is sure and right, {wrong:.4g} "
                 "where it is sure and wrong"
             )
-    return f"{float(losses.mean()):.4g} on average before training"
+    return f"{_whose(task, 'loss', 'losses')}: {float(losses.mean()):.4g} on average before training"
+
+
+def _takes_logits(subject: Subject) -> None:
+    """The usual loss gets no probabilities.
+
+    Raises:
+        Fault: it does.
+    """
+    # Whoever writes a loss may want probabilities.
+    if getattr(subject.task, "loss", None) is None and are_probabilities(subject.outputs):
+        raise Fault(
+            "outputs of every row are positive and sum to 1, so the model ends in a softmax, and cross entropy takes "
+            "the softmax of its outputs itself: the model would learn slowly, or badly. Leave the model's last softmax "
+            "out"
+        )
+
+
+def are_probabilities(outputs: object) -> bool:
+    """Whether every row of outputs is positive and sums to 1, as after a softmax."""
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or outputs.shape[1] < 2:
+        return False
+    sums = outputs.detach().double().sum(dim=1)
+    return bool((outputs >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), rtol=0, atol=1e-4)
 
 
 def teaching(subject: Subject) -> str:
@@ -95,10 +125,14 @@ def metric(subject: Subject) -> str:
             )
     if subject.is_classifier:
         for place, name in enumerate(task.metrics):
-            right, wrong = (float(task.score(*sure)[:, place, 0].double().mean()) for sure in _answers(subject))
-            if right < wrong:
-                raise Fault(f"{name} gives {right:.4g} points for right answers and {wrong:.4g} for wrong ones")
-    return ", ".join(f"{name} {_value(points, weights, place)}" for place, name in enumerate(task.metrics))
+            right, wrong = _points_of_answers(subject, place)
+            if right <= wrong:
+                tells = ": it does not tell them apart" if right == wrong else ""
+                raise Fault(f"{name} gives {right:.4g} points for right answers and {wrong:.4g} for wrong ones{tells}")
+    elif not task.sequences:
+        _looks_at_numbers(subject)
+    values = ", ".join(f"{name} {_value(points, weights, place)}" for place, name in enumerate(task.metrics))
+    return f"{_whose(task, 'metric', 'score')}: {values}"
 
 
 def answers(subject: Subject) -> str:
@@ -111,6 +145,18 @@ def answers(subject: Subject) -> str:
     return f"such as '{found[0].label}' for {subject.rows[0].key}"
 
 
+def _whose(task: Task, function: str, method: str) -> str:
+    """Whether a loss or metric is one's own, and where it stands; else what that of this kind of task is."""
+    mine = getattr(type(task), method, None)
+    own = mine if getattr(mine, "__module__", "") == type(task).__module__ else getattr(task, function, None)
+    if own is not None:
+        code = getattr(own, "__code__", None)
+        return f"yours, line {code.co_firstlineno}" if code else "yours"
+    if function == "metric":
+        return "raygp's"
+    return "CTC" if task.sequences else "cross entropy" if task.labels_are_classes else "squared error"
+
+
 def _is_own(subject: Subject, place: int) -> bool:
     return place == 0 and getattr(subject.task, "metric", None) is not None
 
@@ -120,13 +166,44 @@ def _value(points: Tensor, weights: Tensor, place: int) -> str:
     return f"{float(points[:, place].sum()) / total:.3f}" if total else "without weight"
 
 
-def _answers(subject: Subject) -> list[tuple[Tensor, Tensor]]:
+def _looks_at_numbers(subject: Subject) -> None:
+    """Where answers are numbers, points depend on them.
+
+    Raises:
+        Fault: they do not.
+    """
+    right = subject.targets.reshape(subject.outputs.shape).to(subject.outputs)
+    points = [subject.task.score(right + off, subject.targets)[:, :, 0] for off in (0, 3, -3)]
+    for place, name in enumerate(subject.task.metrics):
+        if all(torch.equal(points[0][:, place], each[:, place]) for each in points):
+            raise Fault(f"{name} gives the same points whatever the answer: it does not tell right from wrong")
+
+
+def _points_of_answers(subject: Subject, place: int) -> tuple[float, float]:
+    """Points of a metric for right answers, and for wrong ones."""
+
+    def points(classes: int) -> tuple[float, float]:
+        right, wrong = (subject.task.score(*sure)[:, place, 0].double().mean() for sure in _answers(subject, classes))
+        return float(right), float(wrong)
+
+    found = points(len(subject.classes))
+    if found[0] == found[1]:
+        # Among few classes, everything is among the best five.
+        with contextlib.suppress(Exception):  # A metric may know how many classes there are.
+            found = points(_MANY)
+    return found
+
+
+def _answers(subject: Subject, classes: int = 0) -> list[tuple[Tensor, Tensor]]:
     """Outputs of a model that is sure and right, and of one that is sure and wrong, with the targets."""
-    classes = len(subject.classes)
+    classes = classes or len(subject.classes)
+    every = torch.arange(len(subject.rows))
     made = []
     for moved in (0, 1):
         sure = torch.full((len(subject.rows), classes), -_SURE)
-        sure[torch.arange(len(subject.rows)), (subject.targets + moved) % classes] = _SURE
+        if moved:
+            sure[every, subject.targets] = -2 * _SURE  # Of all classes the last.
+        sure[every, (subject.targets + moved) % classes] = _SURE
         made.append((sure, subject.targets))
     return made
 

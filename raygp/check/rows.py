@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from raygp.data.sources import open_source, tell_labels, tell_task
+from raygp.data.sources import form_of, open_source, tell_labels, tell_task
+from raygp.data.sources.kind import medium_of
 from raygp.errors import InputError
 from raygp.store import Location, list_arrivals, read_shard
 from raygp.tasks.protocol import Task
@@ -30,12 +31,13 @@ class Row:
 
 
 def rows_of_source(source: str, task: Task) -> list[Row]:
-    """Rows of a source, such as ``"imagefolder:photos"``; of the classes that come first, by turns.
+    """Rows of a source, such as ``"imagefolder:photos"``, or of a path whose kind is plain; of the classes that come
+    first, by turns.
 
     Raises:
         InputError: the source cannot be read or holds fewer than two rows with a label.
     """
-    opened = open_source(source)
+    opened = open_source(form_of(source, medium_of(task)))
     tell_labels(opened, task.labels_are_classes)
     tell_task(opened, task)
     samples = itertools.islice((sample for sample in opened.samples() if sample.label and not sample.problem), _SCANNED)

@@ -37,7 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--density",
         type=float,
         metavar="D",
-        help="prune it at once: runs raygp update plan.density=D on everything that waits, such as 0.1",
+        help="prune it at once: runs raygp update plan.density=D on everything that waits, such as 0.1; later updates "
+        "have their own plan's density again, so give it to them, too",
     )
     parser.add_argument("--config", metavar="FILE.yaml", help="with --density: settings of that update")
     parser.add_argument("--workers", metavar="N", help="with --density: training workers of that update (default 2)")
@@ -77,6 +78,9 @@ def run(options: argparse.Namespace) -> None:
         print_json(_json(line, done))
         return
     show_versions(line, console)
+    if options.density is not None:
+        said = f"the density is not remembered: give later updates {_density(options)}, too, or a --config that has it"
+        console.print(said, soft_wrap=True)
     if not done.updated:
         console.print(f"next: raygp update --root {line.root}", soft_wrap=True)
 
@@ -108,6 +112,7 @@ def _json(line: Line, done: Adoption) -> dict[str, Any]:
         "classes": card.classes,
         "without_rows": list(done.without_rows),
         "new_classes": list(done.new_classes),
+        "notes": list(done.notes),
         "promoted": [version.name for version in done.updated],
         "versions": versions_json(line),
     }

@@ -49,7 +49,7 @@ class AnswerLines:
         if answer.problem:
             return f"{start}not read: {answer.problem}"  # However long: the reason is all there is.
         if answer.value is not None:
-            return f"{start}{answer.value:.6g}"
+            return f"{start}{answer.value:.10g}"
         if not answer.probabilities:
             return start + answer.label
         (label, probability), *others = answer.probabilities[: self._top]

@@ -69,6 +69,7 @@ def _subject(options: argparse.Namespace) -> tuple[Subject, str]:
     """The task on trial with its rows, and where these come from."""
     from raygp.check import made_up_rows, rows_of_line, rows_of_source
     from raygp.check.subject import Subject
+    from raygp.settings import check_task_settings
     from raygp.tasks import make_task
     from raygp.tasks.making import fitted
     from raygp.tasks.own import own_spec, read_code
@@ -82,6 +83,7 @@ def _subject(options: argparse.Namespace) -> tuple[Subject, str]:
         if (value := getattr(options, name)) is not None:
             given[name] = value
     spec = own_spec(code, class_name, given)
+    check_task_settings(spec.model_dump(mode="json"))
     task = make_task(spec, code)
     rows: Sequence[Row]
     if options.source:

@@ -96,7 +96,7 @@ def _source(options: argparse.Namespace) -> str:
     from raygp.data.sources import is_form, open_source
 
     given: str = options.path or options.source or ""
-    if options.source and not is_form(options.source):
+    if options.source and not is_form(options.source) and not os.path.exists(os.path.expanduser(options.source)):
         open_source(options.source)  # Raises, with the form that may be meant.
     # A folder may be called "digits", as one of raygp's own sources is.
     return f"./{given}" if options.path and is_form(given) and os.path.exists(given) else given

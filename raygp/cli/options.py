@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -173,15 +174,27 @@ def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
     return load_settings(task, options.config, options.overrides, **flags, sweep=given)
 
 
+def _dashed(words: Sequence[str]) -> str:
+    """What to do about a file whose name begins as options do; empty where there is none."""
+    file = next((word for word in words if word.startswith("-") and word != "-" and os.path.exists(word)), "")
+    return f"raygp: {file} is a file: write ./{file}, or put -- before it" if file else ""
+
+
 def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse options with ``key.path=value`` overrides anywhere among them (argparse wants positionals in one place).
 
     Ends the process with code 2 and a message where they cannot be parsed, as argparse does.
     """
-    options, rest = parser.parse_known_args(arguments)
+    try:
+        options, rest = parser.parse_known_args(arguments)
+    except SystemExit as error:
+        if error.code and (hint := _dashed(sys.argv[1:] if arguments is None else arguments)):
+            print(hint, file=sys.stderr)
+        raise
     stray = [word for word in rest if word.startswith("-") or "=" not in word]
     if stray or (rest and not hasattr(options, "overrides")):
-        parser.error(f"unrecognized arguments: {' '.join(stray or rest)}")
+        hint = _dashed(stray)
+        parser.error(f"unrecognized arguments: {' '.join(stray or rest)}" + (f"\n{hint}" if hint else ""))
     if rest:
         options.overrides = rest
     if getattr(options, "root", "") is None and getattr(options, "root_is_needed", True):

@@ -7,28 +7,34 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from raygp.cli.options import add_own_task, line_of
-from raygp.errors import InputError
+from raygp.errors import InputError, RaygpError
 from raygp.line import Version
 from raygp.loading import ending_on_ctrl_c
 
 if TYPE_CHECKING:
     from raygp.data.sources import SourceSample
     from raygp.tasks import Answer
+    from raygp.tasks.tabular_watch import RowWatch
 
 NAME = "predict"
 HELP = "what a version makes of files, folders and tables"
 _TOLD_EVERY_S, _TOLD_EVERY_ON_TERMINAL_S = 20.0, 0.5
 _LOOKED_AT = 8
 """So many answers are waited for before the widths of columns are chosen; they come in one batch."""
+_ESCAPED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON leaves as it is and a terminal should not get; and halves of characters, by which Python keeps the bytes of
+names that are not UTF-8."""
 Named = tuple[str, "Answer"]
 """A sample's name, and its answer."""
 
@@ -57,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         InputError: there is no such version, or something could not be read.
+        RaygpError: the answers cannot be written.
     """
     if options.top < 1:
         raise InputError(f"--top must be at least 1, not {options.top}")
@@ -64,56 +71,87 @@ def run(options: argparse.Namespace) -> None:
     with ending_on_ctrl_c():
         import torch  # noqa: F401  # Takes seconds, in which Ctrl-C ends the process.
     from raygp.inference.inputs import Inputs, printable
+    from raygp.tasks.tabular_watch import watch_of
 
     inputs = Inputs(version.task, options.paths)
-    told = _Progress(version.name)
-    answers = told.watched((printable(name), answer) for name, answer in _answered(version, inputs))
+    told, watch = _Progress(version.name), watch_of(version.task)
+    answers = told.watched(_answered(version, inputs, watch))
     try:
         if options.json:
             _print_json(version, answers, options.top)
         else:
             _print_lines(version, answers, options.top)
     except BrokenPipeError:
-        # Who reads has seen enough, as head does. What Python would write at its end must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nothing_more()  # Who reads has seen enough, as head does.
         return
-    told.end(inputs.passed_over.lines)
+    told.end([*(f"passed over: {line}" for line in inputs.passed_over.lines), *(watch.lines if watch else ())])
     if told.bad:
-        name, problem = told.first_bad
+        name, problem = printable(told.first_bad[0]), told.first_bad[1]
         few = f"{told.bad:,} of {told.done:,} could not be read, such as {name}" if told.done > 1 else name
         raise InputError(f"predict: {few}: {problem}")
 
 
-def _answered(version: Version, samples: Iterable[SourceSample]) -> Iterator[Named]:
-    """Each sample's name with its answer. Names are kept only of the samples whose answers are awaited."""
+def _answered(version: Version, samples: Iterable[SourceSample], watch: RowWatch | None) -> Iterator[Named]:
+    """Each sample's name with its answer. Names are kept only of the samples whose answers are awaited. Rows of tables
+    are looked at on the way."""
     names: deque[str] = deque()
 
     def loads() -> Iterator[Callable[[], bytes]]:
         for sample in samples:
             names.append(sample.key)
-            yield sample.load
+            yield sample.load if watch is None else partial(_looked_at, sample.load, watch)
 
     for answer in version.predict(loads()):
         yield names.popleft(), answer
 
 
+def _looked_at(load: Callable[[], bytes], watch: RowWatch) -> bytes:
+    content = load()
+    watch.see_sample(content)
+    return content
+
+
 def _print_json(version: Version, answers: Iterator[Named], top: int) -> None:
     for name, answer in answers:
         said = {"file": name, "version": version.name} | answer.plain(top)
-        print(json.dumps(said, ensure_ascii=False), flush=sys.stdout.isatty())
+        _say(_ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(said, ensure_ascii=False)))
 
 
 def _print_lines(version: Version, answers: Iterator[Named], top: int) -> None:
     from raygp.cli.answers import AnswerLines
+    from raygp.inference.inputs import printable
 
+    answers = ((printable(name), answer) for name, answer in answers)
     first = list(itertools.islice(answers, _LOOKED_AT))
     width = Console().width if sys.stdout.isatty() else None
     classes = version.classes if version.task.labels_are_classes else []
     lines = AnswerLines([name for name, _ in first], classes, width, top)
     if answered := [answer for _, answer in first if not answer.problem]:
-        print(lines.heading(answered[0]))
+        _say(lines.heading(answered[0]))
     for name, answer in itertools.chain(first, answers):
-        print(lines.line(name, answer), flush=sys.stdout.isatty())
+        _say(lines.line(name, answer))
+
+
+def _say(line: str) -> None:
+    with _writing():
+        print(line, flush=sys.stdout.isatty())
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what goes wrong with standard output into one line, but for a reader who has left."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _write_nothing_more()
+        raise RaygpError(f"predict: answers cannot be written: {error.strerror or error}") from error
+
+
+def _write_nothing_more() -> None:
+    """What Python would write at its end goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Progress:
@@ -141,14 +179,17 @@ class _Progress:
             self._tell()
             yield name, answer
 
-    def end(self, passed_over: list[str]) -> None:
-        """Say what came of it, and what was passed over."""
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.flush()
+    def end(self, lines: list[str]) -> None:
+        """Say what came of it, and what else there is to say."""
+        try:
+            with _writing():
+                sys.stdout.flush()
+        except BrokenPipeError:
+            _write_nothing_more()
         clear = "\r\x1b[K" if self._shown else ""
         print(f"{clear}{self._version}: {self.done - self.bad:,} answered{self._rate()}", file=sys.stderr)
-        for line in passed_over:
-            print(f"passed over: {line}", file=sys.stderr)
+        for line in lines:
+            print(line, file=sys.stderr)
 
     def _tell(self) -> None:
         now, terminal = time.monotonic(), sys.stderr.isatty()

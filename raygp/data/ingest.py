@@ -19,7 +19,7 @@ from raygp.data.dividing import divide
 from raygp.data.duplicates import Chosen, Digests, choose
 from raygp.data.ingest_settings import IngestSettings, default_shares, next_arrival, numbered_arrivals
 from raygp.data.known import DIGEST, KnownSamples
-from raygp.data.labels import with_one_spelling
+from raygp.data.labels import alike, with_one_spelling
 from raygp.data.parts import ArrivalMaking, DigestJob, LeftOut, PartJob, RunParts, one_by_one
 from raygp.data.quality import SampleCheck, unusable_rows
 from raygp.data.sources import Source, SourceSample, fetch_files, notes_of, passed_over_lines, tell_labels, tell_task
@@ -130,11 +130,14 @@ class _Incoming:
         tell_task(source, self._task)
         self._rows, spelt = with_one_spelling(source.samples(), self._known, self._classes)
         self._tell_passed_over(passed_over_lines(source))
-        for note in notes_of(source):
+        for note in (*getattr(self._task, "oversights", ()), *notes_of(source)):
             self._say(note)
         if self._classes and spelt:
             shown = ", ".join(f"{label!a} as {spelling!a}" for label, spelling in list(spelt.items())[:_SHOWN])
             self._say(f"labels in another spelling: {shown}{', ...' if len(spelt) > _SHOWN else ''}")
+        if self._classes and (pairs := alike({sample.label for sample in self._rows}, self._known)):
+            shown = ", ".join(f"{one!a} and {other!a}" for one, other in pairs[:_SHOWN])
+            self._say(f"labels that are nearly alike, each a class: {shown}{', ...' if len(pairs) > _SHOWN else ''}")
         vocabulary = self._known | set(self._task.reserved) if self._known else set()
         self._strange = unusable_rows(
             self._rows, self._task.symbols, vocabulary, settings.new_classes, settings.max_bad_share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -9,14 +10,18 @@ from dataclasses import replace
 from raygp.data.sources import SourceSample
 from raygp.data.text import code_points, tidy
 
+_DECIMAL = re.compile(r"-?(0|[1-9]\d*)\.\d+")
+
 
 def with_one_spelling(
     samples: Iterable[SourceSample], known: Collection[str], classes: bool
 ) -> tuple[list[SourceSample], dict[str, str]]:
     """The samples, their labels as :func:`raygp.data.text.tidy` spells them.
 
-    A label that the line knows in another spelling gets the line's. So do the letters of a text: where the line's own
-    texts are not composed, neither are new ones. One that holds half a character, which cannot be stored, is a bad row.
+    A label that the line knows in another spelling gets the line's, also a number or a truth value that is written in
+    another way (``1.0``, ``True``), where just one of the line's labels is meant. So do the letters of a text: where
+    the line's own texts are not composed, neither are new ones. One that holds half a character, which cannot be
+    stored, is a bad row.
 
     Args:
         samples: of a source.
@@ -30,6 +35,7 @@ def with_one_spelling(
     if classes:
         for label in sorted(known):
             spellings.setdefault(tidy(label), label)
+    values = _by_value(known) if classes else {}
     characters = set(known)
     chosen: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -42,13 +48,40 @@ def with_one_spelling(
                 chosen[label] = label.encode("utf-8", "backslashreplace").decode()
             elif classes:
                 spelt = tidy(label)
-                chosen[label] = label if label in characters else spellings.get(spelt, spelt)
+                same = values.get(_value(spelt), [])
+                other = same[0] if len(same) == 1 else spelt
+                chosen[label] = label if label in characters else spellings.get(spelt, other)
             else:
                 chosen[label] = _of_known_letters(label, characters)
         if chosen[label] != label:
             sample = replace(sample, label=chosen[label], problem=sample.problem or broken.get(label, ""))
         found.append(sample)
     return found, {label: spelling for label, spelling in chosen.items() if label != spelling and label not in broken}
+
+
+def alike(labels: Collection[str], known: Collection[str]) -> list[tuple[str, str]]:
+    """Pairs of labels that are other classes, and hardly mean something else: they differ by capitals, by ``.0``, or as
+    ``true`` and ``1`` do. ``labels`` are those of a source, of which each pair has one; ``known`` those of the line."""
+    groups: dict[str, list[str]] = {}
+    for label in sorted({*labels, *known}):
+        value = _value(label).casefold()
+        groups.setdefault({"true": "1", "false": "0"}.get(value, value), []).append(label)
+    new = set(labels)
+    return [(one, other) for one, *others in groups.values() for other in others if one in new or other in new]
+
+
+def _value(label: str) -> str:
+    """A number without zeros that say nothing, a truth value in lower case; any other label as it is."""
+    if _DECIMAL.fullmatch(label):
+        return label.rstrip("0").rstrip(".")
+    return label.lower() if label.lower() in ("true", "false") else label
+
+
+def _by_value(labels: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for label in labels:
+        found.setdefault(_value(label), []).append(label)
+    return found
 
 
 def _of_known_letters(text: str, known: set[str]) -> str:

@@ -12,8 +12,8 @@ from raygp.data.text import quoted
 from raygp.errors import InputError, RaygpError
 from raygp.tasks.own_errors import in_own_code
 
-_MOST_NAMED = 100
-"""So many new labels or letters are named, so that a person sees what --new-classes would add."""
+_MOST_NAMED = 12
+"""So many new labels or letters are named, so that a person sees what kind --new-classes would add."""
 
 
 class Decoder(Protocol):
@@ -133,7 +133,10 @@ def unusable_rows(
         raise InputError(f"labels outside {size}: {_listed(labels, known)}; give --new-classes to add them")
     if len(bare) > max_share * len(samples):
         first = samples[next(iter(bare))].key
-        raise InputError(f"{len(bare)} of {len(samples):,} rows have no label, the first of them is {first}")
+        raise InputError(
+            f"{len(bare)} of {len(samples):,} rows have no label, which is more than --max-bad-share {max_share:g}; "
+            f"the first of them is {first}"
+        )
     if len(broken) > max_share * len(samples):
         row, reason = next(iter(broken.items()))
         raise InputError(

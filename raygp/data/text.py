@@ -37,6 +37,7 @@ _WHITE = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 _ISOLATED = re.compile(rb"(?<![\x80-\xff])[\x80-\xff]{1,2}(?![\x80-\xff])")
+_ESCAPED = re.compile("[\udc80-\udcff]")
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
@@ -91,8 +92,27 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _lines_of_file(path: Path, name: str) -> Iterator[str]:
-    """The lines of a text file as :func:`decode_text` and :func:`_lines` give them, of which few are in memory at a
+def _decoded(content: bytes, first: int, keep_bad: bool) -> str:
+    """As :func:`decode_text`. With ``keep_bad``, a line that is no text is there with what :func:`_no_text` finds."""
+    try:
+        return decode_text(content, first)
+    except ValueError:
+        text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape") if keep_bad else ""
+        # Where the heading is no text, nothing is.
+        if not keep_bad or (first == 1 and _no_text(next(filter(tidy, _lines(text)), ""))):
+            raise
+        return text
+
+
+def _no_text(line: str) -> str:
+    """Why a line is no text; empty if it is."""
+    if "\0" in line:
+        return "it holds a NUL character: the file is damaged, or it is no text"
+    return "it is not UTF-8: save the file as UTF-8" if _ESCAPED.search(line) else ""
+
+
+def _lines_of_file(path: Path, name: str, keep_bad: bool = False) -> Iterator[str]:
+    """The lines of a text file as :func:`_decoded` and :func:`_lines` give them, of which few are in memory at a
     time. UTF-16 and UTF-32 are read whole.
 
     Raises:
@@ -108,10 +128,10 @@ def _lines_of_file(path: Path, name: str) -> Iterator[str]:
                 rest += piece
                 cut = 0 if wide else rest.rfind(b"\n") + 1
                 if cut:
-                    found = _lines(decode_text(rest[:cut], done + 1))[:-1]
+                    found = _lines(_decoded(rest[:cut], done + 1, keep_bad))[:-1]
                     done, rest = done + len(found), rest[cut:]
                     yield from found
-        yield from _lines(decode_text(rest, done + 1))
+        yield from _lines(_decoded(rest, done + 1, keep_bad))
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -157,13 +177,21 @@ def _look(text: str) -> str:
     return unicodedata.normalize("NFKC", "".join(c for c in text if unicodedata.category(c) != "Cf")).casefold()
 
 
+class Nested(str):
+    """The JSON of a list or an object that stands where a table has one value."""
+
+    __slots__ = ()
+
+
 class Row(NamedTuple):
     """A row of a table."""
 
     line: int
     """The line of the file where it begins, from 1."""
     values: dict[str, str]
-    """By column; as they are in the file."""
+    """By column; as they are in the file. Empty where there is a problem."""
+    problem: str = ""
+    """Why it cannot be read, where bad rows are kept."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +207,7 @@ class Table:
     """How many columns have no name."""
 
 
-def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
+def parse_table(content: bytes, name: str, long_texts: bool = False, keep_bad: bool = False) -> Table:
     """A table of one of the kinds in :data:`TABLES`, with the names of its columns in its first line.
 
     - ``.tsv``: tabs between the fields, no quoting. A quotation mark is part of the text.
@@ -192,34 +220,37 @@ def parse_table(content: bytes, name: str, long_texts: bool = False) -> Table:
         name: of the file, with its suffix; messages begin with it.
         long_texts: a quoted text may have several lines with commas in them. Without, such a one is taken for a
             quotation mark that is not closed.
+        keep_bad: a row that cannot be read is there with its problem, and the rest goes on. A quotation mark that is
+            not closed as it should be ends the table with such a row: nothing after it can be trusted.
 
     Raises:
         InputError: it is no text, or no such table; the message gives the line and what to do.
     """
     try:
-        lines = _lines(decode_text(content))
+        lines = _lines(_decoded(content, 1, keep_bad))
     except ValueError as error:
         raise InputError(f"{name}: {error}") from error
-    return _table(iter(lines), name, long_texts)
+    return _table(iter(lines), name, long_texts, keep_bad)
 
 
-def read_table(path: Path, name: str) -> Table:
+def read_table(path: Path, name: str, keep_bad: bool = False) -> Table:
     """As :func:`parse_table`, of a file of which few rows are in memory at a time. What is wrong further down is raised
     when its rows are read. A .jsonl is read whole.
 
     Args:
         path: of the file, which is not compressed.
         name: with its suffix; messages begin with it.
+        keep_bad: as for :func:`parse_table`.
     """
-    return _table(_lines_of_file(path, name), name)
+    return _table(_lines_of_file(path, name, keep_bad), name, keep_bad=keep_bad)
 
 
-def _table(lines: Iterator[str], name: str, long_texts: bool = False) -> Table:
+def _table(lines: Iterator[str], name: str, long_texts: bool = False, keep_bad: bool = False) -> Table:
     suffix = PurePath(name).suffix.lower()
     if suffix not in TABLES:
         raise InputError(f"{name} is no table that is read: expected {', '.join(TABLES)}")
     if suffix == ".jsonl":
-        return _objects(list(lines), name)
+        return _objects(list(lines), name, keep_bad)
     records = _unquoted(lines, name) if suffix == ".tsv" else _quoted(lines, name, long_texts)
     heading = next((fields for _, fields in records if any(map(tidy, fields))), None)
     if heading is None:
@@ -227,7 +258,7 @@ def _table(lines: Iterator[str], name: str, long_texts: bool = False) -> Table:
     columns = [tidy(field).lower() for field in heading]
     named = [column for column in columns if column]
     _check_once(named, name)
-    return Table(tuple(named), _rows(records, columns, name), len(columns) - len(named))
+    return Table(tuple(named), _rows(records, columns, name, keep_bad), len(columns) - len(named))
 
 
 def _check_once(columns: Sequence[str], where: str) -> None:
@@ -236,17 +267,31 @@ def _check_once(columns: Sequence[str], where: str) -> None:
             raise InputError(f"{where}: column '{column}' is there {columns.count(column)} times")
 
 
-def _rows(records: Iterator[tuple[int, list[str]]], columns: Sequence[str], name: str) -> Iterator[Row]:
-    for line, fields in records:
-        if not any(map(tidy, fields)):
-            continue
-        if len(fields) != len(columns):
-            hint = "; a text with commas in it stands between quotation marks" if name.lower().endswith(".csv") else ""
-            raise InputError(
-                f"{name} line {line} has {len(fields)} field{'s' * (len(fields) != 1)}, but the heading has "
-                f"{len(columns)}{hint if len(fields) > len(columns) else ''}"
-            )
-        yield Row(line, {column: field for column, field in zip(columns, fields, strict=True) if column})
+def _rows(records: Iterator[tuple[int, list[str]]], columns: Sequence[str], name: str, keep_bad: bool) -> Iterator[Row]:
+    try:
+        for line, fields in records:
+            if not any(map(tidy, fields)):
+                continue
+            problem = _misfit(len(fields), len(columns), name)
+            if problem and not keep_bad:
+                raise InputError(f"{name} line {line} {problem}")
+            if keep_bad and (problem := _no_text("\n".join(fields)) or (problem and f"it {problem}")):
+                yield Row(line, {}, problem)
+            else:
+                yield Row(line, {column: field for column, field in zip(columns, fields, strict=True) if column})
+    except _BadQuote as error:
+        if not keep_bad:
+            raise
+        yield Row(error.line, {}, f"{_BAD_QUOTE} Everything after line {error.line - 1} is left out.")
+
+
+def _misfit(fields: int, columns: int, name: str) -> str:
+    """What is wrong with the number of fields of a row; empty if nothing is."""
+    if fields == columns:
+        return ""
+    hint = "; a text with commas in it stands between quotation marks" if name.lower().endswith(".csv") else ""
+    few = f"has {fields} field{'s' * (fields != 1)}, but the heading has {columns}"
+    return few + (hint if fields > columns else "")
 
 
 def _from_heading(lines: Iterator[str]) -> tuple[str, int, Iterator[str]]:
@@ -291,32 +336,46 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
-            raise _bad_quote(name, line) from error
+            raise _BadQuote(name, line) from error
         for field in fields:
             _, *more = field.split("\n")
             # A text may have line ends. But a mark that is not closed swallows the rows after it, and these hold
             # what stands between fields.
             if not long_texts and any(delimiter in part for part in more):
-                raise _bad_quote(name, line)
+                raise _BadQuote(name, line)
             line += len(more)
         yield skip + quoted.line_num - sum(field.count("\n") for field in fields), fields
 
 
-def _bad_quote(name: str, line: int) -> InputError:
-    return InputError(
-        f"{name} line {line}: a quotation mark opens a text and is not closed as it should be. In a .csv, a text with "
-        'quotation marks stands between two more, and each of its own is written twice: "say ""yes"" now". In a .tsv '
-        "they are ordinary characters."
-    )
+_BAD_QUOTE = (
+    "a quotation mark opens a text and is not closed as it should be. In a .csv, a text with quotation marks stands "
+    'between two more, and each of its own is written twice: "say ""yes"" now". In a .tsv they are ordinary characters.'
+)
 
 
-def _objects(lines: list[str], name: str) -> Table:
+class _BadQuote(InputError):
+    def __init__(self, name: str, line: int) -> None:
+        super().__init__(f"{name} line {line}: {_BAD_QUOTE}")
+        self.line = line
+
+
+def _objects(lines: list[str], name: str, keep_bad: bool) -> Table:
     rows = []
     for number, line in enumerate(lines, 1):
-        if tidy(line):
+        if not tidy(line):
+            continue
+        if keep_bad and (problem := _no_text(line)):
+            rows.append(Row(number, {}, problem))
+            continue
+        try:
             rows.append(Row(number, _object(line, f"{name} line {number}")))
+        except InputError as error:
+            if not keep_bad:
+                raise
+            reason = str(error).removeprefix(f"{name} line {number}")
+            rows.append(Row(number, {}, f"it{reason}" if reason.startswith(" ") else reason.lstrip(": ")))
     columns = tuple(dict.fromkeys(column for row in rows for column in row.values))
-    return Table(columns, iter(Row(row.line, dict.fromkeys(columns, "") | row.values) for row in rows))
+    return Table(columns, iter(row._replace(values=dict.fromkeys(columns, "") | row.values) for row in rows))
 
 
 def _object(line: str, where: str) -> dict[str, str]:
@@ -341,4 +400,7 @@ def _object(line: str, where: str) -> dict[str, str]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    return Nested(text) if isinstance(value, list | dict) else text

@@ -21,6 +21,7 @@ STDIN = "-"
 """Stands for standard input."""
 
 
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 _MEDIA = {"image": "images", "audio": "recordings", "text": "texts", "row": "tables"}
 """What a folder is looked through for, by what a task's samples are."""
 
@@ -50,7 +51,8 @@ class Inputs:
 
     def __iter__(self) -> Iterator[SourceSample]:
         for path in self._paths:
-            yield from self._stdin() if path == STDIN else _watched(path, self._of_argument(path))
+            found = self._stdin() if path == STDIN else _watched(path, self._of_argument(path))
+            yield from found
 
     def _of_argument(self, path: str) -> Iterator[SourceSample]:
         if is_pattern(path):
@@ -84,6 +86,8 @@ class Inputs:
     def _many(self, file: str, key: str) -> Iterator[SourceSample] | None:
         """The samples of a file of many; None if it is none."""
         path = Path(file).absolute()
+        if self._medium == "row" and file.lower().endswith(".jsonl"):
+            return _watched(key, _below(key, _json_lines(file)))
         for inputs in self._kinds:
             if (found := inputs(path, self._task, self.passed_over)) is not None:
                 return _watched(key, _below(key, found))
@@ -100,6 +104,8 @@ class Inputs:
             yield _problem(key, str(error))
 
     def _sample(self, file: str, key: str) -> SourceSample:
+        if self._medium in ("row", "text") and file.lower().endswith(_SHEETS):
+            return _problem(key, "it is a spreadsheet: save it as CSV")
         path = os.path.abspath(file)
         return SourceSample(None, "", key, TextFile(path) if self._medium == "text" else FileSlice(path))
 
@@ -121,6 +127,21 @@ class Inputs:
                 yield SourceSample(None, "", f"line {number:,}", partial(bytes, line.rstrip(b"\r\n")))
 
 
+def _json_lines(file: str) -> Iterator[SourceSample]:
+    """The rows of a file with a JSON object in each line."""
+    some = False
+    try:
+        with open(file, "rb") as given:
+            for number, line in enumerate(given, 1):
+                if line.strip():
+                    some = True
+                    yield SourceSample(None, "", f"#{number:06d}", partial(bytes, line.rstrip(b"\r\n")))
+    except OSError as error:
+        raise InputError(f"it cannot be read: {error.strerror or error}") from error
+    if not some:
+        raise InputError("there are no rows in it")
+
+
 def _below(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
     """Samples of a file, named after it."""
     for sample in samples:
@@ -130,10 +151,24 @@ def _below(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
 
 def _watched(key: str, samples: Iterator[SourceSample]) -> Iterator[SourceSample]:
     """Samples, and one with a problem in place of those that cannot be found any more."""
+    last = ""
     try:
-        yield from samples
+        for sample in samples:
+            last = sample.key
+            yield sample
     except InputError as error:
-        yield _problem(key, str(error))
+        rest = f"; everything after {printable(last)} was not answered" if last else ""
+        yield _problem(key, _without_name(str(error), key) + rest)
+
+
+def _without_name(message: str, key: str) -> str:
+    """What is wrong with a file, without its name at the start: it is named already."""
+    base = os.path.basename(key)
+    for name in (os.path.abspath(key), key, base, f"table:{base}"):
+        rest = message.removeprefix(name)
+        if rest != message and rest.startswith((":", " ")):
+            return f"it{rest}" if rest.startswith((" is ", " lacks ", " has ", " cannot ")) else rest.lstrip(": ")
+    return message
 
 
 def _problem(key: str, problem: str) -> SourceSample:

@@ -46,6 +46,8 @@ class Adoption:
     """Its classes that no arrival has a training row of."""
     new_classes: tuple[str, ...]
     """Classes of the line that it does not know yet."""
+    notes: tuple[str, ...] = ()
+    """What of the file was not used, or is used in a way that a person has to know of."""
     updated: tuple[Version, ...] = ()
     """What the updates made that were asked for with it, by their density."""
 
@@ -119,9 +121,10 @@ def adopt(
             new_classes=new,
             test_left_out=made.test_left_out,
             guesses=made.guesses,
+            notes=made.notes,
         )
     )
-    return Adoption(Version(location, card, code), made.head_is_new, without_rows, new)
+    return Adoption(Version(location, card, code), made.head_is_new, without_rows, new, made.notes)
 
 
 def _check_is_ready(location: Location, state: LineState) -> None:

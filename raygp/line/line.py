@@ -373,10 +373,19 @@ class Line:
 
         if is_form(source):
             return open_source(source)
-        medium = None
-        with contextlib.suppress(InputError):  # What is wrong with the task is said when the samples are published.
-            medium = medium_of(make_task(task if task else self.task, code))
-        guessed = guess_source(source, medium)
+        medium, wrong = None, None
+        try:
+            # Options without a name are of the line's task.
+            medium = medium_of(make_task(task if task and "name" in task else self.task, code))
+        except InputError as error:
+            wrong = error
+        try:
+            guessed = guess_source(source, medium)
+        except InputError:
+            # Of a path that might be several kinds, the task decides.
+            if wrong is not None and task and "name" in task and os.path.exists(source):
+                raise wrong from None
+            raise
         self._tell(Notice(text=f"{source} is read as {guessed}"))
         return open_source(guessed)
 

@@ -115,7 +115,10 @@ class GivenCode:
 
     def _spec(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The complete spec of the code's task with options that were given."""
+        from raygp.settings import check_task_settings
         from raygp.tasks.own import own_spec
 
         assert self.code is not None
-        return own_spec(self.code, self._class, given).model_dump(mode="json")
+        spec = own_spec(self.code, self._class, given).model_dump(mode="json")
+        check_task_settings(spec)
+        return spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from raygp.errors import ConflictError, RejectedError
+from raygp.errors import ConflictError, InputError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
@@ -228,15 +228,19 @@ def _finish_promotion(location: Location, code: TaskCode | None, tell: Listener)
     """
     head = read_head(location)
     card = waiting_version(location, head)
-    if card is None or card.origin:
-        return finish_interrupted_promotion(location)  # Of what was adopted nothing was trained.
+    if card is None:
+        return None
     from raygp.data.catalog import build_catalog
     from raygp.update.checkpoints import youngest_checkpoint
     from raygp.update.outcome import Outcome
 
     folder = f"updates/{card.update}"
-    manifests = {found.arrival: found for found in find_manifests(location, card.arrivals)}
-    *seen, new = (manifests[name] for name in card.arrivals)
+    # An adopted one has seen none, and is tried on what waits.
+    names = card.arrivals or [found.arrival for found in read_state(location).pending if found.rows("val")]
+    if not names:  # What it was measured on has been withdrawn since.
+        return finish_interrupted_promotion(location)
+    manifests = {found.arrival: found for found in find_manifests(location, names)}
+    *seen, new = (manifests[name] for name in names)
     _, done = youngest_checkpoint(location, folder)
     probe = done.probe if isinstance(done, Outcome) else None
     catalog = build_catalog(location, seen, new, card.classes, replays=False)
@@ -252,6 +256,7 @@ def _bless(
 
     Raises:
         RejectedError: it was refused, and its files are gone.
+        InputError: the same of one that was adopted.
     """
     from raygp.line.blessing import ADVICE, LOADING, unfit
     from raygp.update.gate import Verdict
@@ -260,6 +265,9 @@ def _bless(
     location, card = candidate.location, candidate.card
     if reason := unfit(location, card, candidate.task, catalog, probe):
         remove_version(location, card)
+        if card.origin:
+            said = f"{card.version}, which was adopted, {reason}: it is removed; adopt again"
+            raise InputError(f"{location.root}: {said}")
         verdict = Verdict(False, f"rejected: {reason}", LOADING, ROWS, ADVICE)
         raise _refused(location, head, folder, _Candidate(card.version, card.arrival, card), verdict, tell)
 

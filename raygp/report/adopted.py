@@ -51,6 +51,7 @@ def adopted_lines(event: Adopted) -> list[str]:
         found.append(f"the output layer is new: it is untrained, for {_count(card.classes)}")
     if card.classes and origin is not None:
         found.append(f"order of the classes from {origin.classes_from}: {_some(card.classes)}")
+    found += [f"note: {note}" for note in event.notes]
     if event.without_rows:
         found.append(f"without a training row here, so that updates may forget them: {_named(event.without_rows)}")
     if event.new_classes:
@@ -63,7 +64,8 @@ def adopted_lines(event: Adopted) -> list[str]:
     if event.guesses and not event.head_is_new:
         found.append(
             f"warning: {percent(card.val_accuracy)} % is no better than always answering with the most frequent class: "
-            "is this the order of classes that it was trained with (--classes)?"
+            "is this the order of classes that it was trained with (--classes)? If not, adopt it again with the right "
+            "one, in another line: raygp ingest --root OTHER, then raygp adopt --root OTHER --classes FILE"
         )
     return found
 

@@ -19,7 +19,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def token_hash(token: str) -> bytes:
     """What a replica knows of the token: enough to compare, not enough to use."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def check_token(headers: Mapping[str, str], expected: bytes | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.errors
 import email.parser
 import email.policy
 from collections.abc import Mapping, Sequence
@@ -82,6 +83,8 @@ def _files(content_type: str, body: bytes) -> list[Named]:
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     if not message.is_multipart():
         raise Refused(400, "the form has no parts: does its boundary match the one in Content-Type?")
+    if any(isinstance(defect, email.errors.CloseBoundaryNotFoundDefect) for defect in message.defects):
+        raise Refused(400, "the form breaks off: the boundary that closes it is missing")
     files: list[Named] = []
     for part in message.iter_parts():
         content = part.get_payload(decode=True)

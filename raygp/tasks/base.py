@@ -207,6 +207,7 @@ class Text(OwnTask, ClassTask):
 
     options_kind = TextSpec
     options_name = "text"
+    medium: ClassVar[str] = "text"
     settings_of_kind = TEXT.settings
 
     length: int = 128
@@ -272,6 +273,7 @@ class Text(OwnTask, ClassTask):
 class _Rows(OwnTask):
     """What tables of classes and of numbers share: columns by type, found in the first arrival."""
 
+    medium: ClassVar[str] = "row"
     samples_repeat: bool = True
     """Two rows that are alike are two observations."""
     hidden: Sequence[int] | None = None

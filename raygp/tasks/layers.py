@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from raygp.errors import InputError
 from raygp.sparse import Trace, dense_by_kind, prunable_layers, trace_forward
@@ -20,14 +21,31 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def build_bare(build: BuildModel, num_classes: int) -> nn.Module:
-    """A model whose shapes alone are wanted: without values where it can be built so. Nobody's draws move by it."""
+    """A model whose shapes alone are wanted: without values where it can be built so. Nobody's draws move by it.
+
+    Raises:
+        InputError: a layer has no size yet.
+    """
     with torch.random.fork_rng(devices=[]):
         try:
             with torch.device("meta"):
-                return build(num_classes)
+                model = build(num_classes)
         except Exception:
             # Some models look at values while they are built. What is wrong with others, the next line says.
-            return build(num_classes)
+            model = build(num_classes)
+    _refuse_lazy(model)
+    return model
+
+
+def _refuse_lazy(model: nn.Module) -> None:
+    """Refuse layers whose size is open until a first input comes: what is pruned must be known before."""
+    for name, module in model.named_modules() if isinstance(model, nn.Module) else ():
+        if any(isinstance(value, UninitializedParameter) for value in module.parameters(recurse=False)):
+            kind = type(module).__name__
+            raise InputError(
+                f"build_model: the size of layer {name or kind} ({kind}) is not known before a first input: write "
+                f"nn.{kind.removeprefix('Lazy')} with its number of inputs, or call the model once in build_model"
+            )
 
 
 def output_layer(build: BuildModel, task: str) -> str:

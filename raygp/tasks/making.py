@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
 
 S = TypeVar("S", bound=TaskSpec)
+_OPTIONS = {"image_size": "--image-size, such as --image-size 64"}
+"""How fields are given on the command line, where a task needs them."""
 OWN = "own"
 """The name in the spec of every task of one's own."""
 
@@ -152,7 +154,8 @@ def _explain(problem: ErrorDetails, spec: type[TaskSpec]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown field '{where}'; known are {', '.join(spec.model_fields)}"
     if problem["type"] == "missing":
-        return f"{where} is missing"
+        how = f": give {_OPTIONS[where]}" if where in _OPTIONS else ""
+        return f"{where} is missing{how}"
     return f"{where}: {message}, not {problem['input']!r}" if where else message
 
 

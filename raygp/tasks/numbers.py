@@ -13,6 +13,8 @@ from raygp.tasks.tabular_cells import label_number
 
 _FAR = 5.0
 """Deviations that an error counts at most."""
+_FARTHEST = 50.0
+"""Deviations from the mean that a label is learnt with at most: one that is a mistake must not throw a network off."""
 
 
 class NumberTask:
@@ -37,13 +39,14 @@ class NumberTask:
         return set()
 
     def target(self, label: str, ids: Mapping[str, int]) -> np.ndarray:
-        """The label, standardised: float32, without dimensions.
+        """The label, standardised, no further than fifty deviations from the mean: float32, without dimensions.
 
         Raises:
             ValueError: it is no number; the message is the reason alone.
         """
         mean, deviation = self.scale
-        return np.array((label_number(label) - mean) / deviation, dtype=np.float32)
+        standardised = (label_number(label) - mean) / deviation
+        return np.array(min(_FARTHEST, max(-_FARTHEST, standardised)), dtype=np.float32)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error of each example, shape (N,), in units of the labels' variance."""
@@ -65,7 +68,7 @@ class NumberTask:
         """Each sample's number, in the unit of the labels."""
         mean, deviation = self.scale
         values = (_numbers(outputs).double() * deviation + mean).tolist()
-        return [Answer(f"{value:.6g}", value=value) for value in values]
+        return [Answer(f"{value:.10g}", value=value) for value in values]
 
 
 def _numbers(outputs: Tensor) -> Tensor:

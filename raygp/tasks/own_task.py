@@ -21,6 +21,7 @@ from raygp.tasks.own import OwnSpec, TaskCode, rebuild
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Values
 from raygp.tasks.spec import TaskSpec
+from raygp.tasks.spelling import misspelt
 
 PerExample = Callable[[Any, Any], Tensor]
 """From outputs and targets to a number for each example, shape (N,)."""
@@ -73,6 +74,10 @@ class OwnTask:
         """The spec with all that has to be known without the code: options, and what the model says of the task."""
         dumped = self.picked.model_dump(mode="json")
         options = {key: value for key, value in dumped.items() if key not in _NO_OPTIONS}
+        if not isinstance(self.settings, Mapping):
+            raise InputError(
+                f'settings of {type(self).__name__} must be like {{"lr": 0.05}}, not a {type(self.settings).__name__}'
+            )
         found: dict[str, Any] = {"options": options, "settings": {**self.settings_of_kind, **self.settings}}
         if self.is_fitted:
             found["classifier"] = self.classifier
@@ -91,6 +96,11 @@ class OwnTask:
         dumped = picked.model_dump(mode="json")
         given = {**self.spec.given, **{name: dumped[name] for name in fields}}
         return type(self)(self.spec.model_copy(update={"given": given, "options": {}}), self.code).complete_spec()
+
+    @property
+    def oversights(self) -> list[str]:
+        """For people: names in the class, or of functions beside it, that are ignored and may be misspelt."""
+        return misspelt(type(self), self.code.text if self.code else "")
 
     @property
     def is_fitted(self) -> bool:

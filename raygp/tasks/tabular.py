@@ -11,7 +11,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,20 @@ from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind, Unfit
 from raygp.tasks.numbers import NumberTask
 from raygp.tasks.spec import TaskSpec
-from raygp.tasks.tabular_cells import column_name, is_missing, label_number, read_row, shown, with_names
-from raygp.tasks.tabular_fit import ColumnSpec, TableFit, rows_of
+from raygp.tasks.tabular_cells import (
+    LARGEST,
+    Points,
+    are_measured,
+    column_name,
+    is_empty,
+    is_missing,
+    label_number,
+    read_row,
+    shown,
+    with_names,
+)
+from raygp.tasks.tabular_fit import ColumnSpec, TableFit, notes, rows_of
+from raygp.tasks.tabular_scale import scale_of
 
 _FAR = 10.0
 """Standardised numbers further from zero than this are as far as this: one wild value must not throw a network off."""
@@ -32,7 +44,6 @@ _MISSING, _OTHER, _FIRST = 0, 1, 2
 _WIDEST = 16
 _LEAST = 0.05
 """Density that no hidden layer falls below."""
-_NAMED = 8
 
 
 ColumnName = Annotated[str, AfterValidator(column_name)]
@@ -61,6 +72,8 @@ class TabularSpec(TaskSpec):
     """Those that the model sees, in order."""
     left_out: dict[str, str] = Field(default_factory=dict)
     """Columns that it does not see, each with the reason."""
+    doubts: tuple[str, ...] = ()
+    """What people were told to look at when the columns were found."""
     order: tuple[str, ...] = ()
     """All columns in the order of a sample's cells: the same row has the same bytes, however a table orders them."""
 
@@ -74,6 +87,20 @@ class RegressionSpec(TabularSpec):
     """Of the first arrival's training labels."""
     target_deviation: Annotated[float, Field(gt=0.0)] = 1.0
     """Likewise: what an error is measured by."""
+    target_whole: bool = False
+    """Whether all of them are whole numbers."""
+
+    @property
+    def target(self) -> ColumnSpec:
+        """The labels as a column of numbers."""
+        return ColumnSpec(
+            name=self.label or "label",
+            kind="number",
+            mean=self.target_mean,
+            deviation=self.target_deviation,
+            missing=True,
+            whole=self.target_whole,
+        )
 
     @model_validator(mode="after")
     def _label_is_no_category(self) -> RegressionSpec:
@@ -185,7 +212,8 @@ class TabularTask(ClassTask):
     @property
     def notes(self) -> list[str]:
         """For people: what the columns are, and which are left out and why."""
-        return _notes(self.table)
+        table = self.table
+        return notes(table.columns, table.left_out, table.drop, table.doubts)
 
     def build_model(self, num_classes: int) -> nn.Module:
         """The dense model, freshly initialised from torch's global generator; outputs logits, N x ``num_classes``."""
@@ -200,6 +228,8 @@ class TabularTask(ClassTask):
         """
         columns = self.table.columns
         row = with_names(read_row(sample), [column.name for column in columns])
+        if is_empty(row):
+            raise ValueError("every cell of the row is empty")
         numbers: list[float] = []
         places: list[float] = []
         for column in columns:
@@ -217,8 +247,9 @@ class TabularTask(ClassTask):
 
     @staticmethod
     def _standardised(column: ColumnSpec, value: float) -> float:
-        if not math.isfinite(value):
-            raise ValueError(f"column '{column.name}' holds a number that is not finite")
+        if abs(value) > LARGEST:
+            what = "too large" if math.isfinite(value) else "not finite"
+            raise ValueError(f"column '{column.name}' holds a number that is {what}")
         return min(_FAR, max(-_FAR, (value - column.mean) / column.deviation))
 
     def check(self, sample: bytes, label: str) -> str | None:
@@ -275,7 +306,7 @@ def fit_classes(spec: TabularSpec, samples: Iterable[tuple[bytes, str]]) -> Tabu
     for position, row, label in rows_of(samples):
         found.add(row, position)
         labels.add(label)
-    if len(labels) > max(_MANY_CLASSES, found.rows // 2) and all(map(_is_number, labels)):
+    if are_measured(labels, found.rows):
         raise Unfit(
             f"the labels are {len(labels):,} different numbers, such as {shown(next(iter(labels)))}, in {found.rows:,} "
             "rows: --task tabular-regression learns numbers"
@@ -291,49 +322,30 @@ def fit_numbers(spec: RegressionSpec, samples: Iterable[tuple[bytes, str]]) -> R
         Unfit: a column cannot be understood, or labels are no numbers, or all the same.
     """
     found, labels, bad = TableFit(spec.categories, spec.drop), list[float](), list[tuple[int, str]]()
+    points = Points()
     for position, row, label in rows_of(samples):
         found.add(row, position)
         try:
             labels.append(label_number(label))
+            points.add(label, position)
         except ValueError as error:
             bad.append((position, str(error)))
     if len(bad) > len(labels):
         position, reason = bad[0]
         none = f"{len(bad):,} of {found.rows:,} labels are none"
         raise Unfit(f"{reason}: {none}; --task tabular learns classes", position)
+    if points.ambiguous:
+        raise Unfit(f"the column of labels {points.problem()}", points.where)
     fitted = found.result()
-    deviation = float(np.std(labels))
-    if not deviation:
+    scale = scale_of(labels)
+    if not scale.deviation:
         raise Unfit(f"all labels are {labels[0]:g}: there is nothing to learn")
-    target = {"target_mean": float(np.mean(labels)), "target_deviation": deviation}
+    target: dict[str, Any] = {"target_mean": scale.mean, "target_deviation": scale.deviation}
+    target["target_whole"] = all(map(float.is_integer, labels))
+    if scale.far:
+        wild = f"{scale.far:,} of {len(labels):,} labels lie {scale.doubt}: are they mistakes?"
+        target["doubts"] = (f"{wild} Mean and deviation are measured without them", *fitted.doubts)
     return spec.model_copy(update={**vars(fitted), **target})
-
-
-_MANY_CLASSES = 50
-
-
-def _is_number(label: str) -> bool:
-    try:
-        label_number(label)
-    except ValueError:
-        return False
-    return True
-
-
-def _notes(spec: TabularSpec) -> list[str]:
-    if not spec.columns:
-        return []
-    words = {"number": "numbers", "truth": "true or false", "date": "dates", "category": "categories"}
-    parts = []
-    for kind, word in words.items():
-        columns = [column for column in spec.columns if column.kind == kind]
-        if columns:
-            named = [c.name + (f" ({len(c.categories):,})" if kind == "category" else "") for c in columns]
-            more = f" and {len(named) - _NAMED:,} more" if len(named) > _NAMED else ""
-            parts.append(f"{word}: {', '.join(named[:_NAMED])}{more}")
-    found = [f"columns of the table, {'; '.join(parts)}"]
-    unasked = {name: reason for name, reason in spec.left_out.items() if name not in spec.drop}
-    return found + [f"column '{name}' is left out: {reason}" for name, reason in unasked.items()]
 
 
 def _task(spec: TabularSpec) -> TabularTask:
@@ -370,7 +382,7 @@ _PLANS: Mapping[str, Mapping[Literal["synthesis", "update"], PlanFields]] = {
     "default": {"synthesis": {"epochs": 20, "seed_density": 0.6}, "update": {"epochs": 8}},
 }
 
-_FITTED = ("columns", "left_out", "order")
+_FITTED = ("columns", "left_out", "order", "doubts")
 
 TABULAR = TaskKind(ClassSpec, _task, _SETTINGS, _PLANS, fit_classes, _FITTED)
 """Classes of rows."""
@@ -380,6 +392,6 @@ REGRESSION = TaskKind(
     _SETTINGS,
     _PLANS,
     fit_numbers,
-    (*_FITTED, "target_mean", "target_deviation"),
+    (*_FITTED, "target_mean", "target_deviation", "target_whole"),
 )
 """Numbers of rows."""

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +19,15 @@ _MISSING = frozenset(MISSING)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].+)?")
 _OTHER_DATE = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}([ T].+)?|\d{4}([./])\d{1,2}\3\d{1,2}")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_THREE_AFTER_COMMA = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+_LIKE_NUMBER = re.compile(
+    r"[$€£¥]?\s?([+-]?\d{1,3}(?:[, ']\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?)\s?([$€£¥%]|[A-Za-z]{1,4})?"
+)
 _COMMA = re.compile(r"[+-]?\d{1,3}([. ']?\d{3})*,\d+")
+_MANY_CLASSES, _MANY_FRACTIONS = 50, 20
+LARGEST = 1e38
+"""A number that is further from zero than this cannot be learnt: float32 holds no more."""
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,12 +49,22 @@ def is_missing(cell: Cell) -> bool:
     return cell is None or cell != cell  # NaN
 
 
+def is_empty(row: Mapping[str, Cell]) -> bool:
+    """Whether a row says nothing: it has several cells, and all are missing."""
+    return len(row) > 1 and all(map(is_missing, row.values()))
+
+
 def number(cell: Cell) -> float | None:
     """The number that a cell is; None if it is none. True and false are none."""
     if isinstance(cell, str):
         cell = cell.strip()
         return float(cell) if _NUMBER.fullmatch(cell) else None
-    return None if cell is None or isinstance(cell, bool) else float(cell)
+    if cell is None or isinstance(cell, bool):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:  # A whole number of JSON may have any number of digits.
+        return math.inf
 
 
 def truth(cell: Cell) -> float | None:
@@ -81,11 +99,74 @@ def other_writing(cell: Cell) -> str:
     if not isinstance(cell, str):
         return ""
     cell = cell.strip()
+    if _THREE_AFTER_COMMA.fullmatch(cell):
+        whole, point = cell.replace(",", ""), cell.replace(",", ".") + "0"
+        return f"'{cell}' has a comma before three digits: write {whole} if it stands between thousands, {point} if not"
     if _COMMA.fullmatch(cell):
         return f"'{cell}' has a decimal comma: write it with a point, without anything between thousands"
     if _OTHER_DATE.fullmatch(cell):
         return f"'{cell}' may be a date, and what is its day and what its month is not plain: write it as 2024-01-31"
     return ""
+
+
+def like_number(cell: Cell) -> str:
+    """The number that people read in a text such as ``$50123``, ``1,234,567``, ``50 123`` or ``1234 kg``, as it should
+    be written; empty if they read none."""
+    if not isinstance(cell, str) or number(cell) is not None or not (found := _LIKE_NUMBER.fullmatch(cell.strip())):
+        return ""
+    return re.sub("[, ']", "", found[1])
+
+
+class Points:
+    """Whether the points of a column's numbers may stand between thousands: where each is followed by three digits and
+    whole numbers are beside them, 2.727 may be 2727."""
+
+    def __init__(self) -> None:
+        self._pointed = self._grouped = 0
+        self._example = self.beside = ""
+        self.where: Any = None
+        """Where the first number with a point is."""
+
+    def add(self, cell: Cell, where: Any) -> None:
+        """Look at a cell that is a number; ``where`` names its row. Only what is written as a text can mislead."""
+        if not isinstance(cell, str):
+            return
+        if "." not in cell:
+            self.beside = self.beside or cell.strip()
+            return
+        self._pointed += 1
+        if _GROUPED.fullmatch(cell.strip()):
+            self._grouped += 1
+            if not self._example:
+                self._example, self.where = cell.strip(), where
+
+    @property
+    def all_grouped(self) -> bool:
+        """Whether there are points, and all of them may stand between thousands."""
+        return 0 < self._pointed == self._grouped
+
+    @property
+    def ambiguous(self) -> bool:
+        """The same, with whole numbers beside them."""
+        return self.all_grouped and bool(self.beside)
+
+    def problem(self, beside: str = "") -> str:
+        """What is wrong, for people, and what to do."""
+        whole, example = self.beside or "690", self._example
+        beside = beside or f"beside '{whole}'"
+        return (
+            f"holds '{example}' {beside}, so whether its point stands between thousands is not "
+            f"plain: write {example.replace('.', '')} if it does, {example}0 (and {whole}.0) if it is a decimal point"
+        )
+
+    @property
+    def doubt(self) -> str:
+        """The same where the point is taken for a decimal one."""
+        example = self._example
+        return (
+            f"holds '{example}', read as {float(example):g}: if the point stands between thousands, write "
+            f"{example.replace('.', '')} ({self._pointed:,} like it)"
+        )
 
 
 def read_row(sample: bytes) -> dict[str, Cell]:
@@ -128,9 +209,20 @@ def label_number(label: str) -> float:
     if found is None:
         how = other_writing(label)
         raise ValueError(f"label {how}" if how else f"label {shown(label)} is no number")
-    if not math.isfinite(found):
+    if abs(found) > LARGEST:
         raise ValueError(f"label {shown(label)} is too large for a number")
     return found
+
+
+def are_measured(labels: Collection[str], rows: int) -> bool:
+    """Whether the different labels of so many rows are all numbers, and no names of classes: hardly ever the same, or
+    many, of which most have decimals."""
+    try:
+        numbers = [label_number(label) for label in labels]
+    except ValueError:
+        return False
+    fractions = len([found for found in numbers if not found.is_integer()])
+    return len(numbers) > max(_MANY_CLASSES, rows // 2) or fractions > max(_MANY_FRACTIONS, len(numbers) // 2)
 
 
 def row_bytes(cells: dict[str, Any]) -> bytes:

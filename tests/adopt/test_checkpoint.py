@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from raygp.adopt.checkpoint import read_checkpoint
+from raygp.adopt.vocabulary import in_order
 from raygp.errors import InputError
 from raygp.store.documents import sha256_hex
 
@@ -57,7 +58,67 @@ def test_what_torch_saved_is_found(how: str, zipped: bool, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("names", [["cat", "dog"], {"cat": 0, "dog": 1}])
 def test_class_names_beside_the_weights_are_found(names: Any, tmp_path: Path) -> None:
-    assert read_checkpoint(saved(tmp_path / "w.pt", {"model": STATE, "class_to_idx": names})).classes == names
+    (found,) = read_checkpoint(saved(tmp_path / "w.pt", {"model": STATE, "class_to_idx": names})).class_lists
+    assert (found.key, found.content) == ("class_to_idx", names)
+
+
+AVERAGE = {name: tensor + 1 for name, tensor in STATE.items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "models", "meant"),
+    [
+        ({"state_dict": STATE, "state_dict_ema": AVERAGE}, "'state_dict', 'state_dict_ema'", "['state_dict_ema']"),
+        (
+            {"model": STATE, "ema": {"decay": 0.9, "shadow": {f"module.{name}": AVERAGE[name] for name in AVERAGE}}},
+            "'model', 'ema.shadow'",
+            "['ema']['shadow']",
+        ),
+        ({**STATE, "ema": AVERAGE}, "no key, 'ema'", "['ema']"),
+    ],
+)
+def test_of_a_model_and_its_average_none_is_guessed(content: Any, models: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_checkpoint(saved(tmp_path / "w.pt", content))
+    assert f"w.pt holds several models: under {models}. Save the one that is meant" in str(caught.value)
+    assert f"torch.save(content{meant}, 'weights.pth'), where content is what torch loads from w.pt" in str(
+        caught.value
+    )
+
+
+def test_what_stands_beside_the_weights_is_no_second_model(tmp_path: Path) -> None:
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(2, 4)).sum().backward()
+    optimizer.step()
+    content = {"state_dict": STATE, "optimizer": optimizer.state_dict(), "criterion": {"centers": torch.ones(2, 3)}}
+    read = read_checkpoint(saved(tmp_path / "w.pt", content))
+    assert list(read.tensors) == list(STATE)
+    assert read.notes == (f"{tmp_path / 'w.pt'} has other weights under 'criterion': not used",)
+
+
+PETS = ["cat", "dog"]
+BESIDE = {
+    "label_names": ({"label_names": PETS}, "label_names"),
+    "CLASSES as mmcls has them": ({"meta": {"CLASSES": tuple(PETS)}}, "meta.CLASSES"),
+    "Lightning": ({"hyper_parameters": {"lr": 0.1, "class_names": PETS}}, "hyper_parameters.class_names"),
+    "options": ({"args": argparse.Namespace(lr=0.1, classes=PETS)}, "args.classes"),
+    "a configuration": ({"config": {"data": {"id2label": {0: "cat", 1: "dog"}}}}, "config.data.id2label"),
+}
+
+
+@pytest.mark.parametrize("how", BESIDE)
+def test_class_names_are_found_wherever_trainers_put_them(how: str, tmp_path: Path) -> None:
+    beside, key = BESIDE[how]
+    read = read_checkpoint(saved(tmp_path / "w.pt", {"state_dict": STATE, "num_classes": 2, "classes": 2} | beside))
+    assert [(found.key, in_order(found.content, "w")) for found in read.class_lists] == [(key, tuple(PETS))]
+
+
+def test_class_names_in_the_metadata_of_safetensors_are_found(tmp_path: Path) -> None:
+    metadata = {"format": "pt", "id2label": '{"0": "cat", "1": "dog"}', "labels": "[broken"}
+    safetensors.torch.save_file(STATE, tmp_path / "w.safetensors", metadata)
+    (found,) = read_checkpoint(tmp_path / "w.safetensors").class_lists
+    assert (found.key, in_order(found.content, "w")) == ("id2label", tuple(PETS))
 
 
 def test_safetensors_are_read_whatever_their_suffix(tmp_path: Path) -> None:

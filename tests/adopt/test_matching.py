@@ -65,6 +65,40 @@ def test_what_did_not_load_is_named() -> None:
     assert torch.equal(model.get_parameter("body.0.weight"), STATE["body.0.weight"])
 
 
+def in_sequence(inner: str, **others: Tensor) -> Checkpoint:
+    """The trained network, whose output layer stands under another name."""
+    tensors = {f"module.{name.replace('fc.', inner)}": tensor for name, tensor in STATE.items()}
+    return checkpoint(tensors | {f"module.{name}": tensor for name, tensor in others.items()})
+
+
+def test_an_output_layer_inside_a_sequence_of_its_name_is_loaded_and_said() -> None:
+    model, given = network(), in_sequence("fc.1.")
+    assert outputs_of(given, model, "fc") == 3
+    found = match(given, model, "fc", "own")
+    assert (found.made_new, found.left_over, found.other_shape) == ((), (), ())
+    assert found.notes[0].startswith("the output layer fc is loaded from 'module.fc.1', the one layer there")
+    load(found, model)
+    assert torch.equal(model.get_parameter("fc.weight"), STATE["fc.weight"])
+
+
+@pytest.mark.parametrize("other", ["fc.0.weight", "fc.3.weight"])
+def test_of_an_output_layer_with_another_layer_nothing_is_loaded(other: str) -> None:
+    given = in_sequence("fc.1.", **{other: torch.ones(5)})
+    assert outputs_of(given, network(), "fc") is None
+    found = match(given, network(), "fc", "own")
+    assert set(found.made_new) == {"fc.weight", "fc.bias"} and "module.fc.1.weight" in found.left_over
+
+
+def test_a_layer_of_another_name_that_could_be_the_output_layer_is_named() -> None:
+    found = match(in_sequence("head."), network(), "fc", "own")
+    assert set(found.made_new) == {"fc.weight", "fc.bias"}
+    assert found.notes[0].startswith(
+        "'module.head' in the file has the shape of the output layer: if it is the trained"
+    )
+    assert "rename module.head.weight and .bias to fc.weight and .bias" in found.notes[0]
+    assert match(in_sequence("head."), network(outputs=4), "fc", "own").notes == ()
+
+
 def test_half_precision_is_said() -> None:
     model = network()
     halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in STATE.items()}
@@ -84,16 +118,41 @@ def test_most_of_the_model_must_be_there() -> None:
     )
 
 
-def test_a_running_average_beside_the_model_is_left_over() -> None:
-    average = {f"ema.{name}": tensor + 1 for name, tensor in STATE.items()}
-    found = match(checkpoint(STATE | average), network(), "fc", "own")
-    assert found.prefix == "" and set(found.left_over) == set(average)
+def test_a_file_much_of_which_has_no_place_is_of_another_model() -> None:
+    block = {f"module.block.{name}": tensor for name, tensor in nn.Linear(5, 2).state_dict().items()}
+    tensors = {f"module.{name}": tensor for name, tensor in STATE.items()} | block
+    with pytest.raises(InputError) as caught:
+        match(checkpoint(tensors), network(), "fc", "own")
+    assert str(caught.value).startswith(
+        "w.pth is of a larger model than the line's task own: 14% of its values, in 2 of its 11 tensors, have no place "
+        "in the model: module.block.weight, module.block.bias. "
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["aux.1.weight", "AuxLogits.fc.weight", "head.weight", "classifier.3.weight", "fc.old", "rpn_head.x"]
+)
+def test_a_head_left_over_is_no_other_model(name: str) -> None:
+    found = match(checkpoint({f"module.{key}": STATE[key] for key in STATE} | {f"module.{name}": torch.ones(40, 9)}),
+                  network(), "fc", "own")  # fmt: skip
+    assert found.left_over == (f"module.{name}",)
+
+
+@pytest.mark.parametrize("name", ["blocks.7.mlp.fc2.weight", "layer4.2.conv1.weight", "stem.head.weight", "fc9.weight"])
+def test_a_block_left_over_is(name: str) -> None:
+    with pytest.raises(InputError, match="of a larger model"):
+        match(checkpoint(STATE | {name: torch.ones(40, 9)}), network(), "fc", "own")
 
 
 def test_of_two_models_none_is_guessed() -> None:
     both = {f"{who}.{name}": tensor for who in ("student", "teacher") for name, tensor in STATE.items()}
     with pytest.raises(InputError, match=r"several models whose names fit: under 'student\.', 'teacher\.'"):
         match(checkpoint(both), network(), "fc", "own")
+    average = {f"ema.module.{name}": tensor + 1 for name, tensor in STATE.items() if "batches" not in name}
+    for prefix, said in {"": "no prefix", "model.": "'model.'"}.items():
+        model = {f"{prefix}{name}": tensor for name, tensor in STATE.items()}
+        with pytest.raises(InputError, match=rf"several models whose names fit: under {said}, 'ema\.module\.'"):
+            match(checkpoint(model | average), network(), "fc", "own")
 
 
 def test_a_model_that_is_its_output_layer_alone_loads_or_does_not() -> None:

@@ -132,7 +132,7 @@ SOURCES = [
         "samples without labels",
         tar({"1.png": b"x", "2.png": b"x", "2.cls": b"1"}),
         f"ingest --source webdataset:@/x.tar {NEW}",
-        "1 of 2 rows have no label, the first of them is x.tar/1",
+        "1 of 2 rows have no label, which is more than --max-bad-share 0.01; the first of them is x.tar/1",
     ),
     Case(
         "a table without samples",

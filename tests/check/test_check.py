@@ -13,6 +13,7 @@ from raygp.check.rows import Row, made_up_rows, rows_of_source
 from raygp.check.subject import Subject
 from raygp.errors import InputError
 from raygp.tasks import make_task
+from raygp.tasks.making import fitted
 from tests.own_tasks import SOUND, code_of, spec_of
 
 SLOW = ("workers", "update")
@@ -125,6 +126,21 @@ PLANTED = {
         with_function("metric", "return (outputs.argmax(dim=1) != targets).float()"),
         "metric", "metric gives 0 points for right answers and 1 for wrong ones",
     ),
+    "a softmax before cross entropy": (
+        SOUND.replace("16, num_classes),", "16, num_classes),\n            nn.Softmax(1),"),
+        "loss", "outputs of every row are positive and sum to 1, so the model ends in a softmax",
+    ),
+    "a loss that does not look at the answers": (
+        with_function("loss", "return outputs.sum(dim=1) * 0 + 1"),
+        "loss", "the loss is the same for right and wrong answers: 1 where",
+    ),
+    "a metric that is constant": (
+        with_function("metric", "return torch.ones(len(targets))"),
+        "metric", "metric gives 1 points for right answers and 1 for wrong ones: it does not tell them apart",
+    ),
+    "a metric that looks at the targets alone": (
+        with_function("metric", "return targets.float() / 2"), "metric", "does not tell them apart",
+    ),
     "a model whose outputs depend on the batch": (
         SOUND.replace("nn.BatchNorm2d(4)", "nn.BatchNorm2d(4, track_running_stats=False)"),
         "batches", "between a batch of 1 and one of 24, in evaluation mode. The first layer that does: 1 (BatchNorm2d)",
@@ -220,6 +236,95 @@ def test_what_is_planted_is_named(name: str) -> None:
     assert message in found[check]
 
 
+SOFT = SOUND.replace("16, num_classes),", "16, num_classes),\n            nn.Softmax(1),")
+SOUND_TOO = {
+    "a softmax for a loss that wants it": SOFT
+    + "def loss(outputs, targets):\n    return -outputs[torch.arange(len(targets)), targets].log()\n",
+    "a log-softmax": SOFT.replace("nn.Softmax", "nn.LogSoftmax"),
+    "more places than classes": with_function(
+        "metric",
+        "best = outputs.topk(min(5, outputs.shape[1])).indices",
+        "return (best == targets[:, None]).any(dim=1).float()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND_TOO)
+def test_what_is_unusual_and_right_passes(name: str) -> None:
+    assert wrong(findings(SOUND_TOO[name])) == {}
+
+
+OWN_LOSSES = with_function("losses", f"return {CROSS}")
+MISSPELT = {
+    "imagesize": (SOUND.replace("image_size", "imagesize"), "Photos.imagesize", "image_size"),
+    "augmentation": (SOUND.replace("augment =", "augmentation ="), "Photos.augmentation", "augment"),
+    "setting": (SOUND.replace("settings", "setting"), "Photos.setting", "settings"),
+    "losses": (OWN_LOSSES, "the function losses", "loss"),
+    "metrics": (with_function("metrics", f"return -{CROSS}"), "the function metrics", "metric"),
+}
+READ = {
+    "its own": SOUND.replace("settings", "sizes = (4,)\n    settings").replace("(1, 4, 3", "(1, self.sizes[0], 3"),
+    "another name for it": f"{OWN_LOSSES}\nloss = losses\n",
+    "a helper of a loss": f"{OWN_LOSSES}\ndef loss(outputs, targets):\n    return losses(outputs, targets)\n",
+    "nothing": SOUND,
+}
+
+
+@pytest.mark.parametrize("name", MISSPELT)
+def test_misspelt_names_are_told(name: str) -> None:
+    text, where, meant = MISSPELT[name]
+    assert doubts_of(text) == [f"{where} is ignored: nothing reads it. Is {meant} meant?"]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_names_that_are_read_are_not_told(name: str) -> None:
+    assert doubts_of(READ[name]) == []
+
+
+def doubts_of(text: str) -> list[str]:
+    subject = subject_of(text)
+    subject.rows = subject.rows[:1]  # What else is looked at is of no interest here.
+    return [finding.text for finding in check_task(subject, SLOW) if finding.state == "note"]
+
+
+def test_whose_loss_is_used_is_said() -> None:
+    assert findings(SOUND)["loss"].text.startswith("cross entropy: ")
+    found = findings(with_function("loss", f"return {CROSS}"))
+    assert found["loss"].text.startswith("yours, line 25: ") and found["metric"].text.startswith("raygp's: accuracy")
+
+
+NUMBERS = """\
+import torch
+
+from raygp.tasks.base import Regression
+
+
+class Prices(Regression):
+    hidden = (8,)
+
+
+def metric(outputs, targets):
+    return POINTS
+"""
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ("((outputs[:, 0] - targets).abs() < 0.5).float()", ""),
+        ("torch.ones(len(targets))", "metric gives the same points whatever the answer"),
+    ],
+)
+def test_a_metric_of_numbers_looks_at_them(points: str, message: str) -> None:
+    rows = [Row(f'{{"size": {number}.5}}'.encode(), str(number * 2), f"row {number}") for number in range(24)]
+    code = code_of(NUMBERS.replace("POINTS", points))
+    fields = fitted(make_task(spec_of(code), code), ((row.sample, row.label) for row in rows))
+    assert fields is not None
+    found = wrong({each.check: each for each in check_task(Subject(make_task(fields, code), fields, rows, code), SLOW)})
+    assert list(found) == (["metric"] if message else [])
+    assert message in found.get("metric", "")
+
+
 def test_what_cannot_be_looked_at_is_said() -> None:
     found = findings(net("return y.mean(dim=0)"))
     assert found["loss"] == Finding("loss", "not looked at", "outputs has to be right first")
@@ -248,10 +353,15 @@ def test_memory_that_the_machine_does_not_have_is_named(monkeypatch: pytest.Monk
     assert "this machine has 0 MiB" in wrong({f.check: f for f in check_task(subject, SLOW)})["memory"]
 
 
-def test_rows_of_a_source_are_of_several_classes() -> None:
+def test_rows_of_a_source_are_of_several_classes(tmp_path) -> None:
     subject = subject_of(SOUND)
     rows = rows_of_source("digits", subject.task)
     assert len(rows) == 24 and sorted({row.label for row in rows}) == ["0", "1", "2"]
+    folder = tmp_path / "photos"
+    for row, one in enumerate(made_up_rows(subject.task)):
+        (folder / one.label).mkdir(parents=True, exist_ok=True)
+        (folder / one.label / f"{row}.png").write_bytes(one.sample)
+    assert len(rows_of_source(str(folder), subject.task)) == 24, "a path alone will do"
     with pytest.raises(InputError, match="unknown source 'digots'"):
         rows_of_source("digots", subject.task)
 

@@ -16,6 +16,7 @@ from raygp.line.in_process import InProcessRunner
 from raygp.store import read_head
 from raygp.tasks import make_task
 from tests.digits import FewDigits
+from tests.line.fakes import FakeRunner
 
 TASK = {"name": "lenet-300-100"}
 
@@ -46,10 +47,11 @@ def test_what_it_found_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
     assert lines[1:4] == [
         "6 of the model's 6 tensors loaded",
         "in the file and not in the model: aux.weight",
-        "order of the classes from w.pth itself: 0, 1, 2, 3, 4, 5 and 4 more",
+        "order of the classes from w.pth itself ('classes'): 0, 1, 2, 3, 4, 5 and 4 more",
     ]
     assert lines[4].startswith("v0000: dense, validation ") and lines[4].endswith("; it has seen no arrival")
-    assert any(line.startswith("warning: ") and "(--classes)" in line for line in lines), "its weights are random"
+    (warning,) = (line for line in lines if line.startswith("warning: "))
+    assert "(--classes)" in warning and warning.endswith("then raygp adopt --root OTHER --classes FILE")
     assert lines[-1] == "next: raygp update --root line" or lines[-1].startswith("next: raygp update --root /")
     assert main(["show", "--root", "line"]) == 0 and main(["versions", "--graph", "--root", "line"]) == 0
     shown = capsys.readouterr().out
@@ -78,6 +80,15 @@ def test_a_density_runs_an_update(
     assert found["promoted"] == ["v0001"]
     assert [round(version["density"], 2) for version in found["versions"]] == [1.0, 0.3]
     assert "v0001: monday, from v0000" in captured.err and "adopted from w.pth" in captured.err
+
+
+def test_that_the_density_is_for_this_update_alone_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raygp.cluster.runner.RayRunner", lambda verbose: FakeRunner())
+    assert main(["adopt", "--root", "line", "--weights", "w.pth", "--density", "0.3"]) == 0
+    said = "the density is not remembered: give later updates plan.density=0.3, too, or a --config that has it"
+    assert capsys.readouterr().out.splitlines()[-1] == said
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,41 @@ def test_what_cannot_be_checked_is_said(here: Path, capsys: pytest.CaptureFixtur
     (here / "my_task.py").write_text(SOUND.replace("nn.Sequential", "nn.Sequentiel"))
     assert main(["check", "my_task.py"]) == 2
     assert "raygp: my_task.py, line 13, in build_model: AttributeError" in capsys.readouterr().err
+
+
+AT_ONCE = {
+    "a layer without a size": (
+        SOUND.replace("nn.Linear(4 * 16,", "nn.LazyLinear("),
+        "build_model: the size of layer 4 (LazyLinear) is not known before a first input: write nn.Linear with its",
+    ),
+    "a setting of another name": (
+        SOUND.replace('"batch_size": 32', '"learning_rate": 0.1'),
+        "my_task.py: settings of Photos: learning_rate: there is no setting 'learning_rate' (did you mean 'lr'?)",
+    ),
+    "a setting that does not fit": (
+        SOUND.replace('"batch_size": 32', '"lr": "high"'), "my_task.py: settings of Photos: lr: input should be",
+    ),
+    "an optimizer's setting": (
+        SOUND.replace('"batch_size": 32', '"optimizer": {"name": "sgd", "momentun": 0.9}'),
+        "my_task.py: settings of Photos: optimizer.momentun: there is no setting 'momentun' (did you mean 'momentum'?)",
+    ),
+    "settings that are none": (SOUND.replace('{"batch_size": 32}', '["lr"]'), "settings of Photos must be like"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_what_no_update_could_use_is_refused_at_once(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, message = AT_ONCE[name]
+    assert text != SOUND
+    (here / "my_task.py").write_text(text)
+    for command in (["check"], ["ingest", "--root", "line", "--source", "digits", "--task"]):
+        assert main([*command, "my_task.py"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"raygp: {message}") and "pydantic" not in said and said.count("\n") == 1
+    assert not (here / "line").exists()
+
+
+def test_misspelt_names_are_told_at_ingest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "my_task.py").write_text(SOUND.replace("settings", "setting"))
+    assert main(["ingest", "--root", "line", "--source", "digits", "--task", "my_task.py"]) == 0
+    assert "Photos.setting is ignored: nothing reads it. Is settings meant?" in capsys.readouterr().out

@@ -10,8 +10,10 @@ import pytest
 import raygp
 from raygp.cli import main
 from raygp.data.sources import LIKELY, SOURCES, UNLIKELY, SourceKind, guess_source
+from raygp.data.sources.kind import medium_of
 from raygp.errors import InputError
 from raygp.events import Event, Notice
+from raygp.tasks import base
 from tests.digits import FewDigits
 
 MODEL = ["--task", "lenet-300-100"]
@@ -55,9 +57,7 @@ def photos(folder: Path) -> Path:
         (["an4.tar.gz"], "an4.tar.gz", "an4:an4.tar.gz"),
     ],
 )
-def test_a_plain_kind(
-    files: list[str], path: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plain_kind(files: list[str], path: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, *files)
     monkeypatch.chdir(tmp_path)
     assert guess_source(path) == form
@@ -153,6 +153,50 @@ def test_a_form_may_stand_in_place_of_a_path(
     (tmp_path / "photos").rename(tmp_path / "digits")
     assert main(["ingest", "digits", "--root", "other", *MODEL]) == 0, "a folder that is called like a kind"
     assert "./digits is read as imagefolder:./digits" in capsys.readouterr().out
+
+
+def test_tasks_of_ones_own_say_what_their_samples_are() -> None:
+    classes = (base.Images, base.Table, base.Regression, base.Text, base.Speech)
+    assert [medium_of(found) for found in classes] == ["image", "row", "row", "text", "audio"]
+
+
+TABLE = ["--label", "inc"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--task", "tabulr"], "raygp: task: unknown name 'tabulr' (did you mean 'tabular'?)"),
+        (
+            [],
+            "raygp: a.csv may be read in more than one way: say which with --source table:a.csv or texts:a.csv, ",
+        ),
+    ],
+)
+def test_a_table_without_a_task_asks_for_one(
+    given: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("age,inc\n1,x\n")
+    assert main(["ingest", "a.csv", "--root", "line", *given, *TABLE]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_options_without_a_task_on_a_line_name_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, first in (("a.csv", 0), ("b.csv", 100)):
+        rows = "".join(f"{first + number},{'xy'[number % 2]}\n" for number in range(60))
+        (tmp_path / name).write_text(f"age,inc\n{rows}")
+    assert main(["ingest", "a.csv", "--root", "line", "--task", "tabular", *TABLE]) == 0
+    capsys.readouterr()
+    assert main(["ingest", "b.csv", "--root", "line", *TABLE]) == 2
+    assert capsys.readouterr().err == (
+        "raygp: --label without --task NAME: leave it out, as the line knows its task, or give --task tabular too\n"
+    )
+    assert main(["ingest", "--source", "b.csv", "--root", "line"]) == 0
+    assert "b.csv is read as table:b.csv" in capsys.readouterr().out
 
 
 def test_a_line_in_python_guesses_too(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raygp.data.ingest import IngestSettings, ingest
-from raygp.data.labels import with_one_spelling
+from raygp.data.labels import alike, with_one_spelling
 from raygp.data.quality import unusable_rows
 from raygp.data.sources import SourceSample, open_source
 from raygp.errors import InputError
@@ -81,7 +81,7 @@ def test_every_new_letter_is_named() -> None:
 def test_every_new_class_is_named_unless_they_are_very_many() -> None:
     with pytest.raises(InputError) as caught:
         unusable([f"{number:03d}" for number in range(102)], {"cat"}, 0.01)
-    assert "'000', '001', " in str(caught.value) and "'099', and 2 more; give --new-classes" in str(caught.value)
+    assert "'000', '001', " in str(caught.value) and "'011', and 90 more; give --new-classes" in str(caught.value)
     with pytest.raises(InputError, match=r"vocabulary of 2 classes: '\uff23at' \(U\+FF23\); give"):
         unusable(["\uff23at"], {"Cat", "dog"}, 0.01)
 
@@ -158,3 +158,37 @@ def test_numbers_beside_names_are_those_names(tmp_path: Path) -> None:
     table(tmp_path / "x" / "c.parquet", ["owl", "eel"], 40)
     with pytest.raises(InputError, match=r"class names in .*a\.parquet .* and numbers in .*b\.parquet"):
         labels_of(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "expected"),
+    [
+        (["1.0", "0.0", "0"], ("0", "1"), ["1", "0", "0"]),
+        (["1"], ("1.0", "0.0"), ["1.0"]),
+        (["True", "FALSE"], ("true", "false"), ["true", "false"]),
+        (["1.0"], ("1", "1.00"), ["1.0"]),
+        (["true", "Yes", "01", "1.5"], ("1", "yes", "2"), ["true", "Yes", "01", "1.5"]),
+        (["1.0", "1"], (), ["1.0", "1"]),
+    ],
+)
+def test_a_number_or_truth_value_written_in_another_way_is_the_lines_label(
+    labels: list[str], known: tuple[str, ...], expected: list[str]
+) -> None:
+    assert spelt(labels, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "known", "pairs"),
+    [
+        (["Yes", "yes", "no"], [], [("Yes", "yes")]),
+        (["1", "1.0", "2"], [], [("1", "1.0")]),
+        (["1", "true", "false"], [], [("1", "true")]),
+        (["Cat"], ["cat", "dog"], [("Cat", "cat")]),
+        (["dog"], ["cat", "Cat"], []),
+        (["1", "01", "10", "100", "a", "ab"], [], []),
+    ],
+)
+def test_labels_that_are_nearly_alike_are_told(
+    labels: list[str], known: list[str], pairs: list[tuple[str, str]]
+) -> None:
+    assert alike(labels, known) == pairs

@@ -214,3 +214,24 @@ def test_columns_that_may_mean_two_things_are_refused(
 )
 def test_what_looks_alike_is_told_apart(label: str, known: tuple[str, ...], shown: str) -> None:
     assert quoted(label, known) == shown
+
+
+def test_bad_rows_can_be_kept_and_the_rest_goes_on() -> None:
+    lines = b'{"text": "a"}\n{"text": \n["b"]\n{"text": "\xfc"}\n\n{"text": "c"}\n'
+    found = [
+        (row.line, row.values, row.problem.partition(":")[0])
+        for row in parse_table(lines, "t.jsonl", keep_bad=True).rows
+    ]
+    empty = {"text": ""}
+    assert found == [
+        (1, {"text": "a"}, ""),
+        (2, empty, "it is not JSON"),
+        (3, empty, 'expected an object such as {"file_name"'),
+        (4, empty, "it is not UTF-8"),
+        (6, {"text": "c"}, ""),
+    ]
+    # Where the heading is no text, nothing is.
+    with pytest.raises(InputError, match=r"t\.csv: line 1 is not UTF-8"):
+        parse_table(b"caf\xe9,b\n1,2\n", "t.csv", keep_bad=True)
+    with pytest.raises(InputError, match=r"UTF-16 without a byte order mark"):
+        parse_table("a,b\n1,2\n".encode("utf-16-le"), "t.csv", keep_bad=True)

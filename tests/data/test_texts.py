@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raygp.data.sources import Source, guess_source, open_source, passed_over_lines, tell_labels
+from raygp.data.sources import Source, guess_source, notes_of, open_source, passed_over_lines, tell_labels
 from raygp.errors import InputError
 
 CSV = 'Text,Label\n"Cats, and more\nof them, ""many""",cat\nDogs,dog\n'
@@ -60,6 +60,47 @@ def test_a_table_of_text_gives_texts_with_the_lines_where_they_begin(tmp_path: P
 def test_each_kind_of_table_and_name_of_column(name: str, content: str | bytes, tmp_path: Path) -> None:
     write(tmp_path, {name: content})
     assert [(label, text) for _, label, _, text in rows(opened(tmp_path))] == [("cat", b"miaow"), ("dog", b"wuff")]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Review,Sentiment", "body,category", "tweet,topic", "message,target", "text,label,topic", "content,label,comment"],
+)
+def test_names_of_columns_of_texts_and_classes(heading: str, tmp_path: Path) -> None:
+    more = ",more" * heading.count(",label,")
+    write(tmp_path, {"t.csv": f"{heading}\nmiaow,cat{more}\nwuff,dog{more}\n"})
+    assert [(label, text) for _, label, _, text in rows(opened(tmp_path))] == [("cat", b"miaow"), ("dog", b"wuff")]
+
+
+def test_columns_that_are_not_used_are_named(tmp_path: Path) -> None:
+    write(tmp_path, {"t.csv": "title,text,label\nA,miaow,cat\nB,wuff,dog\n", "u.csv": "text,label\nmuh,cow\n"})
+    source = opened(tmp_path)
+    assert len(rows(source)) == 3
+    assert notes_of(source) == [
+        "t.csv: columns that are not used: title (the text is 'text', the label 'label')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"text": "a", "label": ["pos"]}', 'X line 2: column label holds a list (["pos"]): expected one value, such'),
+        ('{"text": "a", "label": {"id": 0}}', 'X line 2: column label holds an object ({"id": 0}): expected one value'),
+        ('{"text": ["a", "b"], "label": "x"}', 'X line 2: column text holds a list (["a", "b"]): expected one value'),
+        ('{"text": "a", "label": "x", "spans": [1, 2]}', ""),
+    ],
+)
+def test_lists_and_objects_in_json_lines_are_no_texts(content: str, message: str, tmp_path: Path) -> None:
+    write(tmp_path, {"t.jsonl": f'{{"text": "b", "label": "y"}}\n{content}\n'})
+    path = tmp_path / "t.jsonl"
+    assert (not message and len(rows(opened(path))) == 2) or refusal(path).startswith(message)
+
+
+def test_two_columns_that_may_be_classes_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"t.csv": "text,topic,sentiment\nmiaow,pet,good\n"})
+    assert refusal(tmp_path / "t.csv") == (
+        "X has the columns 'sentiment' and 'topic': call the one that is meant 'label'"
+    )
 
 
 def test_parquet_of_texts_with_names_of_classes_and_splits_by_file(tmp_path: Path) -> None:
@@ -136,7 +177,8 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "X holds no .tsv or .csv" not in refusal(tmp_path / "one")
     write(tmp_path / "bare", {"t.csv": "text,stars\na,b\n"})
     assert refusal(tmp_path / "bare").endswith(
-        "t.csv has no column of labels: expected one of label, labels, fine_label, class, found text, stars"
+        "t.csv has no column of labels: expected one of label, labels, fine_label, class, "
+        "sentiment, category, topic, target, found text, stars"
     )
     write(tmp_path / "images", {"t.csv": "name,label\na,b\n"})
     assert "t.csv has no column of texts: expected one of text, sentence," in refusal(tmp_path / "images")

@@ -314,6 +314,25 @@ def test_an_update_finishes_an_adoption_that_was_killed_before_the_head_moved(
     assert "v0000 was adopted and was not promoted yet" in next(e.text for e in told if isinstance(e, Notice))
 
 
+def test_what_a_kill_left_waiting_answers_a_few_rows_before_an_update_makes_it_the_head(
+    line: Line, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(location: Location, card: Card, tensors: dict[str, Tensor]) -> Card:
+        name = "value/classifier.weight"
+        return write_version(location, card, tensors | {name: tensors[name] * torch.nan})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(adopting, "write_version", spoilt)
+        patched.setattr("raygp.line.blessing.unfit", kill)
+        with pytest.raises(Killed):
+            line.adopt(weights)
+    assert [version.name for version in line.versions()] == ["v0000"]
+    with pytest.raises(InputError, match=r"v0000, which was adopted, gives outputs that are not finite.*adopt again"):
+        line.update(runner=FakeRunner())
+    assert line.refresh().card is None and line.versions() == []
+    assert line.adopt(weights).version.name == "v0000"
+
+
 def test_a_card_of_format_4_has_no_origin(location: Location) -> None:
     write_version(location, new_card(), {"a": torch.ones(1)})
     content = json.loads(location.read_bytes("versions/v0000/card.json"))

@@ -216,6 +216,7 @@ def test_binary_tensors_are_refused(server: Server) -> None:
         ("POST", "/predict", b"x", {}, {"top": "0"}, 400, "top=0: must be a whole number from 1 on"),
         ("POST", "/predict", b"x", {}, {"top": "all"}, 400, "top=all"),
         ("POST", "/predict", b"x", {"content-type": "multipart/form-data"}, {}, 400, "without a boundary"),
+        ("POST", "/predict", form([("a", b"x")])[:-9], FORM, {}, 400, "the form breaks off: the boundary that closes"),
         ("POST", "/predict", b"no form", FORM, {}, 400, "the form has no"),
         ("POST", "/predict", form([("a", b"")]), FORM, {}, 400, "part 1 of the form (a) is empty"),
         ("POST", "/predict", form([("a", b"x")] * 9), FORM, {}, 413, "9 samples in a request; at most 8"),
@@ -280,6 +281,7 @@ def test_a_token_is_needed_where_there_is_one(line: Line) -> None:
             ({}, "a token is needed"),
             ({"authorization": "Bearer another token here"}, "the token is not right"),
             ({"authorization": "Basic a long secret token"}, "the token is not right"),
+            ({"authorization": "Bearer \udce9 lone half"}, "the token is not right"),
             ({"authorization": "Bearer a long secret toke"}, "the token is not right"),
         ):
             for method, path in (("POST", "/predict"), ("GET", "/metrics"), ("GET", "/status"), ("GET", "/nowhere")):

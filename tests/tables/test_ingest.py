@@ -69,6 +69,18 @@ def test_a_later_arrival_may_have_more_columns_and_other_categories_and_says_so(
     assert "columns that the line does not know" in strict.refused
 
 
+@pytest.mark.parametrize("word", ["None", "NA"])
+def test_a_class_that_reads_like_no_label_is_named(word: str, tmp_path: Path) -> None:
+    rows = [[number, (word, "some")[number % 2]] for number in range(40)]
+    taken = Taken(
+        tmp_path / "line", write(tmp_path / "a.csv", ["size", "kind"], rows), {"name": "tabular", "label": "kind"}
+    )
+    assert taken.refused == (
+        "20 of 40 rows cannot be used, which is more than --max-bad-share 0.01; the first of them is a.csv#000002: "
+        f"label '{word}' is taken for no label: if it is a class, give it another name"
+    )
+
+
 @pytest.mark.parametrize(
     ("heading", "message"),
     [

@@ -108,7 +108,7 @@ def test_a_spec_of_another_task_is_refused():
         ),
         ({}, "task: name is missing; known are " + ", ".join(TASKS)),
         ({"name": "vgg"}, "task: unknown name 'vgg'; known are " + ", ".join(TASKS)),
-        ({"name": "resnet18"}, "task resnet18: image_size is missing"),
+        ({"name": "resnet18"}, "task resnet18: image_size is missing: give --image-size, such as --image-size 64"),
         ({"name": "lenet-5", "image_size": 32}, "task lenet-5: image_size must be 28 for lenet-5, not 32"),
         ({"name": "lenet-5", "channels": 2}, "task lenet-5: channels: Input should be 1 or 3, not 2"),
         ({"name": "lenet-5", "mean": [1, 2]}, "task lenet-5: mean needs one number a channel (1), not 2"),

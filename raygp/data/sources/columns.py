@@ -15,10 +15,12 @@ FILES = (
     "wav_filename", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
-TEXTS = ("text", "sentence", "content", "document", "review", "comment", "message", "body")
+TEXTS = ("text", "sentence", "content", "document", "review", "comment", "message", "body", "tweet")
 """Names of a column of texts that are samples, the first comes first."""
 LABELS = ("label", "labels", "fine_label", "class")
 """Names of a column of classes, the first comes first."""
+TEXT_LABELS = ("sentiment", "category", "topic", "target")
+"""Names of a column of a text's class, where none has one of :data:`LABELS`. A table has one of them."""
 TARGETS = (*LABELS, "target", "y", "outcome")
 """Names of a column of classes or numbers where the other columns are the sample, the first comes first."""
 TRANSCRIPTS = ("text", "transcript", "transcription", "sentence")
@@ -52,6 +54,18 @@ def choose_column(columns: Sequence[str], names: Sequence[str], what: str, where
     if len(found) > 1 and tidy(found[0]).lower() == tidy(found[1]).lower():
         raise InputError(f"{where} has the columns {_listed(found[:2])}: give one of them another name")
     return found[0]
+
+
+def choose_text_label(columns: Sequence[str], where: str) -> str:
+    """The column of the classes of texts. Arguments are those of :func:`choose_column`.
+
+    Raises:
+        InputError: there is none, or more than one might be meant; the message names them.
+    """
+    others = [] if named(columns, LABELS) else named(columns, TEXT_LABELS)
+    if len(others) > 1:
+        raise InputError(f"{where} has the columns {_listed(others)}: call the one that is meant 'label'")
+    return others[0] if others else choose_column(columns, (*LABELS, *TEXT_LABELS), "labels", where)
 
 
 def choose_label(columns: Sequence[str], classes: bool | None, where: str) -> str:

@@ -123,8 +123,16 @@ def guess_source(path: str, medium: str | None = None) -> str:
     if not found:
         raise InputError(f"{path} looks like no kind of source; known forms are {source_forms()}")
     if len(found) > 1:
-        raise InputError(f"{path} may be read in more than one way: say which with --source {forms}")
+        media = {one for name in found for one in SOURCES.get(name).media}
+        task = ", or name the line's task with --task" if not medium and {"row", "text"} <= media else ""
+        raise InputError(f"{path} may be read in more than one way: say which with --source {forms}{task}")
     return forms
+
+
+def form_of(text: str, medium: str | None = None) -> str:
+    """The form of a source that was given as one, or as a path whose kind is plain. Arguments and errors are those of
+    :func:`guess_source`; where there is nothing at a path, opening it says what forms there are."""
+    return text if is_form(text) or not _exists(Path(text).expanduser()) else guess_source(text, medium)
 
 
 def is_form(text: str) -> bool:

@@ -43,6 +43,8 @@ _LABELS_AT_ONCE = 4096
 _BASE64 = ("data:", "iVBORw0KGgo", "/9j/", "UklGR", "R0lGOD", "SUkq", "T2dnUw", "ZkxhQw", "SUQz")
 """How images and recordings begin in base64."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_NAMED = 5
+"""Columns that are named in a line."""
 _SHOWN = 60
 """Characters of a path in a message."""
 _ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|/")
@@ -84,6 +86,8 @@ class ParquetSource:
         self._classes: bool | None = None
         self.name = f"{self._what} in {Path(path).absolute().name}"
         self.passed_over = PassedOver()
+        self.notes: list[str] = []
+        """Which columns of texts' tables are not used."""
 
     def expect_labels(self, classes: bool) -> None:
         """Take classes (True), or texts (False), from files that have both."""
@@ -109,6 +113,7 @@ class ParquetSource:
             clear_unlabelled(tables)
             check_numbers(tables)
             check_alike(tables)
+        self.notes = _columns_left(tables)
         unlabelled = splits_without_labels(tables)
         # The spool lives as long as the source.
         self._spool = Spool()
@@ -197,6 +202,19 @@ class ParquetSource:
             f"{reason}: put the bytes of the files into the column ({how}), or the files beside the table"
         )
         return self._spool.add(b""), f"column {column} holds a path in place of bytes, and {reason}"
+
+
+def _columns_left(tables: Sequence[Table]) -> list[str]:
+    """A line for each set of columns of texts' tables that are not used: the text may be in one of them."""
+    found: dict[str, str] = {}
+    for table in tables:
+        columns = table.columns
+        if columns.texts and columns.unused:
+            more = f" and {len(columns.unused) - _NAMED} more" if len(columns.unused) > _NAMED else ""
+            left = f"{', '.join(columns.unused[:_NAMED])}{more}"
+            taken = f"the text is '{columns.described_samples[0]}', the label '{columns.label}'"
+            found.setdefault(f"columns that are not used: {left} ({taken})", table.key)
+    return [f"{key}: {line}" for line, key in found.items()]
 
 
 class _Beside(PassedOver):

@@ -13,10 +13,12 @@ from raygp.data.sources.columns import (
     MAYBE_SPLITS,
     SAMPLES,
     SPLITS,
+    TEXT_LABELS,
     TEXTS,
     TRANSCRIPTS,
     choose_column,
     choose_label,
+    choose_text_label,
     named,
 )
 from raygp.data.sources.parquet_values import Label, Shape, as_text, label_of, plain, shape_of, values_of
@@ -84,7 +86,7 @@ class Columns:
         self._sample = self._find_text() if self.texts else self._find_sample()
         self._sample_columns = self._parts_of_sample()
         self._check_samples()
-        names = LABELS if self.texts else (*LABELS, *TRANSCRIPTS)
+        names = (*LABELS, *TEXT_LABELS) if self.texts else (*LABELS, *TRANSCRIPTS)
         self.has_label = labels and bool(named(self._names, names) or self._class_labels())
         """Whether there is a column of labels, or a folder that says the label."""
         self.label = self.find_label() if self.has_label else ""
@@ -105,6 +107,12 @@ class Columns:
     def of_samples(self) -> list[str]:
         """Columns of the file that make up the sample."""
         return self._sample_columns
+
+    @property
+    def unused(self) -> list[str]:
+        """Columns of the file that are neither of samples nor of labels nor of splits."""
+        used = {*self.of_samples, *self.of_table}
+        return [name for name in self._own if name not in used]
 
     @property
     def of_table(self) -> list[str]:
@@ -175,7 +183,7 @@ class Columns:
                     f"{self._path} has the columns of classes {_listed(of_class)}: call the one that is meant 'label'"
                 )
         if self.texts:
-            return choose_column(self._names, LABELS, "labels", str(self._path))
+            return choose_text_label(self._names, str(self._path))
         return choose_label(self._names, self._classes, str(self._path))
 
     def _class_labels(self) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from raygp.data.text import parse_table
+from raygp.data.text import Nested, parse_table
 from raygp.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 20
 """So many bytes of a Parquet column are read at once."""
+_SHOWN = 40
+"""Characters of a value in a message."""
 _POINTER = b"version https://git-lfs"
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 """How Arrow's streams end."""
@@ -47,6 +49,10 @@ class RowFile(Protocol):
         """The number by which people find a row, counted from 0 in the file: itself, or a line."""
         ...
 
+    def problem(self, row: int) -> str:
+        """Why a row, counted from 0, cannot be read; empty if it can."""
+        ...
+
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Some columns of all rows, of which few are in memory at a time.
 
@@ -60,7 +66,19 @@ class RowFile(Protocol):
         ...
 
 
-class ParquetRows:
+class _WholeRows:
+    """Of files whose rows have numbers, and of which all can be read or none."""
+
+    def number(self, row: int) -> int:
+        """The row itself."""
+        return row
+
+    def problem(self, row: int) -> str:
+        """None."""
+        return ""
+
+
+class ParquetRows(_WholeRows):
     """A Parquet file."""
 
     kind = "Parquet"
@@ -71,10 +89,6 @@ class ParquetRows:
         self._path = path
         with reading(path, self.kind), pq.ParquetFile(path) as file:
             self.schema, self.rows = file.schema_arrow, file.metadata.num_rows
-
-    def number(self, row: int) -> int:
-        """The row itself."""
-        return row
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """See :class:`RowFile`."""
@@ -98,7 +112,7 @@ class ParquetRows:
                 )
 
 
-class ArrowRows:
+class ArrowRows(_WholeRows):
     """A stream of Arrow's batches, as Hugging Face's ``datasets`` keeps them. It is mapped into memory, not read."""
 
     kind = "an Arrow stream"
@@ -112,10 +126,6 @@ class ArrowRows:
             file.seek(0)
             self.schema = (pa.ipc.open_file if self._is_file else pa.ipc.open_stream)(file).schema
             self.rows = sum(batch.num_rows for batch in self._whole())
-
-    def number(self, row: int) -> int:
-        """The row itself."""
-        return row
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """See :class:`RowFile`."""
@@ -158,22 +168,32 @@ class TextRows:
     Args:
         path: of the file.
         name: for messages.
+        keep_bad: rows that cannot be read are there, with their problems.
     """
 
     kind = "a table of text"
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, keep_bad: bool = False) -> None:
         import pyarrow as pa
 
         try:
-            table = parse_table(path.read_bytes(), name, long_texts=True)
+            table = parse_table(path.read_bytes(), name, long_texts=True, keep_bad=keep_bad)
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
         rows = list(table.rows)
+        self._name = name
+        self._nested: dict[str, tuple[int, str]] = {}
+        for row in reversed(rows):
+            self._nested |= {
+                column: (row.line, value) for column, value in row.values.items() if isinstance(value, Nested)
+            }
         self._lines = [row.line for row in rows]
+        self._problems = {place: row.problem for place, row in enumerate(rows) if row.problem}
         # Strings that hold half a character, as JSON may, are no UTF-8: as bytes they can be kept, and are bad rows.
         cells = {
-            column: pa.array([row.values[column].encode(errors="surrogatepass") for row in rows], pa.large_binary())
+            column: pa.array(
+                [row.values.get(column, "").encode(errors="surrogatepass") for row in rows], pa.large_binary()
+            )
             for column in table.columns
         }
         self._table = pa.table(cells)
@@ -194,8 +214,20 @@ class TextRows:
         """The line where a row begins, from 1."""
         return self._lines[row]
 
+    def problem(self, row: int) -> str:
+        """Why a row cannot be read."""
+        return self._problems.get(row, "")
+
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """See :class:`RowFile`."""
+        for column in columns:
+            if column in self._nested:
+                line, value = self._nested[column]
+                what = "a list" if value.startswith("[") else "an object"
+                raise InputError(
+                    f"{self._name} line {line}: column {column} holds {what} ({value[:_SHOWN]}): expected one value, "
+                    'such as "yes", in each row'
+                )
         yield from self._table.select(list(columns)).to_batches(at_once)
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import difflib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,8 @@ from raygp.data.sources.spool import Spool
 from raygp.data.sources.walk import files_of
 from raygp.data.text import read_table, tidy
 from raygp.errors import InputError
-from raygp.tasks.tabular_cells import category, is_missing, row_bytes
+from raygp.tasks.tabular_cells import is_missing, row_bytes
+from raygp.tasks.tabular_watch import RowWatch
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -47,8 +47,9 @@ class _File:
     key: str
     """Its name in the source."""
     columns: tuple[str, ...]
-    rows: Callable[[], Iterator[tuple[int, Cells]]]
-    """Gives its rows anew, each with the line where it begins (Parquet: its number from 0)."""
+    rows: Callable[[], Iterator[tuple[int, Cells | str]]]
+    """Gives its rows anew, each with the line where it begins (Parquet: its number from 0). A text in place of one
+    says why it cannot be read: what is only answered goes on."""
     split: SplitName | None
     """What the file's name or a folder says."""
     where: str
@@ -61,7 +62,7 @@ class _File:
             return found[:1]
         for name in named(self.columns, MAYBE_SPLITS):
             # It is one only where every value is a word for a split: else it is a column as any other.
-            if all(split_of(tidy(str(cells[name] or ""))) for _, cells in self.rows()):
+            if all(isinstance(cells, str) or split_of(tidy(str(cells[name] or ""))) for _, cells in self.rows()):
                 return [name]
         return []
 
@@ -108,7 +109,10 @@ class TableSource:
             raise InputError(f"the line's labels are in column '{label}', not '{self._label}'")
         self._label = self._label or label
         if columns := getattr(table, "columns", ()):
-            self._known = _Known({column.name: column for column in columns}, tuple(getattr(table, "order", ())))
+            named_columns = {column.name: column for column in columns}
+            order, target = tuple(getattr(table, "order", ())), getattr(table, "target", None)
+            watched = [*columns] if target is None else [*columns, target]
+            self._known = _Known(named_columns, order, RowWatch(watched), "" if target is None else target.name)
 
     def samples(self) -> Iterator[SourceSample]:
         """All rows, with keys like ``houses.csv#000012``: the line of the file, or the row of a Parquet file.
@@ -123,9 +127,13 @@ class TableSource:
         """The rows with keys like ``#000012``, to be answered: one by one, neither copied nor kept. Raises as
         :meth:`samples`."""
         files, labels, order = self._prepared()
+        some = False
         for file in files:
-            for sample in self._read(file, labels[file.key], order, {}, lambda row: partial(bytes, row)):
+            for sample in self._read(file, labels[file.key], order, lambda row: partial(bytes, row)):
+                some = True
                 yield replace(sample, key=sample.key.removeprefix(file.key))
+        if not some:
+            raise InputError("there are no rows in it")
 
     def _prepared(self) -> tuple[list[_File], dict[str, str], list[str]]:
         """The files that have rows, the column of labels of each, and the columns of a sample."""
@@ -142,19 +150,14 @@ class TableSource:
         # The spool lives as long as the source.
         self._spool = Spool()
         add = self._spool.add
-        counts: dict[str, Counter[str]] = {}
-        found = [sample for file in files for sample in self._read(file, labels[file.key], order, counts, add)]
+        found = [sample for file in files for sample in self._read(file, labels[file.key], order, add)]
         self._spool.close()
         if not found:
             raise InputError(f"{self.name}: there are no rows in it")
-        for name, unknown in counts.items():
-            rows = sum(unknown.values())
-            shown = ", ".join(f"'{value}' {count:,}" for value, count in unknown.most_common(_SHOWN))
-            more = f", {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-            self.notes.append(
-                f"column '{name}': {rows:,} of {len(found):,} rows have a category that the line does not know ({shown}"
-                f"{more}): taken as 'other'"
-            )
+        if self._known is not None:
+            if ambiguous := self._known.watch.ambiguous:
+                raise InputError(ambiguous)
+            self.notes += self._known.watch.lines
         return found
 
     # -- files ---------------------------------------------------------------------------------------------------------
@@ -170,11 +173,11 @@ class TableSource:
             name = name.rpartition(".")[0]
         split = split_of_path(Path(name))
         if name.lower().endswith(_TEXTS):
-            table = read_table(plain, name)
+            table = read_table(plain, name, keep_bad=self._unlabelled)
             if table.unnamed:
                 self.passed_over.add("columns without a name", key)
-            return _File(key, table.columns, lambda: _text_rows(plain, name), split, "line")
-        return _parquet(plain, key, split)
+            return _File(key, table.columns, lambda: _text_rows(plain, name, self._unlabelled), split, "line")
+        return _parquet(plain, key, split, self._unlabelled)
 
     def _find_labels(self, files: Sequence[_File]) -> dict[str, str]:
         """By file, its column of labels; empty where there is none. Files that are passed over are not in it."""
@@ -205,13 +208,19 @@ class TableSource:
             InputError: a file has not all of them, or has others than the first file.
         """
         first = files[0]
-        own = [column for column in first.columns if column not in (labels[first.key], *first.splits)]
+        own = [column for column in first.columns if column not in (labels[first.key], *self._splits(first))]
         for file in files[1:]:
-            theirs = {column for column in file.columns if column not in (labels[file.key], *file.splits)}
+            theirs = {column for column in file.columns if column not in (labels[file.key], *self._splits(file))}
             if different := sorted(theirs.symmetric_difference(own)):
                 there = [f"'{name}' is only in {(file if name in theirs else first).key}" for name in different]
                 raise InputError(f"all tables of a source need the same columns: {'; '.join(there[:_SHOWN])}")
         return own if self._known is None else self._known.order(own, first.key, self.passed_over)
+
+    def _splits(self, file: _File) -> list[str]:
+        """The column of splits, in a list. Where rows are only answered, values say nothing: the line's columns do."""
+        if not self._unlabelled or self._known is None:
+            return file.splits
+        return [name for name in named(file.columns, SPLITS) if name not in self._known.columns]
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -220,14 +229,15 @@ class TableSource:
         file: _File,
         label: str,
         order: Sequence[str],
-        counts: dict[str, Counter[str]],
         keep: Callable[[bytes], Callable[[], bytes]],
     ) -> Iterator[SourceSample]:
-        """The rows of a file as samples. ``counts`` gets the categories that the line does not know, ``keep`` puts a
-        row where it can be read."""
-        split_column = next(iter(file.splits), "")
+        """The rows of a file as samples. ``keep`` puts a row where it can be read."""
+        split_column = "" if self._unlabelled else next(iter(file.splits), "")
         for number, cells in file.rows():
             key = f"{file.key}#{number:06d}"
+            if isinstance(cells, str):
+                yield SourceSample(None, "", key, bytes, cells)
+                continue
             split = file.split
             if split_column and (word := tidy(str(cells[split_column] or ""))):
                 split = split_of(word)
@@ -237,10 +247,18 @@ class TableSource:
                         "says something else needs another name"
                     )
             row = {name: None if is_missing(cells[name]) else cells[name] for name in order}
-            if self._known is not None:
-                self._known.count_unknown(row, counts)
             said = "" if not label or is_missing(cells[label]) else _label_text(cells[label])
-            yield SourceSample(split, "" if self._unlabelled else said, key, keep(row_bytes(row)))
+            if self._known is not None and label:
+                self._known.watch.see(row | {self._known.target: said}, key)
+            labelled = bool(label) and not self._unlabelled
+            problem = _no_label(cells[label]) if labelled and not said else ""
+            yield SourceSample(split, said if labelled else "", key, keep(row_bytes(row)), problem)
+
+
+def _no_label(cell: object) -> str:
+    """What is said of a word that stands for no label; empty where the cell is."""
+    word = tidy(cell) if isinstance(cell, str) else ""
+    return f"label '{word}' is taken for no label: if it is a class, give it another name" if word else ""
 
 
 @dataclass
@@ -251,12 +269,10 @@ class _Known:
     """By name, a :class:`raygp.tasks.tabular_fit.ColumnSpec`."""
     all_in_order: tuple[str, ...]
     """With those that the model does not see."""
-    _sets: dict[str, frozenset[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._sets = {
-            name: frozenset(column.categories) for name, column in self.columns.items() if column.kind == "category"
-        }
+    watch: RowWatch
+    """Looks at the rows of an arrival that follows."""
+    target: str
+    """What it calls labels that are numbers; empty for classes."""
 
     def order(self, there: Sequence[str], where: str, passed_over: PassedOver) -> list[str]:
         """Those of a table that the line knows, in the line's order.
@@ -277,19 +293,13 @@ class _Known:
         # A column that the model does not see may be missing.
         return [name for name in self.all_in_order or self.columns if name in there]
 
-    def count_unknown(self, row: Cells, counts: dict[str, Counter[str]]) -> None:
-        """Count the categories of a row that the line does not know."""
-        for name, known in self._sets.items():
-            if row[name] is not None and (value := category(row[name])) not in known:
-                counts.setdefault(name, Counter())[value] += 1
+
+def _text_rows(path: Path, name: str, keep_bad: bool) -> Iterator[tuple[int, Cells | str]]:
+    for row in read_table(path, name, keep_bad=keep_bad).rows:
+        yield row.line, row.problem or {column: tidy(cell) for column, cell in row.values.items()}
 
 
-def _text_rows(path: Path, name: str) -> Iterator[tuple[int, Cells]]:
-    for row in read_table(path, name).rows:
-        yield row.line, {column: tidy(cell) for column, cell in row.values.items()}
-
-
-def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
+def _parquet(path: Path, key: str, split: SplitName | None, keep_bad: bool) -> _File | None:
     import pyarrow.parquet as pq
 
     from raygp.data.sources.rowfiles import reading
@@ -304,19 +314,24 @@ def _parquet(path: Path, key: str, split: SplitName | None) -> _File | None:
     both = zip(names, columns, strict=True)
     used = [(name, column) for name, column in both if not name.startswith("__index_level_")]
 
-    def read() -> Iterator[tuple[int, Cells]]:
+    def read() -> Iterator[tuple[int, Cells | str]]:
         number = 0
         with reading(path, "Parquet"), pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(_AT_ONCE, columns=[name for name, _ in used]):
                 for values in batch.to_pylist():
-                    yield number, {column: _cell(values[name], f"{key} row {number}", name) for name, column in used}
+                    try:
+                        yield number, {column: _cell(values[name], name) for name, column in used}
+                    except ValueError as error:
+                        if not keep_bad:
+                            raise InputError(f"{key} row {number}: {error}") from error
+                        yield number, str(error)
                     number += 1
 
     return _File(key, tuple(column for _, column in used), read, split, "row") if rows else None
 
 
-def _cell(value: Any, where: str, column: str) -> Any:
-    """A value of a Parquet file as one that JSON has."""
+def _cell(value: Any, column: str) -> Any:
+    """A value of a Parquet file as one that JSON has. Raises ValueError where it is none."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -326,7 +341,7 @@ def _cell(value: Any, where: str, column: str) -> Any:
     if isinstance(value, decimal.Decimal):
         return float(value)
     kind = type(value).__name__
-    raise InputError(f"{where}: column {column} holds {kind}: a cell is a number, a text, a date, true or false")
+    raise ValueError(f"column {column} holds {kind}: a cell is a number, a text, a date, true or false")
 
 
 def _label_text(cell: Any) -> str:

@@ -161,7 +161,7 @@ def _inputs(path: Path, task: Any, passed_over: PassedOver) -> Iterator[SourceSa
     # Beside images and recordings, a table holds labels.
     if not path.name.lower().endswith(TABLES) or medium_of(task) != "text":
         return None
-    return rows_without_labels(path, lambda path: TextRows(path, str(path)), task)
+    return rows_without_labels(path, lambda path: TextRows(path, str(path), keep_bad=True), task)
 
 
 TEXTS = SourceKind(

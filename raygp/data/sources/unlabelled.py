@@ -16,6 +16,7 @@ from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
 from raygp.data.sources.tarindex import TarIndex
 from raygp.data.sources.tarkeys import keyed_samples
+from raygp.errors import InputError
 
 if TYPE_CHECKING:
     from raygp.tasks.protocol import Task
@@ -35,13 +36,18 @@ def rows_without_labels(path: Path, open_rows: Callable[[Path], RowFile], task: 
         InputError: the file cannot be read, or has no column of samples.
     """
     file = open_rows(path)
+    if not file.schema.names:
+        for row in range(file.rows):
+            yield SourceSample(None, "", f"#{file.number(row):06d}", bytes, file.problem(row))
     if not file.rows:
+        raise InputError("there are no rows in it")
+    if not file.schema.names:
         return
     classes = task.labels_are_classes or None
     columns = Columns(path, file.schema, {}, classes, texts=medium_of(task) == "text", labels=False)
     table = Table(path, path.name, file, None, columns, file.rows)
     for row, (content, name) in enumerate(rows_of(table, columns.of_samples, _AT_ONCE, columns.samples)):
-        load, problem = _content(table, content, name)
+        load, problem = (bytes, found) if (found := file.problem(row)) else _content(table, content, name)
         yield SourceSample(None, "", table.key_of(row)[len(table.key) :], load, problem)
 
 
