@@ -8,6 +8,7 @@ from pathlib import Path
 from raygp.cli.options import add_own_task, line_of
 from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console
+from raygp.errors import InputError
 from raygp.export import FORMATS, ExportRequest
 
 NAME = "export"
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: there is no such version, the folder is not empty, or a package is missing.
     """
+    if not options.out.strip():
+        raise InputError("--out is empty: name the folder to make")
     line = line_of(options)
     line.refresh()
     version = line.version(options.version)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import itertools
+import os
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +30,6 @@ ROWS = sum(BATCH_SIZES)
 TOLERANCE = 1e-4
 """How far an output may be from the version's, as a part of the largest output of the batch (of 1 if all are smaller):
 the order in which numbers are added differs between runtimes."""
-_CODE = "model"
-"""Name of the module that ``predict.py`` may import from its folder."""
 _PROBABILITY = 0.05
 """How far a probability of ``predict.py`` may be from raygp's: pixels differ by 1 of 255 between decoders."""
 
@@ -136,56 +137,72 @@ def file_answers(subject: Subject, run: Run, samples: Sequence[bytes]) -> list[A
     return subject.task.answers(Padded(*found) if subject.task.sequences else found[0], subject.card.classes)
 
 
-def check_program(folder: Path, expected: Sequence[Answer], rows: Rows) -> str:
-    """Run ``predict.py`` of a folder on held-out samples, as files.
+def check_program(
+    folder: Path, expected: Sequence[Answer], samples: Sequence[bytes], scale: tuple[float, float] = (0.0, 1.0)
+) -> str:
+    """Run ``predict.py`` of a folder on held-out samples, as a user does: another process, on files.
+
+    Args:
+        folder: with all that the program needs.
+        expected: answers.
+        samples: encoded; the first ones have these answers.
+        scale: mean and deviation of the labels, where answers are numbers.
 
     Returns:
         What is wrong with its answers; empty if nothing is.
     """
-    file = folder / ".sample"
-    try:
-        answer = _loaded(folder / "predict.py").answer
-        for sample, wanted in zip(rows.samples, expected, strict=False):
-            file.write_bytes(sample)
-            if problem := _differs(answer(file), wanted):
-                return problem
-    except Exception as error:  # Whatever a program that does not fit may raise.
-        return (str(error).strip() or type(error).__name__).splitlines()[0]
-    finally:
-        file.unlink(missing_ok=True)
-    return ""
+    with tempfile.TemporaryDirectory(prefix=".samples.", dir=folder) as beside:
+        names = [str(number) for number in range(len(expected))]
+        for name, sample in zip(names, samples, strict=False):
+            (Path(beside) / name).write_bytes(sample)
+        done = subprocess.run(
+            # Another's mistake in the code must not leave its compiled form in the folder.
+            [sys.executable, "-B", "-W", "ignore", str(folder.absolute() / "predict.py"), *names],
+            cwd=beside, env=_environment(), capture_output=True, text=True, encoding="utf-8", errors="replace",
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+    said = dict(line.split("\t", 1) for line in done.stdout.split("\n") if "\t" in line)
+    for name, wanted in zip(names, expected, strict=True):
+        if name not in said:
+            return _reason(done.stderr, name)
+        if problem := _differs(said[name].split("\t"), wanted, scale):
+            return problem
+    return "" if done.returncode == 0 else f"it ends with status {done.returncode} although it answered"
 
 
-def _differs(found: Any, wanted: Answer) -> str:
+def _environment() -> dict[str, str]:
+    """That of this process; what it can import, the program can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), "PYTHONUTF8": "1"}
+
+
+def _reason(errors: str, name: str) -> str:
+    """Why a program gave no answer to a file, in one line."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()] or ["no answer and no reason"]
+    own = [line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: ")]
+    return (own or lines[-1:])[0]
+
+
+def _differs(said: Sequence[str], wanted: Answer, scale: tuple[float, float]) -> str:
+    """What is wrong with the parts of a printed line."""
+    if said[0] == wanted.label:
+        return ""
+    if wanted.value is not None:
+        mean, deviation = scale
+        # Labels have six digits.
+        far = TOLERANCE * max(deviation, abs(wanted.value - mean)) + 1e-5 * abs(wanted.value)
+        with contextlib.suppress(ValueError):
+            if abs(float(said[0]) - wanted.value) <= far:
+                return ""
     if not wanted.probabilities:
-        said = f"{found}"
-        return "" if said == wanted.label else f"'{said[:50]}' instead of '{wanted.label[:50]}'"
-    probabilities: Mapping[str, float] = dict(found)
-    far = max(abs(probabilities[name] - value) for name, value in wanted.probabilities)
+        return f"'{said[0][:50]}' instead of '{wanted.label[:50]}'"
+    known, shown = dict(wanted.probabilities), dict(part.rsplit(" ", 1) for part in said)
+    far = max(abs(float(share.rstrip("%")) / 100 - known.get(name, 2.0)) for name, share in shown.items())
     if far > _PROBABILITY:
         return f"a probability differs by {far:.2f}"
     # Two that are as good as equal may change places.
-    close = wanted.probabilities[0][1] - dict(wanted.probabilities)[found[0][0]] <= 2 * far
-    return "" if found[0][0] == wanted.label or close else f"'{found[0][0]}' instead of '{wanted.label}'"
-
-
-def _loaded(program: Path) -> Any:
-    """The program as a module, which does nothing by itself; forgotten afterwards."""
-    spec = importlib.util.spec_from_file_location("raygp_export_predict", program)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    beside = sys.modules.pop(_CODE, None)
-    sys.path.insert(0, str(program.parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(program.parent))
-        sys.dont_write_bytecode = before
-        sys.modules.pop(_CODE, None)
-        if beside is not None:
-            sys.modules[_CODE] = beside
-    return module
+    first = next(iter(shown))
+    close = known[wanted.label] - known[first] <= 2 * far
+    return "" if first == wanted.label or close else f"'{first}' instead of '{wanted.label}'"
 
 
 def _where(subject: Subject, size: int) -> str:

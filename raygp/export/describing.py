@@ -52,6 +52,8 @@ def describe(
         model: what the format says of the file.
     """
     card, task = subject.card, subject.task
+    tested = {manifest.arrival: manifest.rows("test") for manifest in manifests if manifest.arrival in card.measured_on}
+    test_rows = sum(tested.values()) if len(tested) == len(card.measured_on) else None
     return {
         "format": FORMAT,
         "version": card.version,
@@ -63,7 +65,7 @@ def describe(
         "model": {**model, "format": request.format, "inputs": _inputs(subject, request), "outputs": _outputs(subject)},
         "preprocessing": preprocessing_of(task),
         "task": task.spec.model_dump(mode="json"),
-        "metrics": metrics_of(card, task),
+        "metrics": metrics_of(card, task, test_rows),
         "density": card.density,
         "connections": {"active": card.active_connections, "total": card.total_connections},
         "lineage": _lineage(card, manifests),
@@ -76,8 +78,14 @@ def line_name(location: Location) -> str:
     return location.root.rstrip("/").rpartition("/")[2] or "line"
 
 
-def metrics_of(card: Card, task: Task) -> dict[str, Any]:
-    """What was measured of a version, as fractions."""
+def metrics_of(card: Card, task: Task, test_rows: int | None) -> dict[str, Any]:
+    """What was measured of a version, as fractions.
+
+    Args:
+        card: of the version.
+        task: of the line.
+        test_rows: of the arrivals that it was measured on; None: not all of them are known.
+    """
 
     def parts(compared: Mapping[str, Any]) -> dict[str, Any]:
         return {name: {"rows": part.rows, "accuracy": part.accuracy} for name, part in compared.items()}
@@ -86,9 +94,18 @@ def metrics_of(card: Card, task: Task) -> dict[str, Any]:
         "name": task.metrics[0],
         "validation": {"rows": card.val_rows, task.metrics[0]: card.val_accuracy},
         "test": dict(card.test_metrics),
+        "test_rows": test_rows,
+        **({"divided_by": _deviation(task)} if task.metrics[0] == "R2" else {}),
         "by_arrival": parts(card.by_arrival),
         "by_class": parts(card.by_class),
     }
+
+
+def _deviation(task: Task) -> dict[str, Any]:
+    """What an R2 is measured against."""
+    scale = getattr(task, "scale", None)
+    what = "deviation of the first arrival's training labels, squared"
+    return {"what": what, **({"deviation": scale[1]} if scale else {})}
 
 
 def files_of(folder: Path) -> dict[str, Any]:

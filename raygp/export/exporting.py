@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -164,20 +165,20 @@ class _Export:
         from raygp.export.programs import standalone, with_raygp
 
         runtime, whom = self._form.runtime(subject), "the quantized model" if self._request.quantize else "the version"
-        answers = self._answers(subject, rows)
+        answers, scale = self._answers(subject, rows), getattr(self._task, "scale", (0.0, 1.0))
         if runtime.code:
             (self._folder / CODE).write_text(runtime.code, encoding="utf-8")
         program = standalone(self._card, runtime, about["preprocessing"])
         if program is not None:
             self._put(program)
-            problem = check_program(self._folder, answers, rows)
+            problem = check_program(self._folder, answers, rows.samples, scale)
             if not problem:
                 self._say(f"{PROGRAM} answers as {whom}; it needs {', '.join(program.needs)}")
                 return program
             self._say(f"{PROGRAM} leaves the reading of files to raygp, for without it {problem}")
-        program = with_raygp(self._card, runtime, self._task.sequences, self._own_code())
+        program = with_raygp(self._card, runtime, self._task, self._own_code())
         self._put(program)
-        problem = check_program(self._folder, answers, rows)
+        problem = check_program(self._folder, answers, rows.samples, scale)
         if problem:
             wrong = f"{PROGRAM} does not give its answers: {problem}"
             raise RaygpError(f"{self._card.version}: {wrong}. Nothing was written")
@@ -225,9 +226,14 @@ def _folder(out: Path) -> Iterator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}") from error
+        raise _unwritable(out, error) from error
     try:
-        yield folder
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise _unwritable(out, error) from error
         folder.chmod(0o777 & ~_umask())
         try:
             folder.rename(out)
@@ -235,6 +241,14 @@ def _folder(out: Path) -> Iterator[Path]:
             raise InputError(f"{out} was taken meanwhile: {error.strerror}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unwritable(out: Path, error: OSError) -> InputError:
+    return InputError(f"{out} cannot be written: {error.strerror or error}")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What a disk says that takes no more; other errors have to do with what is read."""
 
 
 def _umask() -> int:

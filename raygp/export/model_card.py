@@ -134,8 +134,17 @@ def _results(about: Mapping[str, Any]) -> str:
     no_share = "" if about["classes"] else name
     of_val = metrics["validation"]
     rows = [["validation", _count(of_val["rows"]), name, measured(of_val[name], no_share)]]
-    rows += [["test", "-", metric, measured(value, no_share)] for metric, value in metrics["test"].items()]
+    rows += [
+        ["test", _count(metrics["test_rows"] or None), metric, measured(value, no_share)]
+        for metric, value in metrics["test"].items()
+    ]
     parts = [_table(["split", "rows", "metric", "value"], rows)]
+    if against := metrics.get("divided_by"):
+        value = f", here {against['deviation']:.6g}" if "deviation" in against else ""
+        parts.append(
+            f"{name} is 1 less the mean squared error, divided by the squared deviation of the first arrival's "
+            f"training labels{value}: 0 is no better than to answer their mean always."
+        )
     if about.get("quantized"):
         parts.append(_quantized(about["quantized"], no_share))
     for title, key in (("By arrival", "by_arrival"), ("By class", "by_class")):

@@ -68,7 +68,10 @@ class OnnxFormat:
         return Runtime(
             needs=("onnxruntime",),
             imports=("import onnxruntime",),
-            load=(f'MODEL = onnxruntime.InferenceSession(HERE / "{self.file}", providers=["CPUExecutionProvider"])',),
+            load=(
+                f'MODEL = onnxruntime.InferenceSession(Path(__file__).with_name("{self.file}"), '
+                'providers=["CPUExecutionProvider"])',
+            ),
             call=f'MODEL.run(None, {{"inputs": INPUTS{lengths}}})[0]',
         )
 

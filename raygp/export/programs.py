@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from raygp.data.sources.kind import medium_of
 from raygp.store import Card
+from raygp.tasks.protocol import Task
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Runtime:
     imports: tuple[str, ...]
     """Lines."""
     load: tuple[str, ...]
-    """Lines that set ``MODEL``; ``HERE`` is the folder, ``ABOUT`` what raygp.json says."""
+    """Lines that set ``MODEL``; the file lies beside ``__file__``, and ``ABOUT`` is what raygp.json says."""
     call: str
     """An expression: the outputs as an array. INPUTS stands for the inputs, an array; LENGTHS for their lengths."""
     code: str = ""
@@ -41,9 +43,7 @@ class Reader:
     lines: tuple[str, ...]
     """A function ``decode`` and what it needs."""
     answer: tuple[str, ...]
-    """The body of the function ``answer``; CALL stands for the runtime's call."""
-    show: str
-    """What is printed of an answer: arguments of ``print``."""
+    """The body of the function ``answer``, which gives the parts of a line; CALL stands for the runtime's call."""
     what: str
     """What the files are."""
 
@@ -54,24 +54,28 @@ _IMAGE = Reader(
     lines=(
         "def decode(file):",
         '    want, image = ABOUT["preprocessing"], Image.open(file)',
-        '    assert image.mode[0] not in "IF", "more than 8 bits a channel: convert it to 8 first"',
+        # Pillow opens PNGs of 16 bits and two channels or more, and TIFFs of three, as if they had 8.
+        '    deep = image.mode[0] in "IF" or max(getattr(image, "tag_v2", {}).get(258, [8])) > 8 or ";16B" in '
+        "str(image.tile)",
+        "    if deep or min(image.size) < 2:",
+        '        raise ValueError("more than 8 bits a channel: convert it to 8 first" if deep else "fewer than 2 x 2 '
+        'pixels")',
         '    image.draft("L" if want["channels"] == 1 else "RGB", image.size)',
         "    image = ImageOps.exif_transpose(image)",
         "    if image.has_transparency_data:",
-        '        ground = Image.new("RGBA", image.size, want["background"])',
-        '        image = Image.alpha_composite(ground, image.convert("RGBA"))',
-        '    image = image.convert("L" if want["channels"] == 1 else "RGB")',
-        "    left, top = max(0, image.width - image.height) // 2, max(0, image.height - image.width) // 2",
-        "    image = image.crop((left, top, left + min(image.size), top + min(image.size)))",
-        '    image = image.resize((want["width"], want["height"]), Image.BILINEAR)',
-        "    return np.atleast_3d(np.array(image)).transpose(2, 0, 1)",
+        '        image = Image.alpha_composite(Image.new("RGBA", image.size, want["background"]), '
+        'image.convert("RGBA"))',
+        "    x, y, side = max(0, image.width - image.height) // 2, max(0, image.height - image.width) // 2, "
+        "min(image.size)",
+        '    image = image.convert("L" if want["channels"] == 1 else "RGB").crop((x, y, x + side, y + side))',
+        '    return np.atleast_3d(np.array(image.resize((want["width"], want["height"]), Image.BILINEAR)))'
+        ".transpose(2, 0, 1)",
     ),
     answer=(
         "    logits = CALL[0].astype(np.float64)",
         "    p = np.exp(logits - np.logaddexp.reduce(logits))",
-        '    return [(ABOUT["classes"][i], float(p[i])) for i in np.argsort(-p, kind="stable")]',
+        """    return [f"{ABOUT['classes'][i]} {p[i]:.1%}" for i in np.argsort(-p, kind="stable")[:5]]""",
     ),
-    show='*(f"{name} {p:.1%}" for name, p in answer(path)[:5])',
     what="image files",
 )
 
@@ -94,10 +98,8 @@ _SPEECH = Reader(
     ),
     answer=(
         "    path = CALL[0].argmax(axis=-1)",
-        '    said = [ABOUT["classes"][i - 1] for i, last in zip(path, [0, *path]) if i and i != last]',
-        '    return "".join(said)',
+        '    return ["".join(ABOUT["classes"][i - 1] for i, last in zip(path, [0, *path]) if i and i != last)]',
     ),
-    show="answer(path)",
     what="sound files of 16 kHz",
 )
 
@@ -126,42 +128,55 @@ def standalone(card: Card, runtime: Runtime, preprocessing: Mapping[str, Any]) -
     needs = tuple(dict.fromkeys((*reader.needs, *runtime.needs)))
     about = f"What {card.version} says of {reader.what}: python predict.py FILE ..."
     imports = (*reader.imports, *runtime.imports)
-    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, ""), answer, reader.show), needs)
+    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, ""), answer), needs)
 
 
-def with_raygp(card: Card, runtime: Runtime, sequences: bool, code: str = "") -> Program:
+def with_raygp(card: Card, runtime: Runtime, task: Task, code: str = "") -> Program:
     """The program that has raygp read files and outputs.
 
     Args:
         card: of the version.
         runtime: that of the format.
-        sequences: whether the task is one of sequences.
+        task: of the version.
         code: name of the file in the folder that holds a task of one's own; empty: the task is one of raygp's or of a
             package.
     """
     imports: tuple[str, ...] = ("from raygp.tasks import make_task", *runtime.imports)
-    task = 'TASK = make_task(ABOUT["task"])'
+    load, content = 'TASK = make_task(ABOUT["task"])', "Path(file).read_bytes()"
     if code:
         imports = (*imports, "from raygp.tasks.own import read_code")
-        task = f'TASK = make_task(ABOUT["task"], read_code(HERE / "{code}")[0])'
+        load = f'TASK = make_task(ABOUT["task"], read_code(Path(__file__).with_name("{code}"))[0])'
+    medium = medium_of(task)
+    if medium == "text":  # In whatever encoding it is, as ``raygp predict`` reads it.
+        imports, content = (*imports, "from raygp.data.sources.texts import TextFile"), "TextFile(file)()"
+    answer = [f"    content = {content}"]
     if runtime.only == "raygp":
-        answer = [f"    found = {runtime.call.replace('INPUTS', 'Path(file).read_bytes()')}"]
+        answer += [
+            f"    found = {runtime.call.replace('INPUTS', 'content')}",
+            "    if found.problem:",
+            "        raise ValueError(found.problem)",
+        ]
     else:
         imports = ("import numpy as np", "import torch", *imports)
         outputs = "torch.from_numpy(outputs)"
-        if sequences:
+        if task.sequences:
             imports = (*imports, "from raygp.tasks import Padded")
             outputs = f"Padded({outputs}, torch.tensor([outputs.shape[1]]))"
-        answer = [
-            "    inputs = TASK.decode(Path(file).read_bytes())[None]",
+        answer += [
+            *(["    TASK.refuse(content)"] if hasattr(task, "refuse") else []),
+            "    inputs = TASK.decode(content)[None]",
             f"    outputs = {runtime.call.replace('INPUTS', 'inputs').replace('LENGTHS', _LENGTHS)}",
             f'    found = TASK.answers({outputs}, ABOUT["classes"])[0]',
         ]
-    answer.append("    return list(found.probabilities) or found.problem or found.label")
-    show = '*(f"{name} {p:.1%}" for name, p in answer(path)[:5])' if not sequences else "answer(path)"
+    answer.append('    return [f"{name} {p:.1%}" for name, p in found.probabilities[:5]] or [found.label]')
     needs = tuple(dict.fromkeys((*runtime.needs, "raygp")))
-    about = f"What {card.version} says of files, each of one sample: python predict.py FILE ..."
-    return Program(_text(about, needs, imports, (task, *runtime.load), (), answer, show), needs)
+    one = _ONE.get(medium or "", "sample")
+    about = f"What {card.version} says of files, each of one {one}: python predict.py FILE ..."
+    return Program(_text(about, needs, imports, (load, *runtime.load), (), answer), needs)
+
+
+_ONE = {"row": "row, a JSON object of its columns by name", "text": "text", "image": "image", "audio": "recording"}
+"""What a file holds, by what a task's samples are."""
 
 
 def _text(
@@ -171,32 +186,27 @@ def _text(
     load: Sequence[str],
     decode: Sequence[str],
     answer: Sequence[str],
-    show: str,
 ) -> str:
+    used = {line for line in imports if "np" not in line or any("np." in other for other in (*decode, *answer))}
     lines = [
         f'"""{about} Needs: pip install {" ".join(needs)}"""',
-        "import json",
-        "import sys",
-        "from pathlib import Path",
+        *sorted({"import json", "import sys", "from pathlib import Path", *used}, key=_import_key),
         "",
-        *sorted(
-            {line for line in imports if "np" not in line or any("np." in other for other in (*decode, *answer))},
-            key=_import_key,
-        ),
-        "",
-        "HERE = Path(__file__).parent",
-        'ABOUT = json.loads((HERE / "raygp.json").read_text(encoding="utf-8"))',
+        'ABOUT = json.loads(Path(__file__).with_name("raygp.json").read_text(encoding="utf-8"))',
         *load,
         "",
         *decode,
         "def answer(file):",
         *answer,
         "",
+        "unread = 0",
         'for path in sys.argv[1:] if __name__ == "__main__" else ():',
         "    try:",
-        f'        print(path, {show}, sep="\\t")',
+        '        print(path, *answer(path), sep="\\t")',
         "    except Exception as error:",
+        "        unread = 2",
         '        print(f"{path}: {error}", file=sys.stderr)',
+        "sys.exit(unread) if unread else None",
     ]
     return "\n".join(lines) + "\n"
 

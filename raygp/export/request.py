@@ -35,6 +35,8 @@ class ExportRequest:
     def __post_init__(self) -> None:
         if self.quantize not in (None, INT8):
             raise InputError(f"unknown quantization '{self.quantize}'; known is {INT8}")
+        if self.dense and self.format != "onnx":
+            raise InputError(f"--dense goes with --format onnx; {self.format} is dense anyway")
         if not self.license.strip() or "\n" in self.license:
             raise InputError("the licence must be one line, such as apache-2.0")
         if self.out.is_dir():

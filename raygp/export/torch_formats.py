@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ class ExportedProgram:
     def write(self, subject: Subject, path: Path, request: ExportRequest) -> dict[str, Any]:
         """See :class:`raygp.export.formats.ModelFormat`."""
         program = traced(subject)
+        content = BytesIO()
         with quiet():
-            torch.export.save(program, path)
+            torch.export.save(program, content)
+        # Where the disk is full, torch's own writer ends the process.
+        path.write_bytes(content.getbuffer())
         return {"loads": f"torch.export.load('{self.file}').module()", "torch": torch.__version__, "weights": "dense"}
 
     def open(self, subject: Subject, path: Path) -> Run:
@@ -51,7 +55,7 @@ class ExportedProgram:
             imports=("import warnings", "import torch"),
             load=(
                 'warnings.simplefilter("ignore")  # torch warns of its own insides',
-                f'MODEL = torch.export.load(HERE / "{self.file}").module()',
+                f'MODEL = torch.export.load(Path(__file__).with_name("{self.file}")).module()',
             ),
             call=f"{call}.detach().numpy()",
         )
@@ -79,10 +83,12 @@ class StateDict:
         tensors = {name: value.detach().contiguous().clone() for name, value in subject.model.state_dict().items()}
         if self.is_safetensors:
             metadata = {"format": "pt", "raygp": __version__, "version": subject.card.version}
-            safetensors.torch.save_file(tensors, path, metadata=metadata)
+            path.write_bytes(safetensors.torch.save(tensors, metadata=metadata))
             loads = f"safetensors.torch.load_file('{self.file}')"
         else:
-            torch.save(tensors, path)
+            content = BytesIO()
+            torch.save(tensors, content)
+            path.write_bytes(content.getbuffer())
             loads = f"torch's load('{self.file}', weights_only=True)"
         return {
             "loads": f"{loads}, a state dict of {rebuilding(subject).what}",
@@ -101,10 +107,11 @@ class StateDict:
     def runtime(self, subject: Subject) -> Runtime:
         """See :class:`raygp.export.formats.ModelFormat`."""
         made = rebuilding(subject)
+        path = f'Path(__file__).with_name("{self.file}")'
         if self.is_safetensors:
             imports = ("from safetensors.torch import load_file",)
-            return made.runtime(("safetensors", "torch"), imports, f'load_file(HERE / "{self.file}")')
-        return made.runtime(("torch",), ("from torch import load",), f'load(HERE / "{self.file}", weights_only=True)')
+            return made.runtime(("safetensors", "torch"), imports, f"load_file({path})")
+        return made.runtime(("torch",), ("from torch import load",), f"load({path}, weights_only=True)")
 
 
 PT2 = ExportedProgram()

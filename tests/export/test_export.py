@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +24,9 @@ import yaml
 from PIL import Image
 
 from raygp.cli import main
+from raygp.data.sources import open_source
 from raygp.errors import InputError, RaygpError
-from raygp.export import FORMATS, Exported, packages
+from raygp.export import FORMATS, Exported, packages, programs
 from raygp.export.checking import BATCH_SIZES
 from raygp.export.describing import preprocessing_of
 from raygp.export.held_out import held_out_rows
@@ -30,6 +35,7 @@ from raygp.export.whole import Subject
 from raygp.line import Line
 from raygp.tasks import ImageTask
 from tests.export.lines import Tones, untrained
+from tests.tables.tables import HOUSES, REGRESSION, houses, write
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra 'export'")
 pytest.importorskip("onnxscript", reason="needs the extra 'export'")
@@ -199,7 +205,7 @@ def test_the_program_runs_in_its_folder_alone(
         [sys.executable, f"{moved}/predict.py", *files],
         capture_output=True, text=True, cwd=pictures, env={"PATH": "", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-    assert done.returncode == 0 and done.stderr.startswith("bad.png: ") and "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("bad.png: ") and "Traceback" not in done.stderr
     lines = [text.split("\t") for text in done.stdout.splitlines()]
     assert [text[0] for text in lines] == list(PROGRAM_FILES)
     assert line.head is not None
@@ -211,6 +217,47 @@ def test_the_program_runs_in_its_folder_alone(
             assert float(share.rstrip("%")) == pytest.approx(100 * expected[name], abs=1.5)
         best = answer.probabilities[0][1] - answer.probabilities[1][1]
         assert said[1].rsplit(" ", 1)[0] == answer.label or best < 0.01
+
+
+def deep_png(path: Path, colour: int, channels: int) -> None:
+    """A PNG of 16 bits a channel, which Pillow cannot write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", 8, 8, 16, colour, 0, 0, 0)
+    rows = (b"\0" + bytes(range(16 * channels))) * 8
+    content = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+def deep_tiff(path: Path) -> None:
+    """A TIFF of 8 x 8 pixels of three colours of 16 bits."""
+    data = bytes(range(256)) + bytes(range(128))
+    tags = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 3, 8 + len(data)), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 8)]
+    tags += [(277, 3, 1, 3), (278, 3, 1, 8), (279, 4, 1, len(data))]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = b"II*\0" + struct.pack("<I", 8 + len(data) + 6)
+    path.write_bytes(head + data + struct.pack("<HHH", 16, 16, 16) + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+def test_images_that_pillow_reads_wrongly_are_refused(lenet: Line, tmp_path: Path) -> None:
+    export(lenet, tmp_path / "out")
+    for name, colour, channels in (("grey", 0, 1), ("rgb", 2, 3), ("greya", 4, 2), ("rgba", 6, 4)):
+        deep_png(tmp_path / "out" / f"{name}.png", colour, channels)
+    deep_tiff(tmp_path / "out" / "rgb.tif")
+    deep = ["grey.png", "rgb.png", "greya.png", "rgba.png", "rgb.tif"]
+    for size in ((1, 1), (1, 40)):
+        Image.new("L", size).save(tmp_path / "out" / f"{size[1]}.png")
+    Image.new("RGB", (2, 2)).save(tmp_path / "out" / "small.tif")
+    assert all(Image.open(tmp_path / "out" / file).mode for file in deep)
+    done = subprocess.run(
+        [sys.executable, "-O", "predict.py", *deep, "1.png", "40.png", "small.tif"],
+        capture_output=True, text=True, cwd=tmp_path / "out", env={"PATH": "", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    reasons = [f"{file}: more than 8 bits a channel: convert it to 8 first" for file in deep]
+    assert done.stderr.splitlines() == [*reasons, "1.png: fewer than 2 x 2 pixels", "40.png: fewer than 2 x 2 pixels"]
+    assert done.stdout.startswith("small.tif\t") and done.stdout.count("\n") == 1 and done.returncode == 2
 
 
 def test_speech_is_read_without_raygp(line_of: Callable[[str], Line], tmp_path: Path) -> None:
@@ -226,6 +273,96 @@ def test_speech_is_read_without_raygp(line_of: Callable[[str], Line], tmp_path: 
     assert line.head is not None
     expected = [answer.label for answer in line.head.predict(samples)]
     assert [text.split("\t")[1] for text in done.stdout.splitlines()] == expected and any(expected), done.stderr
+
+
+def said(folder: Path, *files: str) -> subprocess.CompletedProcess[str]:
+    """What an exported program prints of files beside it."""
+    return subprocess.run(
+        [sys.executable, "predict.py", *files], capture_output=True, text=True, cwd=folder,
+        env={"PATH": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.environ.get("PYTHONPATH", "") or os.getcwd()},
+    )  # fmt: skip
+
+
+def rows_of(kind: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """A source of rows or texts, and the task that goes with it."""
+    if kind == "text":
+        texts = [f"a {('good', 'poor')[n % 2]} story of {n % 7} men and {n} days" for n in range(80)]
+        rows = [[text, ("yes", "no")[n % 2]] for n, text in enumerate(texts)]
+        path = write(folder / "t.csv", ("text", "label"), rows).partition(":")[2]
+        return f"texts:{path}", {"name": "text", "width": 32, "depth": 1, "vocabulary": 300}
+    source = write(folder / "h.csv", HOUSES, houses(120, 0))
+    if kind == "tabular":
+        return source, {"name": "tabular", "label": "city"}
+    return source, REGRESSION
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("kind", "format"),
+    [
+        ("tabular-regression", "onnx"),
+        ("tabular-regression", "pt2"),
+        ("tabular-regression", "safetensors"),
+        ("tabular", "onnx"),
+        ("text", "onnx"),
+    ],
+)
+def test_the_program_answers_rows_and_texts(kind: str, format: str, tmp_path: Path) -> None:
+    source, spec = rows_of(kind, tmp_path)
+    line = untrained(tmp_path / "line", spec, open_source(source), density=0.5)
+    head = line.head
+    assert head is not None
+    export(line, tmp_path / "out", format)
+    samples = list(held_out_rows(line.location, head.card, 2).samples)
+    for number, sample in enumerate(samples):
+        (tmp_path / "out" / f"{number}.txt").write_bytes(sample)
+    (tmp_path / "out" / "bad.txt").write_bytes(b"\xff\xfe\x00" if kind == "text" else b'{"age": "old"}')
+    done = said(tmp_path / "out", "0.txt", "bad.txt", "1.txt", "gone.txt")
+    assert done.returncode == 2, done.stderr
+    bad, gone = done.stderr.splitlines()
+    assert bad.startswith("bad.txt: ") and gone.startswith("gone.txt: ") and "unpack" not in done.stderr
+    if kind != "text":
+        assert re.match("bad.txt: column '.*' (is missing|holds 'old')", bad)
+        assert "a JSON object of its columns" in (tmp_path / "out" / "predict.py").read_text().splitlines()[0]
+    lines = [text.split("\t") for text in done.stdout.splitlines()]
+    assert [text[0] for text in lines] == ["0.txt", "1.txt"]
+    for (_, first, *_), answer in zip(lines, head.predict(samples), strict=True):
+        if kind == "tabular-regression":
+            assert answer.value is not None and float(first) == pytest.approx(answer.value, rel=1e-4)
+        else:
+            name, share = answer.probabilities[0]
+            assert first == f"{name} {share:.1%}"
+    assert said(tmp_path / "out", "0.txt", "1.txt").returncode == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert ("squared deviation of the first arrival's training labels, here " in card) == ("regression" in kind)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("[found.label]", "found.wrong", "has no attribute 'wrong'"),
+        ("[found.label]", '["7.5"]', "'7.5' instead of "),
+        ("import json", "import json, nothing_like_it", "No module named 'nothing_like_it'"),
+        ("sys.exit(unread) if unread else None", "sys.exit(3)", "it ends with status 3"),
+    ],
+)
+def test_a_program_that_does_not_answer_is_found(
+    old: str, new: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program itself is run, and what it prints is compared."""
+    source, spec = rows_of("tabular-regression", tmp_path)
+    line = untrained(tmp_path / "line", spec, open_source(source), density=0.5)
+    right = programs.with_raygp
+
+    def wrong(*given: Any) -> programs.Program:
+        program = right(*given)
+        assert old in program.text
+        return programs.Program(program.text.replace(old, new), program.needs)
+
+    monkeypatch.setattr(programs, "with_raygp", wrong)
+    with pytest.raises(RaygpError, match=f"v0000: predict.py does not give its answers: .*{reason}"):
+        export(line, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -285,11 +422,25 @@ def test_a_folder_that_is_taken_is_refused(lenet: Line, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
+@pytest.mark.parametrize("format", ["pt2", "safetensors", "state-dict"])
+def test_a_full_disk_is_said(format: str, lenet: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="out cannot be written: No space left on device"):
+        export(lenet, tmp_path / "out", format)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_asked_for_is_said(lenet: Line, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown format 'onxn' \(did you mean 'onnx'\?\)"):
         export(lenet, tmp_path / "out", "onxn")
     with pytest.raises(InputError, match="--quantize int8 works with --format onnx, not pt2"):
         export(lenet, tmp_path / "out", "pt2", quantize="int8")
+    with pytest.raises(InputError, match="--dense goes with --format onnx; pt2 is dense anyway"):
+        export(lenet, tmp_path / "out", "pt2", dense=True)
+    assert main(["export", "--root", lenet.root, "--out", ""]) == 2
     with pytest.raises(InputError, match="unknown quantization 'int4'; known is int8"):
         export(lenet, tmp_path / "out", quantize="int4")
     assert list(tmp_path.iterdir()) == []
