@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 STOP_WAIT_S = 120
-SCRAPE_S = 30
+SCRAPE_S = 120
 EPOCHS = 12
 """Enough for the first job to be stopped before it is done."""
 SMALL = (
@@ -97,9 +97,9 @@ def finish(head: Head, job: subprocess.Popen[str], name: str, read: str = "", me
 
 
 def scrape(head: Head) -> str:
-    """Our lines of what Prometheus is told, once the last of them is there; what there is after a while."""
+    """Our lines of what Prometheus is told, once all of them are there; what there is after a while."""
     deadline, ours = time.monotonic() + SCRAPE_S, ""
-    while time.monotonic() < deadline and "ray_raygp_validation_accuracy{" not in ours:
+    while time.monotonic() < deadline and not all(f"ray_{name}{{" in ours for name in METRICS):
         with urlopen(head.metrics, timeout=30) as answer:
             lines = answer.read().decode().splitlines()
         ours = "\n".join(line for line in lines if line.startswith("ray_raygp_"))
