@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 
 from raygp.data.batches import Batch, Split
 from raygp.data.catalog import Catalog, ShardRef
-from raygp.data.ragged import Ragged
+from raygp.data.ragged import stacked
 from raygp.data.reading import read_examples
 from raygp.errors import InputError
 from raygp.store import Location, Manifest, read_labels
-from raygp.tasks.protocol import Task, Values
+from raygp.tasks.protocol import Task
 
 _READERS = 16
 """Shards whose labels are read at once."""
@@ -84,14 +83,10 @@ class HeldOutRows:
             done = 0
             for part in read_examples(self._catalog, ref, self._task, rows):
                 ids = np.arange(ref.first + done, ref.first + done + len(part["ids"]))
-                yield Batch(self._stack(part["inputs"]), self._stack(part["targets"]), ids, int(ids[0]), step)
+                inputs, targets = (stacked(list(part[name]), self._task.sequences) for name in ("inputs", "targets"))
+                yield Batch(inputs, targets, ids, int(ids[0]), step)
                 done, step = done + len(ids), step + 1
                 self._watch(len(ids))
-
-    def _stack(self, column: np.ndarray) -> Values:
-        if self._task.sequences:
-            return Ragged.of(list(column))[torch.arange(len(column))]
-        return torch.from_numpy(column)
 
     # -- there is nothing to train on ---------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from raygp.check.finding import Fault
-from raygp.check.subject import Subject, differ, finite, global_seed, pick, row_of, shape_of, stack
+from raygp.check.subject import Subject, differ, finite, global_seed, pick, row_of, shape_of
 from raygp.data.quality import SampleCheck
+from raygp.data.ragged import stacked
 from raygp.tasks.padded import Padded
 
 
@@ -36,7 +37,7 @@ def decoding(subject: Subject) -> str:
             )
         if not np.array_equal(task.decode(row.sample), array):
             raise Fault(f"decode gives something else for {row.key} when it is called again")
-    subject.inputs = stack(subject.decoded, task.sequences)
+    subject.inputs = stacked(subject.decoded, task.sequences)
     left_out = f"; {len(problems)} cannot be used, such as {problems[0]}" if problems else ""
     such = "such as" if task.sequences else "of"
     return f"{len(good)} samples, {such} {' x '.join(map(str, first.shape))} {first.dtype}{left_out}"
@@ -61,7 +62,7 @@ def labels(subject: Subject) -> str:
             raise Fault(f"target of {row.key} (label '{row.label}') is not finite")
     if task.labels_are_classes and len(subject.classes) < 2:
         raise Fault(f"all rows have the label '{rows[0].label}': give rows of two classes at least")
-    subject.targets = stack(targets, task.sequences)
+    subject.targets = stacked(targets, task.sequences)
     if task.labels_are_classes:
         return f"{len(subject.classes)} classes: {', '.join(subject.classes[:5])}"
     return f"{len(subject.classes)} symbols" if task.sequences else "numbers"

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from raygp.check.rows import Row
-from raygp.data.ragged import Ragged
 from raygp.tasks.own import TaskCode
-from raygp.tasks.padded import Padded
+from raygp.tasks.padded import Padded, take
 from raygp.tasks.protocol import Task, Values
 
 
@@ -56,17 +55,9 @@ class Subject:
         return torch.rand(len(self.rows), self.task.draws, generator=torch.Generator().manual_seed(seed))
 
 
-def stack(arrays: Sequence[np.ndarray], sequences: bool) -> Values:
-    """Decoded samples or targets as one batch."""
-    if sequences:
-        return Ragged.of(arrays)[torch.arange(len(arrays))]
-    return torch.from_numpy(np.stack(arrays))
-
-
 def pick(values: Values, rows: Sequence[int]) -> Values:
     """Some rows of a batch."""
-    index = torch.tensor(list(rows))
-    return values.take(index) if isinstance(values, Padded) else values[index]
+    return take(values, torch.tensor(list(rows)))
 
 
 def row_of(values: Values, row: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from raygp.tasks.padded import Padded
+from raygp.tasks.protocol import Values
 
 _WINDOW_BATCHES = 16
 
@@ -51,6 +52,18 @@ class Ragged:
     def _row(self, number: int) -> Tensor:
         start = int(self.ends[number - 1]) if number else 0
         return self.values[start : int(self.ends[number])]
+
+
+def stacked(rows: Sequence[np.ndarray], sequences: bool) -> Values:
+    """Decoded samples, or targets, as one batch.
+
+    Args:
+        rows: one at least, alike but for the first axis of sequences.
+        sequences: they differ along that axis (:attr:`raygp.tasks.protocol.Task.sequences`).
+    """
+    if sequences:
+        return Ragged.of(rows)[torch.arange(len(rows))]
+    return torch.from_numpy(np.stack(rows))
 
 
 def bucket_by_length(order: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int) -> np.ndarray:

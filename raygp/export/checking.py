@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raygp.data.ragged import Ragged
+from raygp.data.ragged import stacked
 from raygp.errors import RaygpError
 from raygp.export.held_out import Rows
 from raygp.export.whole import Arrays, Run, Subject
@@ -115,12 +115,10 @@ def accuracy(subject: Subject, run: Run, rows: Rows, decoded: Sequence[np.ndarra
     size = BATCH_SIZES[-1]
     for start in range(0, len(decoded), size):
         labels = rows.labels[start : start + size]
-        targets = [subject.task.target(label, ids) for label in labels]
+        targets = stacked([subject.task.target(label, ids) for label in labels], subject.task.sequences)
         found = tuple(torch.from_numpy(array) for array in run(subject.batch(decoded[start : start + size])))
-        if subject.task.sequences:
-            scores.append(subject.task.score(Padded(*found), Ragged.of(targets)[torch.arange(len(targets))]))
-        else:
-            scores.append(subject.task.score(found[0], torch.from_numpy(np.stack(targets))))
+        outputs = Padded(*found) if subject.task.sequences else found[0]
+        scores.append(subject.task.score(outputs, targets))
     points, weights = torch.cat(scores)[:, 0].sum(dim=0).tolist()
     return float(points / weights) if weights else 0.0
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from types import ModuleType
 
-from raygp.errors import InputError
+from raygp.tasks.extras import require
 
 
 @cache
@@ -16,10 +15,7 @@ def needed(name: str) -> ModuleType:
     Raises:
         InputError: it is not installed; the message says what to install.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(f"ONNX needs {name}, which is not installed: pip install 'raygp[export]'") from error
+    return require(name, "ONNX", "export")
 
 
 def onnx() -> ModuleType:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raygp.data.ragged import Ragged
+from raygp.data.ragged import stacked
 from raygp.store import Card
 from raygp.tasks.padded import Padded
 from raygp.tasks.protocol import Task
@@ -79,10 +79,8 @@ class Subject:
 
     def batch(self, decoded: Sequence[np.ndarray]) -> Arrays:
         """Decoded samples as the module's inputs."""
-        if self.task.sequences:
-            padded = Ragged.of(decoded)[torch.arange(len(decoded))]
-            return padded.values.numpy(), padded.lengths.numpy()
-        return (np.stack(decoded),)
+        found = stacked(decoded, self.task.sequences)
+        return (found.values.numpy(), found.lengths.numpy()) if self.task.sequences else (found.numpy(),)
 
     def run(self, inputs: Arrays) -> Arrays:
         """What the version itself answers: what every exported file is compared with."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from raygp.data.ragged import Ragged
+from raygp.data.ragged import stacked
 from raygp.data.sources import FileSlice
 from raygp.inference.loading import load_model
 from raygp.store import Card, Location
@@ -75,15 +75,9 @@ class Predictor:
 
     def outputs(self, decoded: Sequence[np.ndarray]) -> Values:
         """What the model makes of decoded samples (:meth:`raygp.tasks.Task.decode`), prepared without augmentation."""
-        inputs = self.stacked(decoded)
+        inputs = stacked(decoded, self.task.sequences)
         with torch.inference_mode():
             return self.model(self.task.prepare(inputs.to(self.device), None))
-
-    def stacked(self, rows: Sequence[np.ndarray]) -> Values:
-        """Decoded samples, or targets, as one batch."""
-        if self.task.sequences:
-            return Ragged.of(rows)[torch.arange(len(rows))]
-        return torch.from_numpy(np.stack(rows))
 
     def _decoded(self, sample: Sample) -> np.ndarray | Answer:
         """A sample's array, or why there is none."""

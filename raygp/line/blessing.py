@@ -88,11 +88,12 @@ def _tried(location: Location, card: Card, task: Task, table: pa.Table, where: l
 
 def _measured(predictor: Predictor, card: Card, outputs: Any, labels: list[str], probe: Probe) -> Probe:
     """The probe as the loaded model has it."""
+    from raygp.data.ragged import stacked
     from raygp.update.probe import Probe
 
     ids = {name: number for number, name in enumerate(card.classes)}
     task = predictor.task
-    targets = predictor.stacked([task.target(label, ids) for label in labels])
+    targets = stacked([task.target(label, ids) for label in labels], task.sequences)
     points = task.score(outputs, targets)[:, 0, 0]
     return Probe(probe.rows, tuple(points.tolist()), tuple(task.losses(outputs, targets).double().tolist()))
 

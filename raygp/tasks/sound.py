@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import math
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from raygp.errors import InputError
+from raygp.tasks import extras
 from raygp.tasks.mpegframes import with_length
 from raygp.tasks.soundlength import with_size
 
@@ -94,10 +93,7 @@ def require(name: str) -> ModuleType:
     Raises:
         InputError: it is not installed; the message says what to install.
     """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(f"speech needs {name}, which is not installed: pip install 'raygp[speech]'") from error
+    return extras.require(name, "speech", "speech")
 
 
 @lru_cache(maxsize=4)
