@@ -66,7 +66,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
         with printing(console, line.location) as printer:
             line.listen(printer)
             publish_missing(line, task, make_source, publish, options.ingest_workers)
-            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
+            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep, fold=options.fold)
         show_versions(line, console)
 
     return run_command(command)

@@ -1,4 +1,4 @@
-"""Bringing a line up to date: one update for each arrival that the head has not seen, oldest first."""
+"""Bringing a line up to date: one update for each arrival that the head has not seen, oldest first, or one for all."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raygp.errors import ConflictError, InputError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
+from raygp.line.jobs import job_of_all, next_job
 from raygp.line.runner import Runner
-from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
+from raygp.line.state import LineState, read_state, state_after, with_pending
 from raygp.line.summary import write_summary
 from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
-    Manifest,
     Refusal,
     find_manifests,
     finish_interrupted_promotion,
     line_lease,
     list_versions,
+    note_begun,
     open_line,
     promote,
     read_head,
-    read_refusal,
     remove_version,
     require_conditional_writes,
-    version_to_make,
     waiting_version,
     write_refusal,
     write_version,
@@ -49,6 +48,7 @@ def update_line(
     tell: Listener,
     sweep: bool = False,
     code: TaskCode | None = None,
+    fold: bool = False,
 ) -> list[Card]:
     """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
     some.
@@ -62,6 +62,7 @@ def update_line(
         tell: told of what happens.
         sweep: search for the plan of each arrival, as ``settings.sweep`` says.
         code: of a task of one's own.
+        fold: one update for all arrivals that wait, in place of one for each. What comes while it runs gets the next.
 
     Returns:
         The versions that became head.
@@ -88,7 +89,7 @@ def update_line(
         state = read_state(location) if moved else with_pending(location, state)
         if code is not None and open_line(location).task != state.task:
             raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
-        return _fold_in(location, state, settings, runner, tell, sweep, code)
+        return _fold_in(location, state, settings, runner, tell, sweep, code, fold)
 
 
 def _fold_in(
@@ -99,82 +100,45 @@ def _fold_in(
     tell: Listener,
     sweep: bool,
     code: TaskCode | None,
+    fold: bool,
 ) -> list[Card]:
     """One update after the other, until nothing is pending that has training rows."""
+
+    def job_after(state: LineState) -> tuple[UpdateJob, LineState]:
+        assert state.next is not None
+        if fold:
+            return job_of_all(location, state, settings, sweep, code)
+        return next_job(location, state, state.next, settings, sweep, code)
+
     if state.next is None:
         return []
     started = time.monotonic()
-    job, state = next_job(location, state, state.next, settings, sweep, code)
+    job, state = job_after(state)
     if job.sweep:
         from raygp.search.space import space_of
 
         space_of(settings.plan, settings.sweep)  # Raises where the space does not fit the plan.
-    tell(UpdatesWaiting(root=location.root, arrivals=sum(manifest.rows("train") > 0 for manifest in state.pending)))
+    waiting = sum(manifest.rows("train") > 0 for manifest in state.pending)
+    tell(UpdatesWaiting(root=location.root, arrivals=waiting, fold=fold))
     promoted: list[Card] = []
     with runner.session():
         while True:
+            if fold:
+                _begin(location, state, job, tell)
             card, state = _update(location, state, job, settings, runner, tell)
             promoted.append(card)
             write_summary(location, list_versions(location), time.monotonic() - started)
             if state.next is None:
                 return promoted
-            job, state = next_job(location, state, state.next, settings, sweep, code)
+            job, state = job_after(state)
 
 
-def next_job(
-    location: Location,
-    state: LineState,
-    arrival: Manifest,
-    settings: RunSettings,
-    sweep: bool = False,
-    code: TaskCode | None = None,
-) -> tuple[UpdateJob, LineState]:
-    """The update that folds ``arrival`` into the head, and the state that knows the manifests read for it.
-
-    Args:
-        location: root of the line.
-        state: where it stands.
-        arrival: which of the pending ones.
-        settings: plans and the rest.
-        sweep: search for the plan around ``settings.plan``. The first version has no parent to share work with, and its
-            plan is not searched for.
-        code: of a task of one's own.
-
-    Raises:
-        RejectedError: the gate has refused exactly this update before.
-        InputError: an arrival that the head has seen is gone or was changed, or it and a new one hold out rows that
-            the other trains on, or there are no validation rows.
-    """
-    from raygp.data.known import check_disjoint
-    from raygp.update.job import UpdateJob
-
-    seen, state = seen_manifests(location, state)
-    for manifest in (*state.held_out_before(arrival), arrival):
-        check_disjoint(location, seen, manifest)
-        seen = (*seen, manifest)
-    job = UpdateJob(
-        location=location,
-        task=state.task,
-        parent=state.card,
-        seen=seen[:-1],
-        arrival=arrival,
-        plan=settings.plan if state.card else settings.synthesis,
-        seed=settings.seed,
-        gate_tolerance=settings.gate_tolerance,
-        gate_confidence=settings.gate_confidence,
-        gate_class_tolerance=settings.gate_class_tolerance,
-        gate_new_margin=settings.gate_new_margin,
-        version=version_to_make(location, state.head),
-        sweep=settings.sweep.model_dump_json() if sweep and state.card else "",
-        ladder=settings.ladder,
-        code=code,
-    )
-    job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
-    if refusal := read_refusal(location, job.folder):
-        raise RejectedError(
-            f"{arrival.arrival} was tried with this plan before: {refusal.reason}. Try another plan or seed"
-        )
-    return job, state
+def _begin(location: Location, state: LineState, job: UpdateJob, tell: Listener) -> None:
+    """Keep which arrivals an update of all of them has begun with, so that it goes on with these."""
+    note_begun(location, job.folder, job.folded_in)
+    names = [manifest.arrival for manifest in state.pending if manifest.rows("train")]
+    if later := names[names.index(job.arrival.arrival) + 1 :]:
+        tell(Notice(text=f"{job.version}: goes on without {', '.join(later)}, which came after it was begun"))
 
 
 def _update(
@@ -185,13 +149,14 @@ def _update(
     Raises:
         RejectedError: the gate refused it.
     """
-    if job.beside:
-        names = ", ".join(manifest.arrival for manifest in job.beside)
+    if held_out := [manifest.arrival for manifest in job.beside if not manifest.rows("train")]:
+        names = ", ".join(held_out)
         tell(Notice(text=f"{job.version}: the held-out rows of {names} count from now on"))
     tell(
         UpdateStarted(
             version=job.version,
             arrival=job.arrival.arrival,
+            beside=tuple(manifest.arrival for manifest in job.beside),
             parent=job.parent.version if job.parent else None,
             plan=job.plan.name,
             metric=job.metric,
@@ -206,7 +171,7 @@ def _update(
     else:
         outcome = runner.update(job, settings, tell)
     if not outcome.verdict.promoted:
-        said = _Candidate(job.version, job.arrival.arrival, outcome.record)
+        said = _Candidate(job.version, job.folded_in, outcome.record)
         raise _refused(location, state.version, folder, said, outcome.verdict, tell)
     card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
     _bless(Version(location, card, job.code), state.version, folder, job.catalog(), outcome.probe, tell)
@@ -240,10 +205,10 @@ def _finish_promotion(location: Location, code: TaskCode | None, tell: Listener)
     if not names:  # What it was measured on has been withdrawn since.
         return finish_interrupted_promotion(location)
     manifests = {found.arrival: found for found in find_manifests(location, names)}
-    *seen, new = (manifests[name] for name in names)
+    seen, new = [manifests[name] for name in names[:-1]], manifests[names[-1]]
     _, done = youngest_checkpoint(location, folder)
     probe = done.probe if isinstance(done, Outcome) else None
-    catalog = build_catalog(location, seen, new, card.classes, replays=False)
+    catalog = build_catalog(location, seen, [new], card.classes, replays=False)
     _bless(Version(location, card, code), head.version if head else None, folder, catalog, probe, tell)
     promote(location, card, head)
     return card
@@ -269,14 +234,15 @@ def _bless(
             said = f"{card.version}, which was adopted, {reason}: it is removed; adopt again"
             raise InputError(f"{location.root}: {said}")
         verdict = Verdict(False, f"rejected: {reason}", LOADING, ROWS, ADVICE)
-        raise _refused(location, head, folder, _Candidate(card.version, card.arrival, card), verdict, tell)
+        raise _refused(location, head, folder, _Candidate(card.version, card.folded_in, card), verdict, tell)
 
 
 class _Candidate(NamedTuple):
     """What is said of a candidate that was refused."""
 
     version: str
-    arrival: str
+    arrivals: list[str]
+    """That it folded in; the newest is the last."""
     record: UpdateRecord
 
 
@@ -299,7 +265,8 @@ def _refused(
     tell(
         Refused(
             version=candidate.version,
-            arrival=candidate.arrival,
+            arrival=candidate.arrivals[-1],
+            beside=tuple(candidate.arrivals[:-1]),
             reason=verdict.reason,
             head=head,
             decided_by=verdict.decided_by,
@@ -308,6 +275,7 @@ def _refused(
         )
     )
     hint = f". Try {verdict.advice}" if verdict.advice else ""
+    arrivals = ", ".join(candidate.arrivals)
     return RejectedError(
-        f"{candidate.version} from {candidate.arrival} {verdict.reason}: {head or 'nothing'} stays the head{hint}"
+        f"{candidate.version} from {arrivals} {verdict.reason}: {head or 'nothing'} stays the head{hint}"
     )
