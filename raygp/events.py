@@ -16,6 +16,8 @@ ingest tells FilesCopied and SamplesChecked now and then, and Published for each
 nothing new. A withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line
 of text for people, at any time.
 
+:func:`as_json` is an event as plain data, for whoever is told outside this process.
+
 No torch and no Ray in here: a listener starts fast.
 """
 
@@ -25,6 +27,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from raygp.event_json import as_json as as_json
+from raygp.event_json import type_name as type_name
 from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
