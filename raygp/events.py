@@ -212,6 +212,25 @@ class RolledBack(Event):
     """The head until now."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """What was being done to the line ended with an error that is no refusal. Told by whoever tells others
+    (:func:`raygp.tell.listeners`), not by the line itself, which raises."""
+
+    doing: str
+    """Such as "raygp update"."""
+    error: str
+    exit_code: int
+    """What the command ends with: 1 failed, 2 bad input, 3 somebody else was first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedOut(Event):
+    """Nothing happened: somebody tries out whether those who are to be told are told (``raygp tell --test``)."""
+
+    text: str
+
+
 # -- inside an update -------------------------------------------------------------------------------------------------
 
 

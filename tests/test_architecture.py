@@ -17,6 +17,7 @@ ALLOWED = {
     "tasks": {"sparse"},
     "data": {"store", "tasks"},
     "update": {"sparse", "store", "data", "tasks"},
+    "tell": {"store", "tasks", "update"},
     "inference": {"sparse", "store", "data", "tasks"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
     "serve": {"store", "tasks", "inference", "line"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check",
+        "export", "check", "tell",
     },
 }
 
