@@ -3,7 +3,8 @@ Ray's metrics follow them, a service or a notebook may too.
 
 One update is told as::
 
-    UpdatesWaiting
+    Drifted                               unless there is nothing to compare the arrival with
+    UpdatesWaiting                        before the first update of a command
     UpdateStarted
         Resumed                       only if it goes on from a checkpoint
         for each phase:  PhaseStarted
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.event_json import as_json as as_json
 from raygp.event_json import type_name as type_name
-from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
+from raygp.record import CostLedger, DriftRecord, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
     from raygp.store import Card, Duplicates, Manifest
@@ -160,6 +161,18 @@ class UpdatesWaiting(Event):
 
     root: str
     arrivals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drifted(Event):
+    """An arrival was compared with what the line has seen, and how they differ. They may not: then ``drift.level`` is
+    "none". What is done about it is ``drift.then``."""
+
+    version: str
+    """What the candidate of its update will be called."""
+    arrival: str
+    """The newest of those that were compared."""
+    drift: DriftRecord
 
 
 @dataclass(frozen=True, kw_only=True)

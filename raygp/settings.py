@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.data.text import decode_text
+from raygp.drift.settings import DriftSettings, OnDrift
 from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
 from raygp.tasks import TaskRef
@@ -109,6 +110,10 @@ class RunSettings(Settings):
     """Epochs that take longer are checkpointed inside too, this often. 0: after every step."""
     sweep: SweepSettings = SweepSettings()
     """How ``--sweep`` looks for the plan of each arrival."""
+    on_drift: OnDrift = DriftSettings()
+    """What becomes of an update whose arrival is unlike what the line has seen. ``note``: that is recorded and told.
+    ``warn``: told as a warning. ``sweep``: the update becomes a sweep. ``wait``: it is not started. ``off``: arrivals
+    are not compared. ``{then: wait, at: large}``: only where the difference is large."""
     tell: TellerList = ()
     """Who else is told of what happens to the line: a list of tellers, each of one of the kinds below."""
 
@@ -121,7 +126,7 @@ _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
 _ELSEWHERE = {"learning_rate": "lr", "learningrate": "lr", "batch": "batch_size", "num_epochs": "epochs"}
 """What settings are called in other places, and here."""
-_HEADINGS = (*_ROLES, "sweep", "tell")
+_HEADINGS = (*_ROLES, "sweep", "on_drift", "tell")
 """Settings that hold others."""
 
 
@@ -336,7 +341,7 @@ def _siblings(path: Sequence[str], tree: Any) -> list[str]:
         return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
     nested: dict[str, type[Settings]] = {
         "replay": ReplaySettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
-        "sweep": SweepSettings,
+        "sweep": SweepSettings, "on_drift": DriftSettings,
     }  # fmt: skip
     return list(nested.get(parent, Plan).model_fields)
 

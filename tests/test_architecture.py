@@ -19,17 +19,18 @@ ALLOWED = {
     "update": {"sparse", "store", "data", "tasks"},
     "tell": {"store", "tasks", "update"},
     "inference": {"sparse", "store", "data", "tasks"},
+    "drift": {"sparse", "store", "data", "tasks", "inference", "update"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
     "serve": {"store", "tasks", "inference", "line"},
     "export": {"sparse", "store", "data", "tasks", "inference", "adopt"},
     "search": {"store", "update"},
-    "report": {"store", "update", "search"},
+    "report": {"store", "update", "search", "drift"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell",
+        "export", "check", "tell", "drift",
     },
 }
 
