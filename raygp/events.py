@@ -6,11 +6,15 @@ One update is told as::
     Drifted                               unless there is nothing to compare the arrival with
     UpdatesWaiting                        before the first update of a command
     UpdateStarted
+        Working (now and then)        what is done before the first step, and between the steps
         Resumed                       only if it goes on from a checkpoint
+        PlanStarted                   once for each rung
         for each phase:  PhaseStarted
             for each epoch:  StepsDone (now and then), EpochEnded, CheckpointStored
         PhaseEnded
     Promoted or Refused
+
+StopAsked comes where a signal asks an update to end after its next checkpoint.
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
 ingest tells FilesCopied and SamplesChecked now and then, and Published for each arrival, or AllKnown if there is
@@ -25,7 +29,7 @@ No torch and no Ray in here: a listener starts fast.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raygp.event_json import as_json as as_json
@@ -188,6 +192,10 @@ class UpdateStarted(Event):
     """Name of the plan."""
     metric: str = ""
     """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
+    old_rows: int = 0
+    """Training rows of the arrivals that the parent has seen."""
+    new_rows: int = 0
+    """Those of the arrivals that this update folds in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +263,44 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Working(Event):
+    """What an update is busy with outside its training steps. Told when it begins if it is known to take long, and now
+    and then while it goes on."""
+
+    what: str
+    """In words, such as "decoding rows"."""
+    done: int = 0
+    """How much of it is done."""
+    total: int = 0
+    """How much there is; 0 where nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAsked(Event):
+    """A signal has asked the update to end: it does so after its next checkpoint. A second signal ends it at once."""
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """What a phase of a plan is going to do."""
+
+    kind: str
+    epochs: int
+    """Training epochs of a round."""
+    rounds: int
+    """How many rounds it has at most."""
+    steps: int
+    """Training steps of an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanStarted(Event):
+    """A plan is carried out from here on, fitted to the arrival. A safer one that follows it is told again."""
+
+    phases: tuple[PlannedPhase, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RungStarted(Event):
     """A plan was fitted to the arrival; or the plan before did not hold or was passed over, and a safer one starts from
     the same parent."""
@@ -298,6 +344,9 @@ class Resumed(InPhase):
 @dataclass(frozen=True, kw_only=True)
 class PhaseStarted(InPhase):
     """A round of a phase has grown or cut, and trains next."""
+
+    densities: Mapping[str, float] = field(default_factory=dict)
+    """By layer: the part of its connections that is active."""
 
 
 @dataclass(frozen=True, kw_only=True)
