@@ -25,10 +25,11 @@ ALLOWED = {
     "report": {"store", "update", "search"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
+    "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check",
+        "export", "check", "watch",
     },
 }
 
