@@ -27,10 +27,11 @@ ALLOWED = {
     "report": {"store", "update", "search", "drift"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export"},
+    "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell", "drift",
+        "export", "check", "tell", "drift", "watch",
     },
 }
 

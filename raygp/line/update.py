@@ -50,6 +50,7 @@ def update_line(
     tell: Listener,
     sweep: bool = False,
     code: TaskCode | None = None,
+    only: frozenset[str] | None = None,
 ) -> list[Card]:
     """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
     some.
@@ -63,6 +64,7 @@ def update_line(
         tell: told of what happens.
         sweep: search for the plan of each arrival, as ``settings.sweep`` says.
         code: of a task of one's own.
+        only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
     Returns:
         The versions that became head.
@@ -74,7 +76,7 @@ def update_line(
         InputError: the line cannot be read, the settings do not fit it, or its storage cannot keep two updaters apart.
         RaygpError: an update failed.
     """
-    state = read_state(location)
+    state = read_state(location, only)
     if state.next is None:
         waiting = tuple(manifest.arrival for manifest in state.pending)
         tell(NothingNew(root=location.root, head=state.version, arrivals=len(state.seen), waiting=waiting))
@@ -86,7 +88,7 @@ def update_line(
             tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
         moved = finished or read_head(location) != state.head
-        state = read_state(location) if moved else with_pending(location, state)
+        state = read_state(location, only) if moved else with_pending(location, state)
         if code is not None and open_line(location).task != state.task:
             raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
         return _fold_in(location, state, settings, runner, tell, sweep, code)
