@@ -9,7 +9,7 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"__version__", "errors", "registry", "record", "events", "stopping", "loading"}
+BASE = {"__version__", "errors", "registry", "record", "events", "stopping", "loading", "finding"}
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),
@@ -26,9 +26,10 @@ ALLOWED = {
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
+    "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check",
+        "export", "check", "doctor",
     },
 }
 
