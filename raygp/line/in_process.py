@@ -41,6 +41,9 @@ class InProcessRunner:
     SIGTERM ends an update after its next checkpoint.
     """
 
+    sweeps = False
+    """A sweep runs on Ray."""
+
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
         """Nothing has to be there."""

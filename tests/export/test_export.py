@@ -56,14 +56,15 @@ EXPORTS = [
     ("lenet-5", "safetensors"),
     ("resnet18", "state-dict"),
     ("resnet18-small", "onnx"),
-    ("resnet18-small", "pt2"),
+    pytest.param("resnet18-small", "pt2", marks=pytest.mark.drill),
     ("timm", "onnx"),
     ("timm", "safetensors"),
     ("deepspeech2-small", "onnx"),
     ("deepspeech2-small", "pt2"),
     ("deepspeech2-small", "safetensors"),
-    ("deepspeech2", "state-dict"),
+    pytest.param("deepspeech2", "state-dict", marks=pytest.mark.drill),
 ]
+"""What takes longest, and proves little beside the others, is left to ``make drill``."""
 STANDALONE = {"lenet-300-100", "lenet-5", "resnet18", "timm"}
 """Tasks whose state dicts need no raygp."""
 
