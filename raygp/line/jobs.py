@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from raygp.errors import RejectedError
@@ -9,8 +11,6 @@ from raygp.line.state import LineState, seen_manifests
 from raygp.store import Location, Manifest, read_refusal, version_to_make
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from raygp.settings import RunSettings
     from raygp.tasks.own import TaskCode
     from raygp.update.job import UpdateJob
@@ -39,10 +39,25 @@ def next_job(
             rows.
 
     Raises:
-        RejectedError: the gate has refused exactly this update before.
+        RejectedError: exactly this update has been refused before.
         InputError: an arrival that the head has seen is gone or was changed, or it and a new one hold out rows that
             the other trains on, or there are no validation rows.
     """
+    job, state = make_job(location, state, arrival, settings, sweep, code, fold)
+    check_not_refused(job)
+    return job, state
+
+
+def make_job(
+    location: Location,
+    state: LineState,
+    arrival: Manifest,
+    settings: RunSettings,
+    sweep: bool,
+    code: TaskCode | None,
+    fold: bool,
+) -> tuple[UpdateJob, LineState]:
+    """As :func:`next_job`; whether it has been refused before is not looked at."""
     from raygp.data.known import check_disjoint
 
     seen, state = seen_manifests(location, state)
@@ -52,32 +67,37 @@ def next_job(
         before.append(manifest)
     job = _job(location, state, seen, arrival, settings, sweep, code, fold)
     job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
-    if refusal := read_refusal(location, job.folder):
-        names = ", ".join(manifest.arrival for manifest in job.trained_on)
-        tried = "were tried together" if len(job.trained_on) > 1 else "was tried"
-        raise RejectedError(f"{names} {tried} with this plan before: {refusal.reason}. Try another plan or seed")
     return job, state
 
 
-def job_of_all(
-    location: Location, state: LineState, settings: RunSettings, sweep: bool = False, code: TaskCode | None = None
-) -> tuple[UpdateJob, LineState]:
-    """The update that folds everything that waits into the head. One that was begun over a part of it goes first: more
-    has come since, and its work is not thrown away.
+def check_not_refused(job: UpdateJob) -> None:
+    """Raises RejectedError if exactly this update has been refused before."""
+    if refusal := read_refusal(job.location, job.folder):
+        names = ", ".join(manifest.arrival for manifest in job.trained_on)
+        tried = "were tried together" if len(job.trained_on) > 1 else "was tried"
+        raise RejectedError(f"{names} {tried} with this plan before: {refusal.reason}. Try another plan or seed")
 
-    Args and errors are those of :func:`next_job`; something with training rows must wait.
+
+def newest_to_fold(
+    location: Location, state: LineState, settings: RunSettings, sweep: bool, code: TaskCode | None
+) -> Manifest:
+    """The newest arrival of an update that folds everything which waits; something with training rows must wait.
+
+    An update that was begun over a part of it goes first: more has come since, and its work is not thrown away.
     """
     trained = [manifest for manifest in state.pending if manifest.rows("train")]
     begun = set(location.list("updates"))
-    arrival = trained[-1]
-    if begun:
-        seen, state = seen_manifests(location, state)
-        for newest in reversed(trained):
-            job = _job(location, state, seen, newest, settings, sweep, code, fold=True)
-            if job.update_id in begun and read_refusal(location, job.folder) is None:
-                arrival = newest
-                break
-    return next_job(location, state, arrival, settings, sweep, code, fold=True)
+    if not begun:
+        return trained[-1]
+    seen, state = seen_manifests(location, state)
+    swept = settings.sweep.model_dump_json() if state.card else ""
+    for newest in reversed(trained):
+        job = _job(location, state, seen, newest, settings, sweep, code, fold=True)
+        # What drifted may have been swept although that was not asked for.
+        for same in (job, replace(job, sweep=swept)):
+            if same.update_id in begun and read_refusal(location, same.folder) is None:
+                return newest
+    return trained[-1]
 
 
 def _job(

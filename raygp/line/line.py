@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -287,6 +287,7 @@ class Line:
         runner: Runner | None = None,
         sweep: bool = False,
         fold: bool = False,
+        only: Collection[str] | None = None,
     ) -> list[Version]:
         """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on::
 
@@ -298,6 +299,7 @@ class Line:
             runner: carries the updates out; None: one worker in this process, without Ray.
             sweep: search for the plan of each arrival, as ``settings.sweep`` says.
             fold: one update for all arrivals that wait. One that was begun over a part of them goes on first.
+            only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
             The versions that became head; empty if nothing was pending.
@@ -316,7 +318,8 @@ class Line:
             runner = InProcessRunner()
         try:
             code = self.code  # Before anything else: it may change what the line says of its task.
-            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code, fold)
+            chosen, picked = settings or self.settings(), None if only is None else frozenset(only)
+            cards = update_line(self.location, chosen, runner, self._tell, sweep, code, picked, fold)
             return [self._version(card) for card in cards]
         finally:
             self._state = None

@@ -27,7 +27,7 @@ from tests.line.test_held_out_alone import TEST, VAL, WEEK, told, weeks
 from tests.line.test_line import kinds
 
 TASK = {"name": "lenet-300-100"}
-SETTINGS = load_settings("lenet-300-100")
+SETTINGS = load_settings("lenet-300-100", overrides=["on_drift=off"])
 
 
 class Killed(BaseException):
@@ -217,7 +217,7 @@ def test_one_that_was_begun_of_a_single_arrival_goes_on_with_it(line: Line) -> N
 def test_with_other_settings_it_is_begun_anew(line: Line) -> None:
     killed_while(line)
     publish(line.location, "fri")
-    other = line.settings(None, "plan.alpha=0.123")
+    other = line.settings(None, "plan.alpha=0.123", "on_drift=off")
     (version,) = line.update(other, runner=FakeRunner(), fold=True)
     assert version.card.folded_in == ["tue", "wed", "thu", "fri"]
 
@@ -248,7 +248,14 @@ def test_one_killed_before_the_head_moved_is_promoted_with_all_its_arrivals(
 
 REAL = load_settings(
     "lenet-300-100",
-    overrides=["synthesis.epochs=1", "plan.epochs=2", "plan.batch_size=32", "gate_tolerance=1.0", "ladder=false"],
+    overrides=[
+        "synthesis.epochs=1",
+        "plan.epochs=2",
+        "plan.batch_size=32",
+        "gate_tolerance=1.0",
+        "ladder=false",
+        "on_drift=off",
+    ],
 )
 
 
