@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from docs.events_page import events_page  # noqa: E402
 from docs.inputs_page import inputs_page  # noqa: E402
 from raygp.cli import make_parser  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
@@ -230,6 +231,7 @@ def _sentence(text: str) -> str:
 
 PAGES = {
     "command-line.md": command_line_page,
+    "events.md": lambda: events_page(MADE),
     "inputs.md": lambda: inputs_page(MADE),
     "settings.md": settings_page,
 }
