@@ -14,6 +14,7 @@ from raygp.events import (
     Adopted,
     AllKnown,
     BudgetSpent,
+    Drifted,
     EpochEnded,
     Event,
     FilesCopied,
@@ -155,6 +156,13 @@ class Printer:
     def _(self, event: UpdatesWaiting) -> None:
         waiting = "1 new arrival" if event.arrivals == 1 else f"{event.arrivals} new arrivals"
         self._print(f"{waiting} for {event.root}; starting Ray ...")
+
+    @_show.register
+    def _(self, event: Drifted) -> None:
+        from raygp.report.drift import told_line
+
+        if line := told_line(event.drift):
+            self._say(line)
 
     @_show.register
     def _(self, event: UpdateStarted) -> None:
