@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.text import Text
 
 from raygp.events import InPhase
 from raygp.record import called
+from raygp.report.baseline import FINE_TUNING_EPOCHS
 from raygp.report.live_state import Busy, LiveState, Trials
 
 _LABEL = 12
@@ -33,10 +35,12 @@ class Marks:
     later: str
     spinner: str
     between: str
+    cut: str
+    """What stands for the rest of a text; empty: nothing does."""
 
 
-BLOCKS = Marks("▁▂▃▄▅▆▇█", "━", "╸", "─", "✓", "▶", "·", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", " · ")
-ASCII = Marks("_.-=+*%#", "#", "", "-", "x", ">", ".", "|/-\\", ", ")
+BLOCKS = Marks("▁▂▃▄▅▆▇█", "━", "╸", "─", "✓", "▶", "·", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", " · ", "…")
+ASCII = Marks("_.-=+*%#", "#", "", "-", "x", ">", ".", "|/-\\", ", ", "")
 
 
 def bar(share: float, width: int, marks: Marks) -> Text:
@@ -54,7 +58,7 @@ def curve(values: Sequence[float], width: int, marks: Marks) -> str:
     shown = [value for value in values if math.isfinite(value)]
     if len(shown) > width:
         edges = [round(place * len(shown) / width) for place in range(width + 1)]
-        shown = [sum(shown[start:stop]) / (stop - start) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+        shown = [sum(shown[start:stop]) / (stop - start) for start, stop in pairwise(edges)]
     if not shown:
         return ""
     low, high = min(shown), max(shown)
@@ -86,7 +90,7 @@ def draw(state: LiveState, width: int, height: int, marks: Marks) -> list[Text]:
     # With its importance: what matters least goes first.
     lines: list[tuple[int, Text]] = []
     if state.update is not None:
-        lines.append((7, _title(state, width)))
+        lines.append((7, _title(state, width, marks)))
     if state.trials is not None:
         lines.append((8, _trials(state.trials, marks, state.update.metric if state.update else "")))
     elif state.phases:
@@ -101,16 +105,16 @@ def draw(state: LiveState, width: int, height: int, marks: Marks) -> list[Text]:
         value = f"  {called(state.accuracies[-1], metric)}"
         lines.append((6, _labelled("validation", curve(state.accuracies, room, marks), value)))
     lines += [(3, line) for line in layers(state, width, marks)]
-    lines += [(4, line) for line in _cost(state)]
+    lines += [(4, line) for line in _cost(state, width)]
     while len(lines) > max(1, height):
         lines.remove(min(lines, key=lambda line: line[0]))
     for _, line in lines:
-        line.no_wrap, line.overflow = True, "ellipsis"
-        line.truncate(width, overflow="ellipsis")
+        line.no_wrap = True
+        _cut(line, width, marks)
     return [line for _, line in lines]
 
 
-def _title(state: LiveState, width: int) -> Text:
+def _title(state: LiveState, width: int, marks: Marks) -> Text:
     update = state.update
     assert update is not None
     start = f"from {update.parent}" if update.parent else "initial synthesis"
@@ -119,7 +123,7 @@ def _title(state: LiveState, width: int) -> Text:
         text += f", rung {state.rung.rung + 1} of {state.rung.rungs} '{state.rung.name}'"
     spent = duration(state.clock() - state.started)
     line = Text().append(update.version, style="bold").append(f"  {text}")
-    line.truncate(max(8, width - len(spent) - 2), overflow="ellipsis")
+    _cut(line, max(8, width - len(spent) - 2), marks)
     return line.append(" " * max(2, width - line.cell_len - len(spent))).append(spent, style="dim")
 
 
@@ -221,14 +225,14 @@ def layers(state: LiveState, width: int, marks: Marks) -> list[Text]:
     longest = min(max(map(len, found)), max(8, width - 40))
     lines = [whole]
     for name, share in found.items():
-        shown = name if len(name) <= longest else f"{name[: longest - 1]}…"
+        shown = name if len(name) <= longest else f"{name[: longest - len(marks.cut)]}{marks.cut}"
         line = Text(" " * _LABEL).append(f"{shown:<{longest}} ", style="dim")
         drawn = bar(share, max(4, min(24, width - line.cell_len - 7)), marks)
         lines.append(line.append_text(drawn).append(f" {share:.3f}"))
     return lines
 
 
-def _cost(state: LiveState) -> list[Text]:
+def _cost(state: LiveState, width: int) -> list[Text]:
     """What has been spent; beside it, where there is something to compare with, what dense fine-tuning would spend."""
     ledger, tuning = state.ledger, state.fine_tuning
     if ledger is None or not ledger.examples:
@@ -238,7 +242,11 @@ def _cost(state: LiveState) -> list[Text]:
         return [spent]
     flops = tuning.examples * ledger.dense_flops / ledger.examples
     beside = _labelled("fine-tuning", "", f"{tuning.examples:,.0f} examples, {_flops(flops)}")
-    return [spent, beside.append(f" (dense, {tuning.assumes})", style="dim")]
+    assumed = f" (dense, {tuning.assumes})"
+    if beside.cell_len + len(assumed) > width:
+        beside = _labelled("fine-tuning", "", f"{tuning.examples:,.0f} examples")
+        assumed = f" ({FINE_TUNING_EPOCHS} epochs)"
+    return [spent, beside.append(assumed, style="dim")]
 
 
 def _flops(count: float) -> str:
@@ -258,6 +266,10 @@ def _trials(trials: Trials, marks: Marks, metric: str) -> Text:
     if trials.examples:
         said.append(f"{trials.examples:,.0f} examples")
     return line.append(f"  {', '.join(said)}" if said else "", style="dim")
+
+
+def _cut(line: Text, width: int, marks: Marks) -> None:
+    line.truncate(width, overflow="ellipsis" if marks.cut else "crop")
 
 
 def _labelled(label: str, drawn: str, text: str) -> Text:

@@ -72,6 +72,7 @@ class PhaseLine:
         epoch = f"epoch {event.epoch + (1 if running else 0)}/{event.epochs}"
         if isinstance(event, StepsDone) and event.step < event.steps:
             epoch += f" step {event.step}/{event.steps}"
+        val = f"validation {called(event.record.val_accuracy, self._metric)}" if isinstance(event, EpochEnded) else ""
         # Each with its importance: what matters least goes first.
         parts = [
             (9, f"{self._title}  {event.phase + 1}/{event.phases} {event.kind:<17}"),
@@ -79,12 +80,7 @@ class PhaseLine:
             (1, "" if self._rate is None else f"{self._rate:,.0f} examples/s"),
             (5, f"loss {self._loss:.3f}"),
             (4, f"density {event.density:.3f}"),
-            (
-                7,
-                f"validation {called(event.record.val_accuracy, self._metric)}"
-                if isinstance(event, EpochEnded)
-                else "",
-            ),
+            (7, val),
         ]
         shown = [part for part in parts if part[1]]
         while len("  ".join(text for _, text in shown)) > width and len(shown) > 2:
