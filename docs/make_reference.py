@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from pydantic import BaseModel  # noqa: E402
 from pydantic.fields import FieldInfo  # noqa: E402
 
+from docs.events_page import events_page  # noqa: E402
 from docs.inputs_page import inputs_page  # noqa: E402
 from raygp.cli import make_parser  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
@@ -35,6 +36,7 @@ from raygp.update.phases.base import Phase  # noqa: E402
 from raygp.update.phases.grow import Grow  # noqa: E402
 from raygp.update.phases.prune import Prune  # noqa: E402
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings  # noqa: E402
+from raygp.watch.settings import BudgetSettings, DropSettings, WatchSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
 
@@ -63,6 +65,9 @@ SECTIONS = [
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),
+    Section("watch", "", WatchSettings),
+    Section("watch.drop", "", DropSettings),
+    Section("watch.budget", "", BudgetSettings),
 ]
 """In the order of the page."""
 
@@ -226,6 +231,7 @@ def _sentence(text: str) -> str:
 
 PAGES = {
     "command-line.md": command_line_page,
+    "events.md": lambda: events_page(MADE),
     "inputs.md": lambda: inputs_page(MADE),
     "settings.md": settings_page,
 }

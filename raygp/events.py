@@ -3,7 +3,8 @@ Ray's metrics follow them, a service or a notebook may too.
 
 One update is told as::
 
-    UpdatesWaiting
+    Drifted                               unless there is nothing to compare the arrival with
+    UpdatesWaiting                        before the first update of a command
     UpdateStarted
         Working (now and then)        what is done before the first step, and between the steps
         Resumed                       only if it goes on from a checkpoint
@@ -17,8 +18,11 @@ StopAsked comes where a signal asks an update to end after its next checkpoint.
 
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
 ingest tells FilesCopied and SamplesChecked now and then, and Published for each arrival, or AllKnown if there is
-nothing new. A withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line
-of text for people, at any time.
+nothing new. A watcher tells WatchBegun, then what it sees (ArrivalSeen, DropTaken), what it waits for (WatchIdle,
+PausedUntil) and what it gives up (GaveUp, SetAside), around its updates. A withdrawal tells Withdrawn. An adoption
+tells RowsMeasured now and then, and Adopted. A Notice is a line of text for people, at any time.
+
+:func:`as_json` is an event as plain data, for whoever is told outside this process.
 
 No torch and no Ray in here: a listener starts fast.
 """
@@ -29,7 +33,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
+from raygp.event_json import as_json as as_json
+from raygp.event_json import type_name as type_name
+from raygp.record import CostLedger, DriftRecord, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
     from raygp.store import Card, Duplicates, Manifest
@@ -163,6 +169,18 @@ class UpdatesWaiting(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drifted(Event):
+    """An arrival was compared with what the line has seen, and how they differ. They may not: then ``drift.level`` is
+    "none". What is done about it is ``drift.then``."""
+
+    version: str
+    """What the candidate of its update will be called."""
+    arrival: str
+    """The newest of those that were compared."""
+    drift: DriftRecord
+
+
+@dataclass(frozen=True, kw_only=True)
 class UpdateStarted(Event):
     """An update, or a sweep of updates, begins."""
 
@@ -214,6 +232,138 @@ class RolledBack(Event):
     version: str
     before: str
     """The head until now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """What was being done to the line ended with an error that is no refusal. Told by whoever tells others
+    (:func:`raygp.tell.listeners`), not by the line itself, which raises."""
+
+    doing: str
+    """Such as "raygp update"."""
+    error: str
+    exit_code: int
+    """What the command ends with: 1 failed, 2 bad input, 3 somebody else was first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriedOut(Event):
+    """Nothing happened: somebody tries out whether those who are to be told are told (``raygp tell --test``)."""
+
+    text: str
+
+
+# -- watching (raygp watch) --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchBegun(Event):
+    """A watcher looks after a line from now on."""
+
+    root: str
+    interval_s: float
+    """Seconds between two looks."""
+    drop: str
+    """Address of the drop folder; empty: there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchIdle(Event):
+    """A watcher has nothing to do. Told when that begins, and when what is left alone changes."""
+
+    root: str
+    head: str | None
+    arrivals: int
+    """How many the head has seen."""
+    left: Mapping[str, str]
+    """Arrivals that wait and are left alone, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrivalSeen(Event):
+    """A watcher has found a new arrival that somebody else published."""
+
+    arrival: str
+    rows: int
+    """To train on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PausedUntil(Event):
+    """Something waits for an update, and a watcher does not start one yet."""
+
+    until: str
+    """UTC, ISO 8601; empty: until something changes, such as a person's answer or a new arrival."""
+    kind: str
+    """failure, storage, quiet (a window in which no update starts), budget, approval, refused, or others (somebody else
+    is at work on the line)."""
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptFailed(Event):
+    """An update failed: it is tried again after a pause, unless it has failed too often."""
+
+    arrivals: tuple[str, ...]
+    reason: str
+    attempt: int
+    """Attempts so far, this one included."""
+    attempts: int
+    """As many as there will be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveUp(Event):
+    """A watcher tries arrivals no more: until another one was folded in, or ``raygp watch --retry``."""
+
+    arrivals: tuple[str, ...]
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside(Event):
+    """A watcher leaves out arrivals from now on, until ``raygp watch --retry``."""
+
+    arrivals: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropTaken(Event):
+    """Something in the drop folder is complete and is ingested now."""
+
+    name: str
+    arrival: str
+    """What it will be called."""
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropDone(Event):
+    """Something in the drop folder is in the line."""
+
+    name: str
+    arrival: str
+    """Empty: the line had every row of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropRefused(Event):
+    """Something in the drop folder cannot be used: it stays there, and is looked at again when it changes."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried(Event):
+    """A person has asked a watcher to try again what it leaves alone."""
+
+    arrivals: tuple[str, ...]
+    drops: tuple[str, ...]
+    """Names in the drop folder."""
 
 
 # -- inside an update -------------------------------------------------------------------------------------------------

@@ -13,14 +13,17 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.data.text import decode_text
+from raygp.drift.settings import DriftSettings, OnDrift
 from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
 from raygp.tasks import TaskRef
+from raygp.tell import TELLERS, TellerList, TellSettings
 from raygp.update.fields import Settings, Share, flat_errors
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
+from raygp.watch.settings import BudgetSettings, DropSettings, WatchSettings
 from raygp.yaml_reading import read_yaml
 
 _MOST_WORKERS = 64
@@ -108,13 +111,27 @@ class RunSettings(Settings):
     """Epochs that take longer are checkpointed inside too, this often. 0: after every step."""
     sweep: SweepSettings = SweepSettings()
     """How ``--sweep`` looks for the plan of each arrival."""
+    on_drift: OnDrift = DriftSettings()
+    """What becomes of an update whose arrival is unlike what the line has seen. ``note``: that is recorded and told.
+    ``warn``: told as a warning. ``sweep``: the update becomes a sweep. ``wait``: it is not started. ``off``: arrivals
+    are not compared. ``{then: wait, at: large}``: only where the difference is large."""
+    watch: WatchSettings = WatchSettings()
+    """When ``raygp watch`` looks, ingests and updates."""
+    tell: TellerList = ()
+    """Who else is told of what happens to the line: a list of tellers, each of one of the kinds below."""
+
+
+class _TellAlone(Settings):
+    tell: TellerList = ()
 
 
 _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
 _ELSEWHERE = {"learning_rate": "lr", "learningrate": "lr", "batch": "batch_size", "num_epochs": "epochs"}
 """What settings are called in other places, and here."""
-_HEADINGS = (*_ROLES, "sweep")
+_NESTED: dict[str, type[Settings]] = {"sweep": SweepSettings, "on_drift": DriftSettings, "watch": WatchSettings}
+"""Settings at the top that hold others."""
+_HEADINGS = (*_ROLES, *_NESTED, "tell")
 """Settings that hold others."""
 
 
@@ -132,7 +149,8 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
     """
     check_task_settings(task)
     tree: dict[str, Any] = {
-        "synthesis": "default", "plan": "default", "sweep": SweepSettings().model_dump(mode="json"),
+        "synthesis": "default", "plan": "default",
+        **{key: kind().model_dump(mode="json") for key, kind in _NESTED.items()},
     }  # fmt: skip
     if file is not None:
         _merge(tree, _read_yaml(file))
@@ -149,6 +167,19 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
         source = f"{file}: " if file is not None else ""
         raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
+
+
+def load_tell(file: str | None) -> tuple[TellSettings, ...]:
+    """Whom a settings file names to be told; nobody if there is none. Its other settings are not looked at.
+
+    Raises:
+        InputError: the file cannot be read, or a setting of a teller does not exist or does not fit.
+    """
+    tree = {} if file is None else {"tell": _read_yaml(file).get("tell", ())}
+    try:
+        return _TellAlone.model_validate(tree).tell
+    except ValidationError as error:
+        raise InputError(f"{file}: " + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
 
 
 def check_task_settings(task: TaskRef) -> None:
@@ -308,13 +339,15 @@ def _siblings(path: Sequence[str], tree: Any) -> list[str]:
     if len(path) == 1:
         return list(RunSettings.model_fields)
     parent = path[-2]
+    if path[0] == "tell":
+        return list(TELLERS.get(_at(tree, path[:-1])["kind"]).model_fields)
     if "phases" in path[:-1]:
         return list(PHASES.get(_at(tree, path[:-1])["kind"]).model_fields)
     if parent == "optimizer":
         return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
     nested: dict[str, type[Settings]] = {
         "replay": ReplaySettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
-        "sweep": SweepSettings,
+        "drop": DropSettings, "budget": BudgetSettings, **_NESTED,
     }  # fmt: skip
     return list(nested.get(parent, Plan).model_fields)
 

@@ -30,6 +30,7 @@ COMMANDS = (
     "export",
     "rollback",
     "withdraw",
+    "doctor",
     "serve",
     "gc",
 )

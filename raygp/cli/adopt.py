@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from raygp.cli.options import add_json, add_own_task, add_single_writer, line_of
-from raygp.cli.printer import printing
+from raygp.cli.options import add_config, add_json, add_own_task, add_single_writer, line_of
 from raygp.cli.running import load_slow_modules, make_console, print_json
+from raygp.cli.telling import following
 from raygp.cli.versions import show_versions, versions_json
 from raygp.errors import InputError
 from raygp.line import Adoption, Line
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="prune it at once: runs raygp update plan.density=D on everything that waits, such as 0.1; later updates "
         "have their own plan's density again, so give it to them, too",
     )
-    parser.add_argument("--config", metavar="FILE.yaml", help="with --density: settings of that update")
+    add_config(parser, "settings: of them, who is told; with --density, all of that update")
     parser.add_argument("--workers", metavar="N", help="with --density: training workers of that update (default 2)")
     parser.add_argument("--seed", type=int, help="of what is new in the model, and of that update (default 0)")
     add_single_writer(parser)
@@ -69,8 +69,7 @@ def run(options: argparse.Namespace) -> None:
         from raygp.cluster.runner import RayRunner
 
         runner = RayRunner(options.verbose)
-    with printing(console, line.location) as printer:
-        line.listen(printer)
+    with following(options, console, line, "raygp adopt", settings.tell):
         done = line.adopt(
             options.weights, classes=options.classes, density=options.density, settings=settings, runner=runner
         )
@@ -91,7 +90,7 @@ def _settings(options: argparse.Namespace, line: Line) -> RunSettings:
     Raises:
         InputError: one of them does not exist or does not fit.
     """
-    given = [*(f"--{name}" for name in ("config", "workers") if getattr(options, name)), *options.overrides]
+    given = [*(["--workers"] if options.workers else []), *options.overrides]
     if given and options.density is None:
         raise InputError(f"{given[0]} is for the update that --density asks for: give --density, such as 0.1")
     overrides = list(options.overrides) if options.density is None else [*options.overrides, _density(options)]

@@ -8,9 +8,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from raygp.cli.options import add_held_out, add_publish_options, add_task_changed
-from raygp.cli.printer import printing
+from raygp.cli.options import add_config, add_held_out, add_publish_options, add_task_changed
 from raygp.cli.running import load_slow_modules, make_console
+from raygp.cli.telling import following
 from raygp.errors import InputError
 from raygp.line import Line
 from raygp.tasks.own import is_own
@@ -68,6 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_held_out(parser, 0.15, 0.15)
     parser.add_argument("--seed", type=int, default=0, help="of the draw of held-out samples (default 0)")
     add_publish_options(parser)
+    add_config(parser, "settings: who is told")
     parser.add_argument("--new-classes", action="store_true", help="admit labels that the line has not seen")
 
 
@@ -117,8 +118,7 @@ def _publish(line: Line, source: str, options: argparse.Namespace) -> None:
         strict=options.strict,
     )
     console = make_console()
-    with printing(console, line.location) as printer, parts_runner(options.ingest_workers) as run_parts:
-        line.listen(printer)
+    with following(options, console, line, "raygp ingest"), parts_runner(options.ingest_workers) as run_parts:
         line.ingest(source, settings, task=task, run=run_parts)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.cli.ingest import parts_runner
 from raygp.cli.options import add_held_out, add_publish_options, add_root, add_update_options, run_settings
-from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console, run_command, spelled_command
+from raygp.cli.telling import following
 from raygp.cli.versions import show_versions
 from raygp.data.ingest_settings import IngestSettings, default_shares, numbered_arrivals
 from raygp.errors import ConflictError, InputError
@@ -33,7 +33,7 @@ def add_job_options(parser: argparse.ArgumentParser, root: str, val_share: float
     )
     add_held_out(parser, val_share, test_share)
     add_publish_options(parser)
-    add_update_options(parser)
+    add_update_options(parser, from_environment=False)
 
 
 def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Callable[[], Source]) -> int:
@@ -63,8 +63,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
             duplicates=options.duplicates,
             strict=options.strict,
         )
-        with printing(console, line.location) as printer:
-            line.listen(printer)
+        with following(options, console, line, "a job", settings.tell):
             publish_missing(line, task, make_source, publish, options.ingest_workers)
             line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
         show_versions(line, console)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ROOT_VARIABLE = "RAYGP_ROOT"
 """Environment variable that stands in for ``--root``."""
+CONFIG_VARIABLE = "RAYGP_CONFIG"
+"""Environment variable that stands in for ``--config``."""
 
 
 def add_root(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -31,6 +33,23 @@ def add_root(parser: argparse.ArgumentParser, default: str | None = None) -> Non
         default=default or os.environ.get(ROOT_VARIABLE),
         help=f"where the model line lives: path or URL ({otherwise})",
     )
+
+
+def add_config(parser: argparse.ArgumentParser, what: str, from_environment: bool = True) -> None:
+    """The option that names a settings file, and the one that writes events to a file.
+
+    Args:
+        parser: gets the options.
+        what: is said of the file.
+        from_environment: whether the environment may name it, too.
+    """
+    from raygp.cli.telling import add_events
+
+    otherwise = f" (default: what {CONFIG_VARIABLE} says)" if from_environment else ""
+    # A job makes its own line: the settings that the environment names are another's.
+    default = os.environ.get(CONFIG_VARIABLE) if from_environment else None
+    parser.add_argument("--config", metavar="FILE.yaml", default=default, help=what + otherwise)
+    add_events(parser)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -115,9 +134,14 @@ def add_held_out(parser: argparse.ArgumentParser, val_share: float, test_share: 
     )
 
 
-def add_update_options(parser: argparse.ArgumentParser) -> None:
-    """Options that decide how updates run."""
-    parser.add_argument("--config", metavar="FILE.yaml", help="settings, see docs/reference/settings.md")
+def add_update_options(parser: argparse.ArgumentParser, from_environment: bool = True) -> None:
+    """Options that decide how updates run.
+
+    Args:
+        parser: gets the options.
+        from_environment: whether the environment may name the settings file.
+    """
+    add_config(parser, "settings, see docs/reference/settings.md", from_environment)
     parser.add_argument("--workers", metavar="N", help="training workers, or a range of them such as 1..8 (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from raygp.cli.options import add_single_writer
+from raygp.cli.options import add_config, add_single_writer
 from raygp.cli.running import make_console
+from raygp.cli.telling import following
 from raygp.line import Line, Rollback
 from raygp.record import called
 from raygp.report.tables import percent
@@ -20,6 +21,7 @@ HELP = "make an earlier version the head again"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("version", help="such as v0002")
+    add_config(parser, "settings: who is told")
     add_single_writer(parser)
 
 
@@ -31,7 +33,10 @@ def run(options: argparse.Namespace) -> None:
         ConflictError: somebody else moved the head meanwhile.
     """
     line = Line(options.root, single_writer=bool(options.single_writer))
-    _show(make_console(), line.roll_back(options.version))
+    console = make_console()
+    with following(options, console, line, "raygp rollback"):
+        done = line.roll_back(options.version)
+    _show(console, done)
 
 
 def _show(console: Console, done: Rollback) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from raygp.cli.options import add_json, add_own_task, add_update_options, line_of, run_settings
-from raygp.cli.printer import printing
 from raygp.cli.running import load_slow_modules, make_console, print_json
+from raygp.cli.telling import following
 from raygp.cli.versions import show_versions, versions_json
 
 NAME = "update"
@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
     console = make_console(options.json)
     from raygp.cluster.runner import RayRunner
 
-    with printing(console, line.location) as printer:
-        line.listen(printer)
+    doing = "raygp sweep" if options.sweep else "raygp update"
+    with following(options, console, line, doing, settings.tell):
         promoted = line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
     if options.json:
         print_json({"promoted": [version.name for version in promoted], "versions": versions_json(line)})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from raygp.cli.options import add_json
-from raygp.cli.printer import printing
+from raygp.cli.options import add_config, add_json
 from raygp.cli.running import make_console, print_json
+from raygp.cli.telling import following
 from raygp.line import Line, Withdrawal
 
 NAME = "withdraw"
@@ -16,6 +16,7 @@ HELP = "take an arrival out again that no version has seen"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("arrival", help="such as arrival-003")
+    add_config(parser, "settings: who is told")
     add_json(parser)
 
 
@@ -28,8 +29,7 @@ def run(options: argparse.Namespace) -> None:
         ConflictError: somebody else is at work on the line.
     """
     line = Line(options.root)
-    with printing(make_console(options.json), line.location) as printer:
-        line.listen(printer)
+    with following(options, make_console(options.json), line, "raygp withdraw"):
         done = line.withdraw(options.arrival)
     if options.json:
         print_json(_json(done))

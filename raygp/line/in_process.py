@@ -42,6 +42,9 @@ class InProcessRunner:
     SIGTERM or Ctrl-C ends an update after its next checkpoint, a second one at once.
     """
 
+    sweeps = False
+    """A sweep runs on Ray."""
+
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
         """Nothing has to be there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -279,7 +279,12 @@ class Line:
         return load_settings(self.task, file, overrides, **flags)
 
     def update(
-        self, settings: RunSettings | None = None, *, runner: Runner | None = None, sweep: bool = False
+        self,
+        settings: RunSettings | None = None,
+        *,
+        runner: Runner | None = None,
+        sweep: bool = False,
+        only: Collection[str] | None = None,
     ) -> list[Version]:
         """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on.
 
@@ -287,6 +292,7 @@ class Line:
             settings: plans, workers and the rest; None: the defaults of the line's task.
             runner: carries the updates out; None: one worker in this process, without Ray.
             sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+            only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
             The versions that became head; empty if nothing was pending.
@@ -305,7 +311,8 @@ class Line:
             runner = InProcessRunner()
         try:
             code = self.code  # Before anything else: it may change what the line says of its task.
-            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code)
+            chosen = None if only is None else frozenset(only)
+            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code, chosen)
             return [self._version(card) for card in cards]
         finally:
             self._state = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raygp.errors import ConflictError, InputError, RejectedError
 from raygp.events import Listener, NothingNew, Notice, Promoted, Refused, UpdateStarted, UpdatesWaiting
+from raygp.line.drift import forget_drift, with_drift
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state, seen_manifests, state_after, with_pending
 from raygp.line.summary import write_summary
@@ -49,6 +50,7 @@ def update_line(
     tell: Listener,
     sweep: bool = False,
     code: TaskCode | None = None,
+    only: frozenset[str] | None = None,
 ) -> list[Card]:
     """Fold every pending arrival into the line, oldest first. One without training rows goes with the next that has
     some.
@@ -62,6 +64,7 @@ def update_line(
         tell: told of what happens.
         sweep: search for the plan of each arrival, as ``settings.sweep`` says.
         code: of a task of one's own.
+        only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
     Returns:
         The versions that became head.
@@ -73,7 +76,7 @@ def update_line(
         InputError: the line cannot be read, the settings do not fit it, or its storage cannot keep two updaters apart.
         RaygpError: an update failed.
     """
-    state = read_state(location)
+    state = read_state(location, only)
     if state.next is None:
         waiting = tuple(manifest.arrival for manifest in state.pending)
         tell(NothingNew(root=location.root, head=state.version, arrivals=len(state.seen), waiting=waiting))
@@ -85,7 +88,7 @@ def update_line(
             tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
         moved = finished or read_head(location) != state.head
-        state = read_state(location) if moved else with_pending(location, state)
+        state = read_state(location, only) if moved else with_pending(location, state)
         if code is not None and open_line(location).task != state.task:
             raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
         return _fold_in(location, state, settings, runner, tell, sweep, code)
@@ -104,11 +107,7 @@ def _fold_in(
     if state.next is None:
         return []
     started = time.monotonic()
-    job, state = next_job(location, state, state.next, settings, sweep, code)
-    if job.sweep:
-        from raygp.search.space import space_of
-
-        space_of(settings.plan, settings.sweep)  # Raises where the space does not fit the plan.
+    job, state = _next(location, state, state.next, settings, runner, tell, sweep, code)
     tell(UpdatesWaiting(root=location.root, arrivals=sum(manifest.rows("train") > 0 for manifest in state.pending)))
     promoted: list[Card] = []
     with runner.session():
@@ -118,7 +117,28 @@ def _fold_in(
             write_summary(location, list_versions(location), time.monotonic() - started)
             if state.next is None:
                 return promoted
-            job, state = next_job(location, state, state.next, settings, sweep, code)
+            job, state = _next(location, state, state.next, settings, runner, tell, sweep, code)
+
+
+def _next(
+    location: Location,
+    state: LineState,
+    arrival: Manifest,
+    settings: RunSettings,
+    runner: Runner,
+    tell: Listener,
+    sweep: bool,
+    code: TaskCode | None,
+) -> tuple[UpdateJob, LineState]:
+    """As :func:`next_job`, with what ``on_drift`` makes of the job (:func:`raygp.line.drift.with_drift`)."""
+    job, state = _job(location, state, arrival, settings, sweep, code)
+    job = with_drift(job, settings, runner, tell)
+    if job.sweep:
+        from raygp.search.space import space_of
+
+        space_of(settings.plan, settings.sweep)  # Raises where the space does not fit the plan.
+    _check_not_refused(job)
+    return job, state
 
 
 def next_job(
@@ -145,6 +165,19 @@ def next_job(
         InputError: an arrival that the head has seen is gone or was changed, or it and a new one hold out rows that
             the other trains on, or there are no validation rows.
     """
+    job, state = _job(location, state, arrival, settings, sweep, code)
+    _check_not_refused(job)
+    return job, state
+
+
+def _job(
+    location: Location,
+    state: LineState,
+    arrival: Manifest,
+    settings: RunSettings,
+    sweep: bool,
+    code: TaskCode | None,
+) -> tuple[UpdateJob, LineState]:
     from raygp.data.known import check_disjoint
     from raygp.update.job import UpdateJob
 
@@ -170,11 +203,15 @@ def next_job(
         code=code,
     )
     job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
-    if refusal := read_refusal(location, job.folder):
-        raise RejectedError(
-            f"{arrival.arrival} was tried with this plan before: {refusal.reason}. Try another plan or seed"
-        )
     return job, state
+
+
+def _check_not_refused(job: UpdateJob) -> None:
+    """Raises RejectedError if the gate has refused exactly this update before."""
+    if refusal := read_refusal(job.location, job.folder):
+        raise RejectedError(
+            f"{job.arrival.arrival} was tried with this plan before: {refusal.reason}. Try another plan or seed"
+        )
 
 
 def _update(
@@ -208,7 +245,7 @@ def _update(
     else:
         outcome = runner.update(job, settings, tell)
     if not outcome.verdict.promoted:
-        said = _Candidate(job.version, job.arrival.arrival, outcome.record)
+        said = _Candidate(job.version, job.arrival.arrival, job.recorded(outcome))
         raise _refused(location, state.version, folder, said, outcome.verdict, tell)
     card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
     _bless(Version(location, card, job.code), state.version, folder, job.catalog(), outcome.probe, tell)
@@ -218,6 +255,7 @@ def _update(
 
         keep_events(location, folder, card.version)
     location.delete(folder, recursive=True)
+    forget_drift(job)
     tell(Promoted(card=card, reason=outcome.verdict.reason))
     return card, state_after(location, state, head, card)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from raygp.data.catalog import Catalog, build_catalog, extend_classes
+from raygp.record import DriftRecord, UpdateRecord
 from raygp.store import Card, Location, Manifest
 from raygp.tasks import make_task
 from raygp.tasks.making import OWN
@@ -49,6 +50,9 @@ class UpdateJob:
     """Whether safer plans follow one that the gate refuses."""
     code: TaskCode | None = None
     """Of a task of one's own: workers make the task from it."""
+    drift: DriftRecord | None = None
+    """How the arrival compares with what the parent has seen, for the card; None: they were not compared. It changes
+    nothing in what the update does."""
 
     def make_task(self) -> Task:
         """The line's task. Raises InputError if it cannot be made."""
@@ -130,6 +134,13 @@ class UpdateJob:
         replays = self.plan.replay.share > 0.0 or bool(self.sweep)
         return build_catalog(self.location, self.seen, self.arrival, self.classes, replays)
 
+    def recorded(self, outcome: Outcome) -> UpdateRecord:
+        """What the update did and measured, with what was found out about its arrival before it began."""
+        record = outcome.record
+        if self.drift is None:
+            return record
+        return record.model_copy(update={"drift": self.drift, "ledger": record.ledger.plus(self.drift.ledger)})
+
     def card(self, outcome: Outcome, workers: int | str, sweep: dict[str, Any] | None = None) -> Card:
         """The candidate's card, without its files: what its update recorded, and where it comes from.
 
@@ -139,7 +150,7 @@ class UpdateJob:
             sweep: what led to its plan.
         """
         return Card(
-            **dict(outcome.record),
+            **dict(self.recorded(outcome)),
             version=self.version,
             parent=self.parent.version if self.parent else None,
             update=self.update_id,

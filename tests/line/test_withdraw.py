@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -442,14 +443,16 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch, action: Callable[[], o
 def test_wherever_it_is_killed_nobody_sees_half_of_it(
     tmp_path: Path, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    whole = Location(str(tmp_path / "line"))
+    weeks(whole, "mon")
+    before = files(whole)
+    ingest(whole, None, rows({("cat", None): 20}, 5000), replace(SETTINGS, arrivals=["tue"], part_rows=5))
+    whole.write_bytes("updates/v0000-tue-00000000/rejected.json", b"{}")
     step, outcomes = 0, set[str]()
     while True:
         step += 1
-        location = Location(str(tmp_path / f"line-{step}"))
-        line = weeks(location, "mon")
-        before = files(location)
-        ingest(location, None, rows({("cat", None): 20}, 5000), replace(SETTINGS, arrivals=["tue"], part_rows=5))
-        location.write_bytes("updates/v0000-tue-00000000/rejected.json", b"{}")
+        location = Location(str(shutil.copytree(tmp_path / "line", tmp_path / f"line-{step}")))
+        line = Line(location)
         if not killed_at(step, monkeypatch, lambda line=line: line.withdraw("tue")):  # type: ignore[misc]
             break
         published = [manifest.arrival for manifest in list_arrivals(location)]

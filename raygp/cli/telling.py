@@ -1,0 +1,53 @@
+"""Who is told of what a command does to a line: the terminal, and everybody whom the settings name (``tell:``)."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from raygp.cli.printer import Printer, printing
+from raygp.events import Listener
+from raygp.line import Line
+from raygp.settings import load_tell
+from raygp.tell import TellSettings, listeners
+from raygp.tell.json_lines import JsonLinesSettings
+
+
+def add_events(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that changes a line."""
+    parser.add_argument(
+        "--events", metavar="FILE", help="append every event to this file, as JSON lines (see docs/guides/tell.md)"
+    )
+
+
+@contextlib.contextmanager
+def following(
+    options: argparse.Namespace,
+    console: Console,
+    line: Line,
+    doing: str,
+    tell: Sequence[TellSettings] | None = None,
+) -> Iterator[Printer]:
+    """Print what happens to the line in the block, and tell everybody whom the settings name.
+
+    Args:
+        options: their ``--events``, and their ``--config`` where ``tell`` is not given.
+        console: what to print on.
+        line: is listened to, for the time of the block.
+        doing: the command, for whoever is told of a failure: "raygp update".
+        tell: whom; None: those of the settings file of ``--config``.
+
+    Raises:
+        InputError: the settings file cannot be read, or a teller in it does not fit.
+    """
+    everybody = [*(load_tell(options.config) if tell is None else tell)]
+    if options.events is not None:
+        everybody.append(JsonLinesSettings(file=options.events))
+    with printing(console, line.location) as printer, contextlib.ExitStack() as stack:
+        stack.callback(line.listen(printer))
+        told: Listener = stack.enter_context(listeners(everybody, line, notice=printer, doing=doing))
+        stack.callback(line.listen(told))
+        yield printer
