@@ -28,6 +28,8 @@ COMMANDS = (
     "show",
     "predict",
     "export",
+    "approve",
+    "reject",
     "rollback",
     "withdraw",
     "doctor",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
 from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import adopting, upkeep, withdrawal
+from raygp.line import adopting, approval, upkeep, withdrawal
 from raygp.line.guessing import open_named
 from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
@@ -159,6 +159,16 @@ class Line:
         return self._version(self.state.card) if self.state.card else None
 
     @property
+    def waiting(self) -> approval.AwaitingVersion | None:
+        """The version that waits until a person approves it (``promote: approve``), as it is now; None if none does::
+
+        if line.waiting:
+            print(line.waiting.version, line.waiting.card.val_accuracy)
+            line.approve(line.waiting.version, by="anna")
+        """
+        return approval.awaiting(self.location)
+
+    @property
     def pending(self) -> tuple[Manifest, ...]:
         """Arrivals that wait for an update, oldest first."""
         return self.state.pending
@@ -302,7 +312,7 @@ class Line:
             only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
-            The versions that became head; empty if nothing was pending.
+            The versions that became head; empty if nothing was pending, or one waits for approval (:attr:`waiting`).
 
         Raises:
             RejectedError: the gate refused a candidate: the arrivals after it wait.
@@ -321,6 +331,43 @@ class Line:
             chosen, picked = settings or self.settings(), None if only is None else frozenset(only)
             cards = update_line(self.location, chosen, runner, self._tell, sweep, code, picked, fold)
             return [self._version(card) for card in cards]
+        finally:
+            self._state = None
+
+    def approve(self, version: str | None = None, *, by: str = "") -> approval.Approval:
+        """Make the version that waits for approval the head. If that was cut off, the same call ends it.
+
+        Args:
+            version: which one is meant; None: whichever waits.
+            by: who approves it, to be remembered.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line, or moved the head meanwhile.
+        """
+        try:
+            return approval.approve(self.location, version, by, self._tell)
+        finally:
+            self._state = None
+
+    def reject(self, version: str, *, because: str = "", by: str = "") -> Card:
+        """Refuse the version that waits for approval, as the gate would have: its files go, and exactly its update is
+        not tried again.
+
+        Args:
+            version: which one is meant.
+            because: the reason, to be remembered.
+            by: who rejects it.
+
+        Returns:
+            The card of the version that was.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line.
+        """
+        try:
+            return approval.reject(self.location, version, because, by, self._tell)
         finally:
             self._state = None
 
