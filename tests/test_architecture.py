@@ -9,7 +9,7 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading"}
+BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading", "finding"}
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),
@@ -29,9 +29,10 @@ ALLOWED = {
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export"},
     "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
+    "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell", "drift", "watch",
+        "export", "check", "tell", "drift", "watch", "doctor",
     },
 }
 

@@ -232,6 +232,8 @@ def _update(
             parent=job.parent.version if job.parent else None,
             plan=job.plan.name,
             metric=job.metric,
+            old_rows=job.old_rows,
+            new_rows=job.new_rows,
         )
     )
     # The winner of a sweep has a plan of its own, and so another folder: everything lies in the first one.

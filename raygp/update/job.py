@@ -74,6 +74,17 @@ class UpdateJob:
         return tuple(manifest for manifest in self.seen if manifest.arrival not in known)
 
     @property
+    def old_rows(self) -> int:
+        """Training rows of the arrivals that the parent has seen."""
+        known = self.parent.arrivals if self.parent else []
+        return sum(manifest.rows("train") for manifest in self.seen if manifest.arrival in known)
+
+    @property
+    def new_rows(self) -> int:
+        """Those of the arrivals that are folded in."""
+        return sum(manifest.rows("train") for manifest in (*self.seen, self.arrival)) - self.old_rows
+
+    @property
     def update_id(self) -> str:
         """Name of this update in storage, from what it is made of; the number of workers is no part of it."""
         identity: dict[str, Any] = {
