@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -63,10 +64,8 @@ class Rig:
     def watch(self, sleeps: int) -> list[Event]:
         """Look after the line until the watcher wants to sleep for the n-th time; what it told."""
         before, self._left = len(self.events), sleeps
-        try:
+        with contextlib.suppress(Enough):
             self.watcher().run()
-        except Enough:
-            pass
         return self.events[before:]
 
     def _sleep(self, seconds: float) -> None:
