@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from raygp.events import Event
@@ -13,6 +14,7 @@ from raygp.store import Location, create_line, read_head
 from raygp.store.watched import Watched, WatchNotes
 from raygp.watch.hands import OwnHands
 from raygp.watch.loop import Watcher
+from tests.digits import FewDigits
 from tests.line.fakes import FakeRunner
 
 TASK = {"name": "lenet-300-100"}
@@ -92,3 +94,12 @@ class Rig:
         """Name of the head."""
         head = read_head(self.location)
         return head.version if head else None
+
+
+def put(folder: Path, start: int, stop: int, classes: str = "01") -> Path:
+    """Write digits into a folder, as images in class folders."""
+    for sample in FewDigits(start, stop, classes).samples():
+        file = folder / sample.label / f"{sample.key}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(sample.load())
+    return folder
