@@ -24,7 +24,7 @@ No torch and no Ray in here: a listener starts fast.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raygp.event_json import as_json as as_json
@@ -175,6 +175,10 @@ class UpdateStarted(Event):
     """Name of the plan."""
     metric: str = ""
     """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
+    update: str = ""
+    """Id of the update, which is the same when it goes on after an interruption."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the plan, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

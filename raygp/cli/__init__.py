@@ -31,6 +31,7 @@ COMMANDS = (
     "rollback",
     "withdraw",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""
