@@ -178,7 +178,10 @@ class Registry:
                 "raygp.arrival": card.arrival, "raygp.density": f"{card.density:.6g}",
                 "raygp.val_accuracy": f"{card.val_accuracy:.6g}", "raygp.mask_digest": card.mask_digest,
             }  # fmt: skip
-            made = self._client.create_model_version(name, source, run.info.run_id if run is not None else None, tags)
+            # There is nothing to wait for, and MLflow would say that it waits.
+            made = self._client.create_model_version(
+                name, source, run.info.run_id if run is not None else None, tags, await_creation_for=0
+            )
             number = made.version
         self._client.set_registered_model_alias(name, alias, number)
         if alias == CHAMPION:
@@ -196,8 +199,9 @@ class Registry:
     def drop(self, told: Told, alias: str) -> None:
         """Take an alias away, from whatever has it."""
         name = self._name(told)
-        if alias in self._client.get_registered_model(name).aliases:
-            self._client.delete_registered_model_alias(name, alias)
+        for model in self._client.search_registered_models(f"name = '{_quoted(name)}'"):
+            if alias in model.aliases:
+                self._client.delete_registered_model_alias(name, alias)
 
     def _name(self, told: Told) -> str:
         return self._settings.model or line_name(told)

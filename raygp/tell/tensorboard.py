@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,8 @@ class _Run:
     """Writes into a folder of this machine."""
 
     def __init__(self, folder: Path, event: UpdateStarted, at: datetime) -> None:
-        self._writer = _writer_class()(str(folder))
+        # Else a run that goes on within a second would write over its own file.
+        self._writer = _writer_class()(str(folder), filename_suffix=f".{time.time_ns()}")
         about = [f"arrival: {event.arrival}", f"parent: {event.parent or 'none'}", f"plan: {event.plan}"]
         about += [f"{name}: {value}" for name, value in flat(event.settings).items()]
         self._text("plan", "    " + "\n    ".join(about), 0, at)

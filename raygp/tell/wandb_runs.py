@@ -80,4 +80,4 @@ class _Run:
     def end(self, end: End) -> None:
         """How it ended, and what it came to."""
         self._run.summary.update({**end.values, "outcome": end.how, "reason": end.reason})
-        self._run.finish(exit_code=1 if end.how == "failed" else 0, quiet=True)
+        self._run.finish(exit_code=1 if end.how == "failed" else 0)
