@@ -33,6 +33,7 @@ COMMANDS = (
     "withdraw",
     "doctor",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""
