@@ -26,6 +26,7 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
     "rollback",
