@@ -135,7 +135,7 @@ def compare_together(new: np.ndarray, seen: np.ndarray, draws: np.random.Generat
     squared = cdist(every, every, "sqeuclidean")
     middle = float(np.median(squared[np.triu_indices(len(every), 1)])) if every.shape[1] else 0.0
     if middle <= 0.0:
-        return DriftPart(effect=0.0, p=1.0, level="none", tested=new.shape[1])
+        return DriftPart(effect=0.0, p=1.0, level="none")
     kernel = np.exp(squared / (-2.0 * middle))
     np.fill_diagonal(kernel, 0.0)
     count = len(ours)
@@ -147,7 +147,7 @@ def compare_together(new: np.ndarray, seen: np.ndarray, draws: np.random.Generat
     # Rounding must not make a permutation as extreme as the truth less so.
     p = (1 + int((values[1:] >= values[0] - 1e-12).sum())) / (1 + _PERMUTATIONS)
     effect = float(np.sqrt(np.clip(values[0], 0.0, 1.0)))
-    return DriftPart(effect=effect, p=p, level=TOGETHER.of(effect, p), tested=every.shape[1], found=int(p <= SURE))
+    return DriftPart(effect=effect, p=p, level=TOGETHER.of(effect, p), found=int(p <= SURE))
 
 
 def _some(rows: np.ndarray, draws: np.random.Generator) -> np.ndarray:

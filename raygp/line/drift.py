@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from raygp.errors import DriftedError
 from raygp.events import Drifted, Listener, Notice
-from raygp.store import drift_path, read_drift, write_drift
+from raygp.store import drift_path, list_drift, read_drift, write_drift
 
 if TYPE_CHECKING:
     from raygp.line.runner import Runner
+    from raygp.line.state import LineState
     from raygp.record import DriftRecord
     from raygp.settings import RunSettings
-    from raygp.store import Manifest
+    from raygp.store import Location, Manifest
     from raygp.update.job import UpdateJob
 
 _METHOD = 1
@@ -60,6 +61,19 @@ def with_drift(job: UpdateJob, settings: RunSettings, runner: Runner, tell: List
         )
     sweep = settings.sweep.model_dump_json() if then == "sweep" else job.sweep
     return replace(job, drift=found, sweep=sweep)
+
+
+def known_drift(location: Location, state: LineState) -> dict[str, DriftRecord]:
+    """By name, those of the pending arrivals that were compared with what the head has seen, and how.
+
+    Raises:
+        InputError: what is kept of a comparison cannot be read.
+    """
+    if not state.pending or state.version is None:
+        return {}
+    pending = {manifest.arrival for manifest in state.pending}
+    found = list_drift(location, state.version)
+    return {drift.arrivals[-1]: drift for drift in found if pending.issuperset(drift.arrivals)}
 
 
 def forget_drift(job: UpdateJob) -> None:
