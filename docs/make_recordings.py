@@ -7,6 +7,7 @@ shows is the same. Figures differ from machine to machine, so no test compares t
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
@@ -48,7 +49,7 @@ class Recording:
 
     name: str
     command: str
-    """What is typed, without ``raygp``; empty words of a shell are not known."""
+    """What is typed after ``raygp``: words between spaces."""
     before: tuple[str, ...] = ()
     """What is run before it and not shown."""
 
@@ -137,7 +138,7 @@ def _read(terminal: int) -> Iterator[bytes]:
 
 def picture(name: str, command: str, lines: list[str]) -> str:
     """A terminal as SVG, with what was typed and what was shown."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "bold green"), (f"raygp {command}", "bold")), soft_wrap=True)
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)

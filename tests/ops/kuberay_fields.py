@@ -46,7 +46,9 @@ CLUSTER = fields(
     rayVersion=TEXT,
     authOptions=fields(mode={"enum": ["disabled", "token"]}),
     enableInTreeAutoscaling=YES_NO,
-    autoscalerOptions=fields(idleTimeoutSeconds=COUNT, upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]}),
+    autoscalerOptions=fields(
+        idleTimeoutSeconds=COUNT, upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]}
+    ),
     headGroupSpec=fields("template", rayStartParams=TEXTS, template=POD),
     workerGroupSpecs=many(
         fields(

@@ -38,7 +38,8 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         # It looks whether programs are there.
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/raygp/bin/raygp", "/bin/true"))
     for unit in UNITS:
-        done = subprocess.run([program, "verify", str(tmp_path / unit.name)], capture_output=True, text=True, timeout=60)
+        command = [program, "verify", str(tmp_path / unit.name)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout + done.stderr) == (0, ""), unit.name
 
 
