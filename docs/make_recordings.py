@@ -121,6 +121,10 @@ def run(command: str, folder: Path) -> bytes:
     os.close(ours)
     if process.wait() != 0:
         sys.exit(f"raygp {command}: exit code {process.returncode}\n{shown.decode(errors='replace')}")
+    # Where this ran is nobody's business.
+    places = {sys.prefix: "/home/you/.venv", str(PROJECT): "/home/you/src", str(folder): "/home/you"}
+    for place, name in places.items():
+        shown = shown.replace(place.encode(), name.encode())
     return shown
 
 
@@ -141,7 +145,10 @@ def picture(name: str, command: str, lines: list[str]) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "bold green"), (f"raygp {command}", "bold")), soft_wrap=True)
     for line in lines:
-        console.print(Text.from_ansi(line), soft_wrap=True, highlight=False)
+        text = Text.from_ansi(line)
+        # As a terminal does with lines that are too long for it.
+        for part in text.divide(range(COLUMNS, len(text), COLUMNS)):
+            console.print(part, soft_wrap=True, highlight=False)
     # Fonts would come from the network: what the reader's machine has will do.
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     template = template.replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
