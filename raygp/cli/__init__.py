@@ -23,6 +23,7 @@ COMMANDS = (
     "adopt",
     "update",
     "sweep",
+    "watch",
     "status",
     "versions",
     "show",

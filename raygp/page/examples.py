@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -187,8 +188,7 @@ def _text(sample: bytes, medium: str | None) -> str:
         return ""
     text = sample.decode("utf-8", "replace")
     if medium == "row":
-        try:
+        # A task of one's own may call something else a row.
+        with contextlib.suppress(ValueError, AttributeError):
             text = ", ".join(f"{name} {value}" for name, value in json.loads(text).items() if value not in ("", None))
-        except (ValueError, AttributeError):
-            pass  # A task of one's own may call something else a row.
     return text if len(text) <= _TEXT else f"{text[:_TEXT].rstrip()} ..."

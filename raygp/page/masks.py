@@ -162,14 +162,8 @@ def _picture(name: str, bits: Tensor, before: Tensor | None, card: Card) -> Mask
     level = np.ceil(_LEVELS * total / max(1, total.max())).astype(np.uint8)
     pixels = np.where(total > 0, 1 + kind * _LEVELS + level - 1, 0).astype(np.uint8)
     kept, added, removed = (int(part.sum()) for part in (now & then, now & ~then, then & ~now))
-    inputs = f"{bits.shape[0]:,} outputs down, {now.shape[1]:,} inputs across"
-    if before is None:
-        words = f"{name}, {inputs}: {numbered(kept, 'connection')} active"
-    else:
-        words = (
-            f"{name}, {inputs}: {numbered(kept, 'connection')} kept, {added:,} added and {removed:,} removed since "
-            f"{card.parent}"
-        )
+    words = f"{bits.shape[0]:,} outputs down, {now.shape[1]:,} inputs across: {numbered(kept, 'connection')} "
+    words += "active" if before is None else f"kept, {added:,} added and {removed:,} removed since {card.parent}"
     return MaskPicture(
         layer=name,
         width=pixels.shape[1],
@@ -193,12 +187,12 @@ def _inputs_picture(facts: Facts, bits: Bits) -> MaskPicture | None:
     level = np.ceil(_LEVELS * counts / max(1, counts.max()))
     unused = int((counts == 0).sum())
     return MaskPicture(
-        layer="input",
+        layer="pixels of the input",
         width=size,
         height=size,
         picture=_png(level.astype(np.uint8), _palette((_ADDED,))),
-        words=f"how many connections of {name} leave each pixel of the input: {int(counts.max()):,} at most; "
-        f"{numbered(unused, 'pixel')} of {counts.size:,} {'is' if unused == 1 else 'are'} not looked at",
+        words=f"connections of {name} that leave each pixel, {int(counts.max()):,} at most; "
+        + (f"{numbered(unused, 'pixel')} of {counts.size:,} without any" if unused else "none is without any"),
     )
 
 

@@ -11,8 +11,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from raygp.page import tables, words
-from raygp.page.charts import Chart, charts_of
+from raygp.page import tables, update_tables, words
+from raygp.page.charts import charts_of
+from raygp.page.drawing import Chart
 from raygp.page.saying import density_of, moment
 from raygp.page.story import ExampleRow, MaskPicture, Story, UpdatePart, VersionPart
 from raygp.record import called, measured
@@ -55,6 +56,7 @@ def _content(story: Story, charts: Mapping[str, Chart]) -> dict[str, Any]:
     """What the template shows, section by section."""
     found = {
         "versions": tables.versions_table(story),
+        "costs": tables.costs_table(story),
         "arrivals": tables.arrivals_table(story),
         "matrix": tables.matrix_table(story) if "matrix" in charts else None,
         "classes": tables.classes_table(story) if len(story.classes) > 1 else None,
@@ -113,8 +115,8 @@ def _classes_caption(story: Story) -> str:
     worst = min(story.classes, key=lambda part: part.pair.accuracy)
     rows = "" if worst.pair.rows is None else f" of {worst.pair.rows:,} rows"
     return (
-        f"Validation accuracy of {story.head} by class, the worst first, its parent beside it on the same rows. The worst "
-        f"is {worst.name}, with {measured(worst.pair.accuracy)}{rows}."
+        f"Validation accuracy of {story.head} by class, the worst first, its parent beside it on the same rows. The "
+        f"worst is {worst.name}, with {measured(worst.pair.accuracy)}{rows}."
     )
 
 
@@ -173,11 +175,11 @@ def _update(update: UpdatePart, version: VersionPart, metric: str) -> dict[str, 
         "summary": _summary(version, metric),
         "notes": notes,
         "compared": any(layer.kept is not None for layer in update.layers),
-        "phases": tables.phases_table(update, metric),
-        "epochs": tables.epochs_table(update, metric) if update.epochs else None,
-        "layers": tables.layers_table(update),
-        "trials": tables.trials_table(update.version, update.sweep, metric) if update.sweep else None,
-        "drift": tables.drift_table(update) if update.drift else None,
+        "phases": update_tables.phases_table(update, metric),
+        "epochs": update_tables.epochs_table(update, metric) if update.epochs else None,
+        "layers": update_tables.layers_table(update),
+        "trials": update_tables.trials_table(update.version, update.sweep, metric) if update.sweep else None,
+        "drift": update_tables.drift_table(update) if update.drift else None,
         "masks": [_mask(mask) for mask in update.masks],
     }
 
@@ -194,7 +196,7 @@ def _summary(version: VersionPart, metric: str) -> list[str]:
     found.append(f"{version.active:,} connections ({density_of(version.density)})")
     if version.cost.examples:
         found.append(f"{version.cost.examples:,.0f} examples")
-    if state := tables.STATES[version.state]:
+    if state := tables.VERSION_STATES[version.state]:
         found.append(state)
     return found
 
@@ -202,11 +204,11 @@ def _summary(version: VersionPart, metric: str) -> list[str]:
 def _mask(mask: MaskPicture) -> dict[str, Any]:
     """A picture with its size on the page: small ones are enlarged by a whole number."""
     times = max(1, _LEAST // max(1, max(mask.width, mask.height)))
-    dots = "" if mask.down == mask.across == 1 else f" A dot is {mask.down} x {mask.across} connections."
     return {
         "picture": mask.picture,
+        "layer": mask.layer,
         "words": mask.words,
-        "caption": f"{mask.words[:1].upper()}{mask.words[1:]}.{dots}",
+        "dots": "" if mask.down == mask.across == 1 else f" A dot is {mask.down} x {mask.across} connections.",
         "width": mask.width * times,
         "height": mask.height * times,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raygp import __version__
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class _Looked:
     """What the models themselves show."""
 
-    seen: Seen = Seen()
+    seen: Seen = field(default_factory=Seen)
     examples: Examples | None = None
     left_out: tuple[str, ...] = ()
 

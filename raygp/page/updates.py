@@ -56,7 +56,8 @@ def _update(facts: Facts, card: Card, seen: Seen, detailed: bool) -> UpdatePart:
     layers = _layers(facts, card, seen)
     names = [layer.name for layer in layers]
     sizes = seen.sizes.get(card.version, {})
-    epochs = [_epoch(number, epoch, names, sizes) for number, phase in enumerate(card.phases) for epoch in phase.history]
+    history = [(number, epoch) for number, phase in enumerate(card.phases) for epoch in phase.history]
+    epochs = [_epoch(number, epoch, names, sizes) for number, epoch in history]
     return UpdatePart(
         version=card.version,
         detailed=detailed,

@@ -40,7 +40,8 @@ def spending(facts: Facts) -> dict[str, CostLedger]:
 
     Under "" stands what was spent in all.
     """
-    ledgers = [(version_number(update.version), "", update.refusal.ledger) for update in facts.refused if update.refusal]
+    refused = [(update.version, update.refusal) for update in facts.refused]
+    ledgers = [(version_number(version), "", refusal.ledger) for version, refusal in refused if refusal]
     ledgers += [(version_number(card.version), card.version, card.ledger) for card in facts.cards]
     spent, found = CostLedger(), {}
     for _, version, ledger in sorted(ledgers, key=lambda one: one[:2]):
@@ -103,6 +104,8 @@ def own_gain(card: Card) -> float | None:
     parts = [part for name, part in card.by_arrival.items() if name in own and part.rows]
     if not parts or any(part.parent_accuracy is None for part in parts):
         return None
+    if card.metric and len(parts) > 1:
+        return None  # It is no mean over rows, so that those of several arrivals do not add up.
     rows = sum(part.rows or 0 for part in parts)
     return sum((part.accuracy - (part.parent_accuracy or 0.0)) * (part.rows or 0) for part in parts) / rows
 
@@ -158,9 +161,7 @@ def matrix_of(facts: Facts) -> Matrix:
         rows.append(newest.by_arrival[name].rows)
     cells = [[card.by_arrival[name].accuracy if name in card.by_arrival else None for card in cards] for name in names]
     left_out = len(facts.history) - len(cards) + len(every) - len(names)
-    return Matrix(
-        arrivals=names, versions=[card.version for card in cards], rows=rows, cells=cells, left_out=left_out
-    )
+    return Matrix(arrivals=names, versions=[card.version for card in cards], rows=rows, cells=cells, left_out=left_out)
 
 
 def class_parts(facts: Facts) -> list[ClassPart]:
@@ -168,7 +169,8 @@ def class_parts(facts: Facts) -> list[ClassPart]:
     card = facts.head_card
     if card is None:
         return []
-    return [ClassPart(name=part.name.removeprefix("class "), pair=pair_of(part.compared)) for part in parts_of(card)["class"]]
+    parts = parts_of(card)["class"]
+    return [ClassPart(name=part.name.removeprefix("class "), pair=pair_of(part.compared)) for part in parts]
 
 
 def _evenly(items: Sequence[Item], most: int) -> list[Item]:

@@ -20,11 +20,6 @@ from raygp.page.story import (
 from raygp.record import called, measured
 
 
-def points(change: float, metric: str = "") -> str:
-    """A difference of two accuracies, with its sign: ``+1.20 points``."""
-    return f"{change:+.3f}" if metric else f"{100 * change:+.2f} points"
-
-
 def opening(line: str, task: str, arrivals: Sequence[ArrivalPart], versions: Sequence[VersionPart]) -> str:
     """What the line is, and what has come and been made."""
     text = f"{line} keeps a {task} model up to date while labelled data keep arriving. "
@@ -82,19 +77,23 @@ def what_updates_did(versions: Sequence[VersionPart], metric: str) -> str:
     """Whether it was worth it: what updates did to the rows of their own arrivals, and to those of earlier ones. Empty
     where no version has a parent that was measured."""
     own = [version.own_gain for version in versions if version.own_gain is not None]
-    text = ""
-    if own:
-        mean = sum(own) / len(own)
-        did = f"changed accuracy on what its own arrival holds out by {points(mean, metric)}"
-        if len(own) == 1:
-            text = f"The one update that can be compared with its parent {did}"
-        else:
-            text = f"On average over {counted(len(own), 'update')}, an update {did}"
+    if not own:
+        return ""
+    start = "The one update so far" if len(own) == 1 else f"On average over {counted(len(own), 'update')}, an update"
+    of = metric or "accuracy"
+    text = f"{start} {_moved(sum(own) / len(own), of, metric)} on what its own arrival holds out"
     kept = [version.backward_transfer for version in versions if version.backward_transfer is not None]
-    if text and kept:
-        mean = sum(kept) / len(kept)
-        text += f", and on what earlier arrivals hold out by {points(mean, metric)}"
-    return f"{text} (each against its parent, on the same rows)." if text else ""
+    if kept:
+        text += f", and {_moved(sum(kept) / len(kept), 'it', metric)} on what earlier arrivals hold out"
+    return f"{text}, each against its parent on the same rows."
+
+
+def _moved(change: float, what: str, metric: str) -> str:
+    """``raised accuracy by 1.20 points``."""
+    size = f"{abs(change):.3f}" if metric else f"{100 * abs(change):.2f} points"
+    if not float(size.removesuffix(" points")):
+        return f"left {what} as it was"
+    return f"{'raised' if change > 0 else 'lowered'} {what} by {size}"
 
 
 def what_happened(
@@ -162,8 +161,8 @@ def what_it_cost(spent: Cost, refusals: Sequence[RefusalPart]) -> str:
     if spent.dense_flops > spent.sparse_flops > 0:
         share = spent.sparse_flops / spent.dense_flops
         text += (
-            f" Over active connections these passes take {flops(spent.sparse_flops)}; with every connection active they "
-            f"would take {flops(spent.dense_flops)}, so that {100 * (1 - share):.0f}% is saved wherever zeros are skipped."
+            f" Over active connections these passes take {flops(spent.sparse_flops)}; with every connection active "
+            f"they would take {flops(spent.dense_flops)}: {100 * (1 - share):.0f}% is saved wherever zeros are skipped."
         )
     return text
 
@@ -173,14 +172,16 @@ def about_examples(examples: Examples | None) -> str:
     if examples is None:
         return ""
     differ = examples.gained + examples.lost + examples.other
-    of = f"{examples.looked_at:,} of {examples.of_rows:,}" if examples.looked_at < examples.of_rows else (
-        f"all {examples.looked_at:,}"
-    )
-    return (
-        f"{examples.version} and {examples.parent} answered {of} validation rows: {numbered(differ, 'answer')} "
-        f"{'differs' if differ == 1 else 'differ'}; {examples.gained:,} became right, {examples.lost:,} became wrong, "
-        f"{examples.other:,} changed otherwise."
-    )
+    some = examples.looked_at < examples.of_rows
+    of = f"{examples.looked_at:,} of {examples.of_rows:,}" if some else f"all {examples.looked_at:,}"
+    start = f"{examples.version} and {examples.parent} answered {of} validation rows"
+    if not differ:
+        return f"{start}, all of them alike."
+    text = f"{start} and differ on {differ:,}"
+    better, worse = ("came closer", "moved away") if examples.numbers else ("became right", "became wrong")
+    parts = [(examples.gained, better), (examples.lost, worse), (examples.other, "changed otherwise")]
+    said = [f"{counted(count, 'answer')} {what}" for count, what in parts if count]
+    return f"{text}: {listed(said)}."
 
 
 def top_figures(

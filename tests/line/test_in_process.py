@@ -30,7 +30,7 @@ from raygp.events import (
 )
 from raygp.line import Line, read_state
 from raygp.line.in_process import InProcessRunner, _resident
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.stopping import Terminated
 from raygp.store import Location, read_tensors
