@@ -23,9 +23,11 @@ COMMANDS = (
     "adopt",
     "update",
     "sweep",
+    "watch",
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
     "approve",
@@ -34,6 +36,7 @@ COMMANDS = (
     "withdraw",
     "doctor",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""
