@@ -110,7 +110,7 @@ def _waiting(manifest: Manifest, drift: DriftRecord | None) -> dict[str, Any]:
     }
 
 
-def _waiting(line: Line) -> dict[str, Any] | None:
+def _awaiting(line: Line) -> dict[str, Any] | None:
     """The version that waits for approval."""
     if (waiting := line.waiting) is None:
         return None
@@ -139,6 +139,6 @@ def _json(line: Line) -> dict[str, Any]:
         "backward_transfer": _plain(state.card.backward_transfer) if state.card else None,
         "seen": list(state.seen),
         "pending": [_waiting(manifest, drift.get(manifest.arrival)) for manifest in state.pending],
-        "waiting": _waiting(line),
+        "waiting": _awaiting(line),
         "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
     }
