@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,14 @@ class Hands(Protocol):
     """Ingest and update, and tell what happens meanwhile. Errors are those of :meth:`raygp.line.Line.ingest` and
     :meth:`raygp.line.Line.update`."""
 
+    def check(self) -> None:
+        """Make sure that the settings fit the line, before there is something to do.
+
+        Raises:
+            InputError: they do not.
+        """
+        ...
+
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """Names of the arrivals that were published: one, or none if the line has every row."""
         ...
@@ -51,6 +60,9 @@ class OwnHands:
 
     def __init__(self, line: Line, settings: RunSettings, runner: Runner | None = None) -> None:
         self._line, self._settings, self._runner = line, settings, runner
+
+    def check(self) -> None:
+        """The settings have been made: they fit."""
 
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """Publish it under the name that the intake gives."""
@@ -85,6 +97,12 @@ class OwnHands:
 
     def rest(self) -> None:
         """There is nothing that this process could let go of."""
+
+
+def digest_of(settings: RunSettings) -> str:
+    """Of all settings that decide about updates: with another one, what was refused or failed is tried again."""
+    content = settings.model_dump_json(exclude={"watch", "tell"})
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def folding() -> dict[str, Any]:

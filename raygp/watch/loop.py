@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raygp.errors import ConflictError, DriftedError, RaygpError, RejectedError, StoppedError
+from raygp.errors import ConflictError, DriftedError, InputError, RaygpError, RejectedError, StoppedError
 from raygp.events import (
     ArrivalSeen,
     AttemptFailed,
@@ -35,11 +34,11 @@ from raygp.watch.hands import Hands, folding
 from raygp.watch.intake import DropIntake
 from raygp.watch.looks import Looks
 from raygp.watch.policy import Decision, Idle, Pause, Stand, Update, instant, seconds
+from raygp.watch.settings import WatchSettings
 from raygp.watch.windows import Quiet
 
 if TYPE_CHECKING:
     from raygp.line import Line, LineState
-    from raygp.settings import RunSettings
 
 
 class Watcher:
@@ -49,9 +48,11 @@ class Watcher:
 
     Args:
         line: the line.
-        settings: of updates and, under ``watch``, of the watcher.
+        settings: when to look, ingest and update.
         hands: who ingests and updates.
         tell: told of what happens, besides the line's own listeners.
+        digest: of the settings of updates (:func:`raygp.watch.hands.digest_of`): with another one, what was refused or
+            failed is tried again.
         clock: seconds since 1970.
         sleep: waits so many seconds.
 
@@ -62,13 +63,14 @@ class Watcher:
     def __init__(
         self,
         line: Line,
-        settings: RunSettings,
+        settings: WatchSettings,
         hands: Hands,
         tell: Listener,
+        digest: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._line, self._settings, self._policy = line, settings, settings.watch
+        self._line, self._policy, self._digest = line, settings, digest
         self._hands, self._tell_one, self._clock, self._sleep = hands, tell, clock, sleep
         self._notes = WatchNotes(line.location)
         self._looks = Looks(line.location)
@@ -78,7 +80,6 @@ class Watcher:
         if drop.folder:
             folder = DropFolder(drop)
             self._intake = DropIntake(folder, line.location, self._notes, self._policy, hands, clock, self._tell)
-        self._digest = hashlib.sha256(settings.model_dump_json(exclude={"watch", "tell"}).encode()).hexdigest()[:16]
         self._due: float | None = 0.0
         """When to consider again although nothing has changed; None: not before something changes."""
         self._said: Event | None = None
@@ -101,6 +102,8 @@ class Watcher:
         """
         self._begin()
         try:
+            if not once:
+                self._check()
             if once:
                 self._run_once()
             while not once:
@@ -109,6 +112,21 @@ class Watcher:
                     self._sleep(self._wait_s())
         finally:
             self._hands.rest()
+
+    def _check(self) -> None:
+        """Settings that do not fit are a reason not to begin; anything else may have passed when there is something to
+        do.
+
+        Raises:
+            InputError: they do not fit.
+        """
+        try:
+            self._hands.check()
+        except InputError:
+            raise
+        except RaygpError as error:
+            self._tell(Notice(text=f"warning: {error}"))
+        self._hands.rest()
 
     def _run_once(self) -> None:
         """Do what is to do now. What is new in the drop folder is looked at twice, as it may not be complete."""

@@ -22,6 +22,9 @@ class Hands:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
 
+    def check(self) -> None:
+        """They fit."""
+
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """Publishes nothing."""
         tell(Notice(text=intake.source))

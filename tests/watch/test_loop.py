@@ -210,7 +210,7 @@ def test_storage_that_fails_is_waited_for(location: Location, monkeypatch: pytes
     rig.watch(9)
     pauses = [event for event in rig.told(PausedUntil) if event.kind == "storage"]
     assert [event.because for event in pauses] == ["the connection broke"] * 6
-    assert rig.slept[2:7] == [20.0, 40.0, 80.0, 160.0, 320.0] and rig.head == "v0002"
+    assert rig.slept[2:8] == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0] and rig.head == "v0002"
 
 
 def test_cron_gets_what_went_wrong(location: Location) -> None:
