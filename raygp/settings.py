@@ -129,10 +129,6 @@ class StandingSettings(Settings):
     single_writer: bool = False
 
 
-class _TellAlone(Settings):
-    tell: TellerList = ()
-
-
 _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
 _ELSEWHERE = {"learning_rate": "lr", "learningrate": "lr", "batch": "batch_size", "num_epochs": "epochs"}
@@ -180,7 +176,7 @@ def load_tell(file: str | None) -> tuple[TellSettings, ...]:
         InputError: the file cannot be read, or a setting of a teller does not exist or does not fit.
     """
     tree = {} if file is None else {"tell": _read_yaml(file).get("tell", ())}
-    return _validated(_TellAlone, tree, file).tell
+    return _validated(StandingSettings, tree, file).tell
 
 
 def load_standing(file: str | None, overrides: Sequence[str] = (), **flags: Any) -> StandingSettings:
