@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
@@ -89,6 +89,9 @@ class RunSettings(Settings):
     ladder: bool = True
     """Whether an update whose candidate is refused goes on with safer plans from the same parent: examples chosen at
     random, all of them and the parent's answers, then twice the epochs. All are charged. A sweep does without."""
+    promote: Literal["auto", "approve"] = "auto"
+    """``auto``: a candidate that passes the gate becomes the head. ``approve``: it waits for ``raygp approve``, and no
+    update of the line starts until it is approved or rejected."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
         Workers(2, 2)
     )

@@ -16,6 +16,7 @@ from raygp.line.version import Version
 from raygp.store import (
     Card,
     Location,
+    find_waiting,
     line_lease,
     promote,
     read_head,
@@ -149,9 +150,10 @@ def _clear_the_way(location: Location) -> None:
     """
     waiting = waiting_version(location, None)
     if waiting is not None and waiting.origin is None:
+        ends = "raygp reject" if find_waiting(location) else "raygp update"
         raise InputError(
-            f"{location.root}: {waiting.version} has been trained and is about to become the head: raygp update ends "
-            "that. A model is adopted as a line's first version: make another line for it"
+            f"{location.root}: {waiting.version} has been trained and is about to become the head: {ends} ends that. A "
+            "model is adopted as a line's first version: make another line for it"
         )
     if waiting is not None:
         remove_version(location, waiting)
