@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from raygp.events import Listener
 
@@ -88,9 +87,8 @@ class OwnHands:
         """Update the line."""
         stop = self._line.listen(tell)
         try:
-            made = self._line.update(
-                self._settings, runner=self._runner, sweep=self._settings.watch.sweep, only=arrivals, **folding()
-            )
+            sweep = self._settings.watch.sweep
+            made = self._line.update(self._settings, runner=self._runner, sweep=sweep, only=arrivals, fold=True)
             return [version.name for version in made]
         finally:
             stop()
@@ -103,10 +101,3 @@ def digest_of(settings: RunSettings) -> str:
     """Of all settings that decide about updates: with another one, what was refused or failed is tried again."""
     content = settings.model_dump_json(exclude={"watch", "tell"})
     return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def folding() -> dict[str, Any]:
-    """What tells :meth:`raygp.line.Line.update` to fold several arrivals into one update; empty where it cannot."""
-    from raygp.line import Line
-
-    return {"fold": True} if "fold" in inspect.signature(Line.update).parameters else {}

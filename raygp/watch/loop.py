@@ -30,7 +30,7 @@ from raygp.store.watched import Watched, WatchNotes
 from raygp.watch import policy
 from raygp.watch.budget import note, room_from, spendings
 from raygp.watch.drop import DropFolder
-from raygp.watch.hands import Hands, folding
+from raygp.watch.hands import Hands
 from raygp.watch.intake import DropIntake
 from raygp.watch.looks import Looks
 from raygp.watch.policy import Decision, Idle, Pause, Stand, Update, instant, seconds
@@ -86,6 +86,8 @@ class Watcher:
         self._seen: set[str] = set()
         self._failures = self._looked = 0
         self._ledger, self._key = CostLedger(), ""
+        self._running: tuple[str, ...] = ()
+        """Arrivals of the update that was begun last."""
         self.problem: RaygpError | None = None
         """What went wrong last: an update that failed or was refused, something that could not be ingested, or somebody
         else at work."""
@@ -209,7 +211,7 @@ class Watcher:
         names = self._looks.names()
         state = self._line.refresh()
         self._notes.read()
-        waiting = getattr(self._line, "waiting", None)
+        waiting = self._line.waiting
         pending = {manifest.arrival: manifest.rows("train") for manifest in state.pending}
         stand = Stand(state.version, pending, self._digest, waiting.version if waiting else "")
         self._meet(state)
@@ -267,10 +269,7 @@ class Watcher:
 
     def _update(self, arrivals: tuple[str, ...], stand: Stand) -> bool:
         """Try an update, and remember what came of it; whether it was tried."""
-        if not folding():
-            trained = tuple(name for name in arrivals if stand.pending[name])
-            arrivals = (tuple(name for name in trained if name not in self._notes.now.left) or trained)[:1]
-        self._ledger, self._key, self._due = CostLedger(), "", 0.0
+        self._ledger, self._key, self._due, self._running = CostLedger(), "", 0.0, ()
         try:
             self._hands.update(arrivals, self._hear)
         except ConflictError as error:
@@ -282,10 +281,10 @@ class Watcher:
             raise
         except RejectedError as error:
             self.problem = error
-            self._refused(arrivals, error, stand)
+            self._refused(self._running or arrivals, error, stand)
         except RaygpError as error:
             self.problem = error
-            self._failed(arrivals, str(error), stand)
+            self._failed(self._running or arrivals, str(error), stand)
         else:
             self._notes.change(lambda notes: policy.after_success(notes, arrivals))
         self._said = None
@@ -334,7 +333,8 @@ class Watcher:
     def _hear(self, event: Event) -> None:
         """What an update tells: passed on, and its cost kept for the budget."""
         if isinstance(event, UpdateStarted):
-            self._key = f"{event.version}-{event.arrival}"
+            # One that was begun over a part of what waits goes on first: what came since is not to blame for it.
+            self._key, self._running = f"{event.version}-{event.arrival}", (*event.beside, event.arrival)
         elif isinstance(event, EpochEnded):
             self._ledger = event.ledger
         elif isinstance(event, Refused) and event.record is not None:
