@@ -168,7 +168,7 @@ def test_a_version_that_was_never_promoted_becomes_the_head_first(line: Line) ->
     line.update(runner=runner)
     publish(line.location, "wed")
     state = line.refresh()
-    from raygp.line.update import next_job
+    from raygp.line.jobs import next_job
 
     job, _ = next_job(line.location, state, state.pending[0], line.settings())
     outcome = runner.update(job, line.settings(), lambda event: None)
