@@ -36,6 +36,7 @@ from raygp.update.phases.base import Phase  # noqa: E402
 from raygp.update.phases.grow import Grow  # noqa: E402
 from raygp.update.phases.prune import Prune  # noqa: E402
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings  # noqa: E402
+from raygp.watch.settings import BudgetSettings, DropSettings, WatchSettings  # noqa: E402
 
 MADE = "<!-- Made by docs/make_reference.py from the code: change it there. -->\n"
 
@@ -64,6 +65,9 @@ SECTIONS = [
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),
+    Section("watch", "", WatchSettings),
+    Section("watch.drop", "", DropSettings),
+    Section("watch.budget", "", BudgetSettings),
 ]
 """In the order of the page."""
 

@@ -29,6 +29,10 @@ class RejectedError(RaygpError):
     exit_code = 4
 
 
+class DriftedError(RejectedError):
+    """An update was not started, as its arrival is unlike what the line has seen and ``on_drift`` is ``wait``."""
+
+
 class StoppedError(RaygpError):
     """An update was asked to end (SIGTERM) and did so after a checkpoint: the same command goes on from there."""
 

@@ -3,18 +3,24 @@ Ray's metrics follow them, a service or a notebook may too.
 
 One update is told as::
 
-    UpdatesWaiting
+    Drifted                               unless there is nothing to compare the arrival with
+    UpdatesWaiting                        before the first update of a command
     UpdateStarted
+        Working (now and then)        what is done before the first step, and between the steps
         Resumed                       only if it goes on from a checkpoint
+        PlanStarted                   once for each rung
         for each phase:  PhaseStarted
             for each epoch:  StepsDone (now and then), EpochEnded, CheckpointStored
         PhaseEnded
     Promoted or Refused
 
+StopAsked comes where a signal asks an update to end after its next checkpoint.
+
 A sweep tells SweepStarted, WorkShared, TrialEnded for each trial, BudgetSpent if one is, in place of the phases. An
 ingest tells FilesCopied and SamplesChecked now and then, and Published for each arrival, or AllKnown if there is
-nothing new. A withdrawal tells Withdrawn. An adoption tells RowsMeasured now and then, and Adopted. A Notice is a line
-of text for people, at any time.
+nothing new. A watcher tells WatchBegun, then what it sees (ArrivalSeen, DropTaken), what it waits for (WatchIdle,
+PausedUntil) and what it gives up (GaveUp, SetAside), around its updates. A withdrawal tells Withdrawn. An adoption
+tells RowsMeasured now and then, and Adopted. A Notice is a line of text for people, at any time.
 
 :func:`as_json` is an event as plain data, for whoever is told outside this process.
 
@@ -29,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.event_json import as_json as as_json
 from raygp.event_json import type_name as type_name
-from raygp.record import CostLedger, EpochRecord, PhaseRecord, UpdateRecord
+from raygp.record import CostLedger, DriftRecord, EpochRecord, PhaseRecord, UpdateRecord
 
 if TYPE_CHECKING:
     from raygp.store import Card, Duplicates, Manifest
@@ -160,6 +166,20 @@ class UpdatesWaiting(Event):
 
     root: str
     arrivals: int
+    fold: bool = False
+    """Whether there is one for all of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drifted(Event):
+    """An arrival was compared with what the line has seen, and how they differ. They may not: then ``drift.level`` is
+    "none". What is done about it is ``drift.then``."""
+
+    version: str
+    """What the candidate of its update will be called."""
+    arrival: str
+    """The newest of those that were compared."""
+    drift: DriftRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +189,7 @@ class UpdateStarted(Event):
     version: str
     """What its candidate will be called."""
     arrival: str
+    """Of several the newest."""
     parent: str | None
     """None: an initial synthesis."""
     plan: str
@@ -179,6 +200,12 @@ class UpdateStarted(Event):
     """Id of the update, which is the same when it goes on after an interruption."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the plan, as it was asked for."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that are folded in together with it, oldest first; some may have no training rows."""
+    old_rows: int = 0
+    """Training rows of the arrivals that the parent has seen."""
+    new_rows: int = 0
+    """Those of the arrivals that this update folds in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +223,7 @@ class Refused(Event):
 
     version: str
     arrival: str
+    """Of several the newest."""
     reason: str
     head: str | None
     """What stays the head."""
@@ -205,6 +233,8 @@ class Refused(Event):
     """What to try."""
     record: UpdateRecord | None = None
     """What the update did and measured."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it folded in, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +265,119 @@ class TriedOut(Event):
     text: str
 
 
+# -- watching (raygp watch) --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchBegun(Event):
+    """A watcher looks after a line from now on."""
+
+    root: str
+    interval_s: float
+    """Seconds between two looks."""
+    drop: str
+    """Address of the drop folder; empty: there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchIdle(Event):
+    """A watcher has nothing to do. Told when that begins, and when what is left alone changes."""
+
+    root: str
+    head: str | None
+    arrivals: int
+    """How many the head has seen."""
+    left: Mapping[str, str]
+    """Arrivals that wait and are left alone, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrivalSeen(Event):
+    """A watcher has found a new arrival that somebody else published."""
+
+    arrival: str
+    rows: int
+    """To train on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PausedUntil(Event):
+    """Something waits for an update, and a watcher does not start one yet."""
+
+    until: str
+    """UTC, ISO 8601; empty: until something changes, such as a person's answer or a new arrival."""
+    kind: str
+    """failure, storage, quiet (a window in which no update starts), budget, approval, refused, or others (somebody else
+    is at work on the line)."""
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptFailed(Event):
+    """An update failed: it is tried again after a pause, unless it has failed too often."""
+
+    arrivals: tuple[str, ...]
+    reason: str
+    attempt: int
+    """Attempts so far, this one included."""
+    attempts: int
+    """As many as there will be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveUp(Event):
+    """A watcher tries arrivals no more: until another one was folded in, or ``raygp watch --retry``."""
+
+    arrivals: tuple[str, ...]
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside(Event):
+    """A watcher leaves out arrivals from now on, until ``raygp watch --retry``."""
+
+    arrivals: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropTaken(Event):
+    """Something in the drop folder is complete and is ingested now."""
+
+    name: str
+    arrival: str
+    """What it will be called."""
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropDone(Event):
+    """Something in the drop folder is in the line."""
+
+    name: str
+    arrival: str
+    """Empty: the line had every row of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropRefused(Event):
+    """Something in the drop folder cannot be used: it stays there, and is looked at again when it changes."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retried(Event):
+    """A person has asked a watcher to try again what it leaves alone."""
+
+    arrivals: tuple[str, ...]
+    drops: tuple[str, ...]
+    """Names in the drop folder."""
+
+
 # -- inside an update -------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +386,44 @@ class Notice(Event):
     """A line of text for people."""
 
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Working(Event):
+    """What an update is busy with outside its training steps. Told when it begins if it is known to take long, and now
+    and then while it goes on."""
+
+    what: str
+    """In words, such as "decoding rows"."""
+    done: int = 0
+    """How much of it is done."""
+    total: int = 0
+    """How much there is; 0 where nobody knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAsked(Event):
+    """A signal has asked the update to end: it does so after its next checkpoint. A second signal ends it at once."""
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """What a phase of a plan is going to do."""
+
+    kind: str
+    epochs: int
+    """Training epochs of a round."""
+    rounds: int
+    """How many rounds it has at most."""
+    steps: int
+    """Training steps of an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanStarted(Event):
+    """A plan is carried out from here on, fitted to the arrival. A safer one that follows it is told again."""
+
+    phases: tuple[PlannedPhase, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +470,9 @@ class Resumed(InPhase):
 @dataclass(frozen=True, kw_only=True)
 class PhaseStarted(InPhase):
     """A round of a phase has grown or cut, and trains next."""
+
+    densities: Mapping[str, float] = field(default_factory=dict)
+    """By layer: the part of its connections that is active."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ No torch in here: whoever only looks at a line reads these.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -172,6 +172,108 @@ class Compared(_Record):
         return {key: value for key, value in content.items() if key != "among_known" or value is not None}
 
 
+DriftLevel = Literal["none", "moderate", "large"]
+"""How far an arrival is from what came before it (:mod:`raygp.drift`)."""
+
+
+class DriftPart(_Record):
+    """How far an arrival is from what the parent has seen, looked at in one way."""
+
+    effect: float
+    """How much the two differ, 0 (alike) to 1 (nothing in common): Cramer's V of labels that are classes; the largest
+    Kolmogorov-Smirnov distance of numbers, of those that chance does not explain; root of the MMD of features
+    together."""
+    p: float
+    """Probability of such a difference by chance alone; of several numbers, the least after the correction for their
+    count."""
+    level: DriftLevel
+    """What follows: chance must not explain it, and the effect must be of a size that matters."""
+    tested: int = 1
+    """How many numbers were looked at: features, or outputs."""
+    found: int = 0
+    """How many of these differ by more than chance explains."""
+
+
+class DriftRecord(_Record):
+    """How an arrival compares with what the line had seen, before an update folded it in."""
+
+    parent: str
+    """The version whose features and outputs were looked at."""
+    arrivals: list[str]
+    """What is new."""
+    rows: int
+    """Training rows of these that were looked at."""
+    seen_rows: int
+    """Held-out rows of earlier arrivals that they were compared with. Nothing was trained on either."""
+    labels: DriftPart | None = None
+    """Of classes, all training rows count; of numbers their values, of texts their lengths, in the rows above. None, as
+    for what follows, where there is nothing to compare."""
+    features: DriftPart | None = None
+    """What goes into the parent's output layer, number by number."""
+    together: DriftPart | None = None
+    """The same numbers together (MMD)."""
+    outputs: DriftPart | None = None
+    """The parent's answers: probabilities of classes, or numbers."""
+    new_labels: list[str] = Field(default_factory=list)
+    """Classes that no earlier arrival has a training row of."""
+    ledger: CostLedger = Field(default_factory=CostLedger)
+    """What the comparison cost; it is part of the update's."""
+    then: str = "note"
+    """What ``on_drift`` made of it: note, warn, sweep or wait."""
+
+    @property
+    def parts(self) -> dict[str, DriftPart]:
+        """What was looked at, by name."""
+        every = {"labels": self.labels, "features": self.features, "together": self.together, "outputs": self.outputs}
+        return {name: part for name, part in every.items() if part is not None}
+
+    @property
+    def level(self) -> DriftLevel:
+        """The highest of all parts."""
+        order: tuple[DriftLevel, ...] = ("none", "moderate", "large")
+        return max((part.level for part in self.parts.values()), key=order.index, default="none")
+
+
+class BackwardTransfer(_Record):
+    """What an update did to how good the line is on earlier arrivals: accuracy after it minus before. Below 0: it
+    forgot."""
+
+    mean: float
+    """Over all validation rows of earlier arrivals."""
+    by_arrival: float
+    """Mean over arrivals, each counted alike."""
+    worst: str
+    """The arrival that lost most, or gained least."""
+    worst_change: float
+    arrivals: int
+    """How many there are."""
+
+
+def backward_transfer(parts: Mapping[str, Compared], new: Collection[str]) -> BackwardTransfer | None:
+    """The change of accuracy on earlier arrivals; None if there are none, or the parent's accuracy is not known.
+
+    Args:
+        parts: accuracy of version and parent by arrival (:attr:`UpdateRecord.by_arrival`).
+        new: arrivals that the update folded in.
+    """
+    known = [
+        (name, part.rows, part.accuracy - part.parent_accuracy)
+        for name, part in parts.items()
+        if name not in new and part.parent_accuracy is not None and part.rows
+    ]
+    if not known:
+        return None
+    rows = sum(count for _, count, _ in known)
+    worst, _, least = min(known, key=lambda one: one[2])
+    return BackwardTransfer(
+        mean=sum(count * change for _, count, change in known) / rows,
+        by_arrival=sum(change for _, _, change in known) / len(known),
+        worst=worst,
+        worst_change=least,
+        arrivals=len(known),
+    )
+
+
 class UpdateRecord(RunningRecord):
     """Everything that a finished update measured. A version's card is this and where the version comes from."""
 
@@ -202,12 +304,15 @@ class UpdateRecord(RunningRecord):
     by_class: dict[str, Compared] = Field(default_factory=dict)
     """The same by class, of those that have a row. Empty where labels are no classes, and for what
     an earlier raygp wrote."""
+    drift: DriftRecord | None = None
+    """How the arrival compares with what came before. None for a first version, where it was not looked at, and for
+    what an earlier raygp wrote."""
 
     @model_serializer(mode="wrap")
     def _without_usual(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Most accuracies are shares; then nothing is said of it."""
+        """Most accuracies are shares; then nothing is said of it. Nor is it of an arrival that was not compared."""
         content: dict[str, Any] = serialize(self)
-        return {key: value for key, value in content.items() if key != "metric" or value}
+        return {key: value for key, value in content.items() if key not in ("metric", "drift") or value}
 
     @property
     def val_rows(self) -> int | None:

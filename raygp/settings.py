@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
 from raygp.data.text import decode_text
+from raygp.drift.settings import DriftSettings, OnDrift
 from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
 from raygp.tasks import TaskRef
@@ -22,6 +23,7 @@ from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
+from raygp.watch.settings import BudgetSettings, DropSettings, WatchSettings
 from raygp.yaml_reading import read_yaml
 
 _MOST_WORKERS = 64
@@ -109,6 +111,12 @@ class RunSettings(Settings):
     """Epochs that take longer are checkpointed inside too, this often. 0: after every step."""
     sweep: SweepSettings = SweepSettings()
     """How ``--sweep`` looks for the plan of each arrival."""
+    on_drift: OnDrift = DriftSettings()
+    """What becomes of an update whose arrival is unlike what the line has seen. ``note``: that is recorded and told.
+    ``warn``: told as a warning. ``sweep``: the update becomes a sweep. ``wait``: it is not started. ``off``: arrivals
+    are not compared. ``{then: wait, at: large}``: only where the difference is large."""
+    watch: WatchSettings = WatchSettings()
+    """When ``raygp watch`` looks, ingests and updates."""
     tell: TellerList = ()
     """Who else is told of what happens to the line: a list of tellers, each of one of the kinds below."""
 
@@ -121,7 +129,9 @@ _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
 """What the plan under a key is for."""
 _ELSEWHERE = {"learning_rate": "lr", "learningrate": "lr", "batch": "batch_size", "num_epochs": "epochs"}
 """What settings are called in other places, and here."""
-_HEADINGS = (*_ROLES, "sweep", "tell")
+_NESTED: dict[str, type[Settings]] = {"sweep": SweepSettings, "on_drift": DriftSettings, "watch": WatchSettings}
+"""Settings at the top that hold others."""
+_HEADINGS = (*_ROLES, *_NESTED, "tell")
 """Settings that hold others."""
 
 
@@ -139,7 +149,8 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
     """
     check_task_settings(task)
     tree: dict[str, Any] = {
-        "synthesis": "default", "plan": "default", "sweep": SweepSettings().model_dump(mode="json"),
+        "synthesis": "default", "plan": "default",
+        **{key: kind().model_dump(mode="json") for key, kind in _NESTED.items()},
     }  # fmt: skip
     if file is not None:
         _merge(tree, _read_yaml(file))
@@ -336,7 +347,7 @@ def _siblings(path: Sequence[str], tree: Any) -> list[str]:
         return list(OPTIMIZERS.get(_at(tree, path[:-1]).get("name", "sgd")).model_fields)
     nested: dict[str, type[Settings]] = {
         "replay": ReplaySettings, "arrival": SelectionSettings, "distillation": DistillationSettings,
-        "sweep": SweepSettings,
+        "drop": DropSettings, "budget": BudgetSettings, **_NESTED,
     }  # fmt: skip
     return list(nested.get(parent, Plan).model_fields)
 

@@ -1,6 +1,7 @@
-"""What SIGTERM does: ``ray job stop``, a cluster manager or ``kill`` asks for the end.
+"""What a signal does that asks for the end: SIGTERM (``ray job stop``, a cluster manager, ``kill``) and Ctrl-C.
 
-Between updates the command leaves at once; while an update trains, it goes on to the next checkpoint first.
+Between updates the command leaves at once. While an update trains, the first signal lets it go on to its next
+checkpoint, and a second one ends it at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+
+from raygp.errors import StoppedError
 
 
 class Terminated(BaseException):
@@ -37,6 +40,59 @@ def on_sigterm(act: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Asked:
+    """Whether somebody has asked for the end, and by which signal. True once that is so."""
+
+    def __init__(self) -> None:
+        # No threading.Event: its lock may be held by the very code that a signal's handler interrupts.
+        self._number: int | None = None
+
+    def ask(self, number: int = signal.SIGTERM) -> None:
+        """Ask for it. A handler of signals may call it."""
+        self._number = number if self._number is None else self._number
+
+    def __bool__(self) -> bool:
+        return self._number is not None
+
+    def error(self, message: str) -> StoppedError:
+        """What an update ends with that has stored its checkpoint; the exit code is what shells make of the signal."""
+        stopped = StoppedError(message)
+        stopped.exit_code = 128 + (self._number or signal.SIGTERM)
+        return stopped
+
+
+@contextlib.contextmanager
+def asking(asked: Asked, at_once: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """For the time of the block, the first SIGTERM or Ctrl-C asks for the end, and the next one takes it. Outside the
+    main thread this does nothing, as :func:`on_sigterm`.
+
+    A signal that is ignored stays so: a shell ignores Ctrl-C for what it starts in the background.
+
+    Args:
+        asked: is asked.
+        at_once: called at the second signal, before KeyboardInterrupt or :class:`Terminated` is raised.
+    """
+    if not _in_main_thread():
+        yield
+        return
+
+    def act(number: int, _: object) -> None:
+        if not asked:
+            return asked.ask(number)
+        at_once()
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in taken:
+        signal.signal(number, act)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading"}
+BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading", "finding"}
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),
@@ -19,17 +19,20 @@ ALLOWED = {
     "update": {"sparse", "store", "data", "tasks"},
     "tell": {"store", "tasks", "update"},
     "inference": {"sparse", "store", "data", "tasks"},
+    "drift": {"sparse", "store", "data", "tasks", "inference", "update"},
     "adopt": {"sparse", "store", "data", "tasks", "update"},
     "serve": {"store", "tasks", "inference", "line"},
     "export": {"sparse", "store", "data", "tasks", "inference", "adopt"},
     "search": {"store", "update"},
-    "report": {"store", "update", "search"},
+    "report": {"store", "update", "search", "drift"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "adopt", "export"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export"},
+    "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
+    "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell",
+        "export", "check", "tell", "drift", "watch", "doctor",
     },
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ _HEADS = re.compile(
     r"(?:fc|(?:aux|(?:\w+_)?heads?|classif|logits|last_linear|output|criterion|loss)[a-z_]*\d*)(?:\.|$)", re.IGNORECASE
 )
 """How modules are called that are an output layer, or one beside it for training alone."""
+_BLOCK = re.compile(r"(?:.*_)?(\d+)")
+"""How a module is called that is one of several alike, one behind the other: ``2``, ``encoder_layer_2``."""
 _COMPILED = "_orig_mod."
 """What ``torch.compile`` puts in front of a module's names, at any depth."""
 
@@ -71,7 +73,7 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
 
     Raises:
         InputError: most of the model is not in the checkpoint, much of the checkpoint is not in the model, or it holds
-            several models.
+            several models, or one with more or fewer blocks.
     """
     renamed, left_over, prefix, rivals, inside = _renamed(checkpoint, model, classifier)
     state = model.state_dict()
@@ -93,6 +95,12 @@ def match(checkpoint: Checkpoint, model: nn.Module, classifier: str, task: str) 
             "tensors of the one that is meant in a file of their own, and adopt that"
         )
     body = [name for name in left_over if not _is_head(name, prefix, classifier)]
+    lacks = [name for name in missing if not name.startswith(f"{classifier}.")]
+    if problem := _other_depth(renamed, lacks, [name.replace(_COMPILED, "").removeprefix(prefix) for name in body]):
+        raise InputError(
+            f"{checkpoint.where} is of a model of another depth than the line's task {task}: {problem}. Make a line "
+            "for the model that it is of"
+        )
     sizes = {name: tensor.numel() for name, tensor in checkpoint.tensors.items()}
     if (share := sum(sizes[name] for name in body) / max(1, sum(sizes.values()))) > _MOST_LEFT:
         raise InputError(
@@ -213,6 +221,35 @@ def _is_head(name: str, prefix: str, classifier: str) -> bool:
     rest = name.replace(_COMPILED, "").removeprefix(prefix)
     # Only the outermost module counts: "fc2" deep in a block is no head.
     return bool(_HEADS.match(rest)) or rest.startswith(f"{classifier.split('.')[0]}.")
+
+
+def _other_depth(loaded: Mapping[str, Tensor], missing: Sequence[str], left_over: Sequence[str]) -> str:
+    """Where one of the two models goes on with blocks behind those that they share: in words; empty if nowhere.
+
+    Args:
+        loaded: tensors that both have, by the model's names.
+        missing: names that the file lacks, but for the output layer.
+        left_over: names that the model lacks, but for output layers.
+    """
+    shared = _last_blocks(loaded)
+    of_model, of_file = _last_blocks(missing), _last_blocks(left_over)
+    for module, last in shared.items():
+        for more, who, other in ((of_model, "the line's model", "the file"), (of_file, "the file", "the line's model")):
+            if module in more and more[module] > last:
+                return f"'{module}' ends with number {last} in {other}, and with {more[module]} in {who}"
+    return ""
+
+
+def _last_blocks(names: Iterable[str]) -> dict[str, int]:
+    """The highest number of the blocks of each module, as far as some of these names stand in it."""
+    found: dict[str, int] = {}
+    for name in names:
+        parts = name.split(".")
+        for at, part in enumerate(parts[:-1]):
+            if block := _BLOCK.fullmatch(part):
+                module = ".".join([*parts[:at], part[: block.start(1)]]).rstrip("._")
+                found[module] = max(found.get(module, 0), int(block[1]))
+    return found
 
 
 def _share(found: Match, model: nn.Module, classifier: str) -> float:

@@ -8,8 +8,10 @@ from rich.console import Console
 
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
+from raygp.drift import drift_line
 from raygp.line import Line
 from raygp.report.adopted import origin_line, weights_lines
+from raygp.report.drift import drift_table, transfer_line
 from raygp.report.parts import parts_table
 from raygp.report.rungs import rung_lines
 from raygp.report.tables import layers_table, phases_table, versions_table
@@ -45,7 +47,8 @@ def _show(console: Console, card: Card) -> None:
         _show_origin(console, card)
     else:
         origin = f"from {card.parent}" if card.parent else "initial synthesis"
-        console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+        folds = ", ".join(card.folded_in)
+        console.print(f"{card.version}, {origin}, folds in {folds} ({card.created}), update {card.update}")
         classes = f"{len(card.classes)} classes, " if card.classes else ""
         console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):
@@ -61,6 +64,11 @@ def _show(console: Console, card: Card) -> None:
         console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
     if parts := parts_table(card):
         parts.show(console)
+    if transfer := card.backward_transfer:
+        console.print(transfer_line(transfer, card.metric), markup=False, soft_wrap=True)
+    if card.drift is not None:
+        console.print(drift_line(card.drift), markup=False, soft_wrap=True)
+        drift_table(card.drift).show(console)
     layers_table(card).show(console)
 
 

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
+from raygp.drift import drift_line
 from raygp.line import Line, UnfinishedUpdate
-from raygp.record import Compared
+from raygp.line.drift import known_drift
+from raygp.record import Compared, DriftRecord
+from raygp.report.drift import transfer_line
 from raygp.report.parts import worst_line
 from raygp.report.tables import arrivals_table
 from raygp.report.verdict import verdict_line
+from raygp.store import Manifest
 from raygp.tasks.libraries import title_of
 
 NAME = "status"
@@ -43,12 +48,19 @@ def _show(console: Console, line: Line) -> None:
         console.print(f"head {state.card.version}: density {state.card.density:.4f}, {verdict_line(state.card)}")
         if worst := worst_line(state.card):
             console.print(worst, soft_wrap=True)
+        if transfer := state.card.backward_transfer:
+            console.print(transfer_line(transfer, state.card.metric), markup=False, soft_wrap=True)
+        if (drift := state.card.drift) is not None and drift.level != "none":
+            console.print(drift_line(drift), markup=False, soft_wrap=True)
     else:
         console.print("head: none yet (raygp update makes the first version)")
     shown = ", ".join(state.seen[-5:])
     console.print(f"arrivals in the head: {len(state.seen)}" + (f" (last {shown})" if shown else ""))
     if state.pending:
         arrivals_table(state.pending).show(console)
+        for drift in known_drift(line.location, state).values():
+            if drift.level != "none":
+                console.print(drift_line(drift), markup=False, soft_wrap=True)
     else:
         console.print("nothing is waiting")
     for unfinished in _unfinished(line):
@@ -61,12 +73,13 @@ def _unfinished(line: Line) -> list[UnfinishedUpdate]:
 
 
 def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:
+    arrivals = ", ".join((*unfinished.beside, unfinished.arrival))
     what = "a sweep" if unfinished.sweep else "an update"
     done = ""
     if not unfinished.sweep:
         done = ", no checkpoint yet" if unfinished.epochs is None else f", {unfinished.epochs} epochs done"
     return (
-        f"half done: {what} of {unfinished.arrival} to {unfinished.version}{done}. The same command goes on with it; "
+        f"half done: {what} of {arrivals} to {unfinished.version}{done}. The same command goes on with it; "
         f"raygp gc --root {line.root} --older-than 0s drops it"
     )
 
@@ -75,8 +88,22 @@ def _parts(parts: Mapping[str, Compared]) -> dict[str, Any]:
     return {name: part.model_dump(mode="json") for name, part in parts.items()}
 
 
+def _plain(record: BaseModel | None) -> dict[str, Any] | None:
+    return record.model_dump(mode="json") if record else None
+
+
+def _waiting(manifest: Manifest, drift: DriftRecord | None) -> dict[str, Any]:
+    return {
+        "arrival": manifest.arrival,
+        "train": manifest.rows("train"),
+        "val": manifest.rows("val"),
+        "test": manifest.rows("test"),
+        "drift": _plain(drift),
+    }
+
+
 def _json(line: Line) -> dict[str, Any]:
-    state = line.state
+    state, drift = line.state, known_drift(line.location, line.state)
     return {
         "root": line.root,
         "task": state.task,
@@ -86,10 +113,9 @@ def _json(line: Line) -> dict[str, Any]:
         "test_accuracy": state.card.test_accuracy if state.card else None,
         "by_arrival": _parts(state.card.by_arrival) if state.card else {},
         "by_class": _parts(state.card.by_class) if state.card else {},
+        "drift": _plain(state.card.drift) if state.card else None,
+        "backward_transfer": _plain(state.card.backward_transfer) if state.card else None,
         "seen": list(state.seen),
-        "pending": [
-            {"arrival": manifest.arrival, **{split: manifest.rows(split) for split in ("train", "val", "test")}}
-            for manifest in state.pending
-        ],
+        "pending": [_waiting(manifest, drift.get(manifest.arrival)) for manifest in state.pending],
         "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
     }

@@ -30,6 +30,11 @@ class RayRunner:
         """
         self.verbose, self.local = verbose, local
 
+    @property
+    def sweeps(self) -> bool:
+        """Not in local mode."""
+        return not self.local
+
     def session(self) -> AbstractContextManager[None]:
         """A Ray cluster for the time of the block (:func:`raygp.cluster.session.ray_session`)."""
         return ray_session(self.verbose)

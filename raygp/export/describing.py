@@ -12,6 +12,7 @@ from raygp import __version__
 from raygp.export.request import ExportRequest
 from raygp.export.whole import Subject
 from raygp.store import Card, Location, Manifest
+from raygp.tasks.numbers import NumberTask
 from raygp.tasks.preprocessing import Described
 from raygp.tasks.protocol import Task
 
@@ -62,6 +63,7 @@ def describe(
         "made_by": f"raygp {__version__}",
         "exported": datetime.now(UTC).isoformat(timespec="seconds"),
         "classes": card.classes,
+        **_scale(task),
         "model": {**model, "format": request.format, "inputs": _inputs(subject, request), "outputs": _outputs(subject)},
         "preprocessing": preprocessing_of(task),
         "task": task.spec.model_dump(mode="json"),
@@ -71,6 +73,11 @@ def describe(
         "lineage": _lineage(card, manifests),
         "cost": card.ledger.to_dict(),
     }
+
+
+def _scale(task: Task) -> dict[str, Any]:
+    """What a model's number is multiplied by, and what is added to it then."""
+    return {"labels": dict(zip(("mean", "deviation"), task.scale, strict=True))} if isinstance(task, NumberTask) else {}
 
 
 def line_name(location: Location) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from raygp.store import Card, Location
     from raygp.tasks import Answer
 
-ABOUT, CARD, PROGRAM, CODE = "raygp.json", "README.md", "predict.py", "model.py"
+ABOUT, CARD, PROGRAM = "raygp.json", "README.md", "predict.py"
 _CALIBRATION_ROWS = 128
 _MEASURED_ROWS = 1_000
 """Held-out rows on which the accuracy of a quantized model is measured, at most."""
@@ -166,15 +166,15 @@ class _Export:
 
         runtime, whom = self._form.runtime(subject), "the quantized model" if self._request.quantize else "the version"
         answers, scale = self._answers(subject, rows), getattr(self._task, "scale", (0.0, 1.0))
-        if runtime.code:
-            (self._folder / CODE).write_text(runtime.code, encoding="utf-8")
-        program = standalone(self._card, runtime, about["preprocessing"])
+        program = standalone(self._card, runtime, self._task, about["preprocessing"])
         if program is not None:
             self._put(program)
             problem = check_program(self._folder, answers, rows.samples, scale)
             if not problem:
                 self._say(f"{PROGRAM} answers as {whom}; it needs {', '.join(program.needs)}")
                 return program
+            for name in program.files:
+                (self._folder / name).unlink()
             self._say(f"{PROGRAM} leaves the reading of files to raygp, for without it {problem}")
         program = with_raygp(self._card, runtime, self._task, self._own_code())
         self._put(program)
@@ -204,7 +204,8 @@ class _Export:
         return str(code.file)
 
     def _put(self, program: Program) -> None:
-        (self._folder / PROGRAM).write_text(program.text, encoding="utf-8")
+        for name, content in {**program.files, PROGRAM: program.text}.items():
+            (self._folder / name).write_text(content, encoding="utf-8")
 
     def _store(self, about: dict[str, Any]) -> None:
         text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"

@@ -7,10 +7,11 @@ and runs the model's file. raygp itself reads what no reader here can read, and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raygp.data.sources.kind import medium_of
+from raygp.export.readers import CLASS_ANSWER, NUMBER_ANSWER, READERS
 from raygp.store import Card
 from raygp.tasks.protocol import Task
 
@@ -27,84 +28,11 @@ class Runtime:
     """Lines that set ``MODEL``; the file lies beside ``__file__``, and ``ABOUT`` is what raygp.json says."""
     call: str
     """An expression: the outputs as an array. INPUTS stands for the inputs, an array; LENGTHS for their lengths."""
-    code: str = ""
-    """The content of a ``model.py`` beside it, which makes the model; empty: there is none."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The content of files beside it that hold code of the model, by name."""
     only: str = ""
     """The one kind of preprocessing that it goes with; empty: with any. ``raygp``: it wants the task in ``TASK``, and
     gives an answer itself, from the file's bytes in place of INPUTS."""
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How ``predict.py`` reads a file."""
-
-    needs: tuple[str, ...]
-    imports: tuple[str, ...]
-    lines: tuple[str, ...]
-    """A function ``decode`` and what it needs."""
-    answer: tuple[str, ...]
-    """The body of the function ``answer``, which gives the parts of a line; CALL stands for the runtime's call."""
-    what: str
-    """What the files are."""
-
-
-_IMAGE = Reader(
-    needs=("numpy", "pillow"),
-    imports=("import numpy as np", "from PIL import Image, ImageOps"),
-    lines=(
-        "def decode(file):",
-        '    want, image = ABOUT["preprocessing"], Image.open(file)',
-        # Pillow opens PNGs of 16 bits and two channels or more, and TIFFs of three, as if they had 8.
-        '    deep = image.mode[0] in "IF" or max(getattr(image, "tag_v2", {}).get(258, [8])) > 8 or ";16B" in '
-        "str(image.tile)",
-        "    if deep or min(image.size) < 2:",
-        '        raise ValueError("more than 8 bits a channel: convert it to 8 first" if deep else "fewer than 2 x 2 '
-        'pixels")',
-        '    image.draft("L" if want["channels"] == 1 else "RGB", image.size)',
-        "    image = ImageOps.exif_transpose(image)",
-        "    if image.has_transparency_data:",
-        '        image = Image.alpha_composite(Image.new("RGBA", image.size, want["background"]), '
-        'image.convert("RGBA"))',
-        "    x, y, side = max(0, image.width - image.height) // 2, max(0, image.height - image.width) // 2, "
-        "min(image.size)",
-        '    image = image.convert("L" if want["channels"] == 1 else "RGB").crop((x, y, x + side, y + side))',
-        '    return np.atleast_3d(np.array(image.resize((want["width"], want["height"]), Image.BILINEAR)))'
-        ".transpose(2, 0, 1)",
-    ),
-    answer=(
-        "    logits = CALL[0].astype(np.float64)",
-        "    p = np.exp(logits - np.logaddexp.reduce(logits))",
-        """    return [f"{ABOUT['classes'][i]} {p[i]:.1%}" for i in np.argsort(-p, kind="stable")[:5]]""",
-    ),
-    what="image files",
-)
-
-_SPEECH = Reader(
-    needs=("numpy", "soundfile"),
-    imports=("import numpy as np", "import soundfile"),
-    lines=(
-        "def decode(file):",
-        '    values, rate = soundfile.read(file, dtype="float32", always_2d=True)',
-        "    if rate != 16000:",
-        '        raise ValueError(f"{rate} Hz: convert it first, ffmpeg -i IN -ar 16000 OUT.wav")',
-        '    wave = np.pad(values.mean(axis=1), 200, mode="reflect")',
-        "    frames = np.lib.stride_tricks.sliding_window_view(wave, 400)[::160]",
-        "    power = np.abs(np.fft.rfft(frames * np.hanning(401)[:-1])) ** 2",
-        '    mels = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), ABOUT["preprocessing"]["mels"] + 2)',
-        "    points, at = 700 * (10 ** (mels / 2595) - 1), np.linspace(0, 8000, 201)[:, None]",
-        "    rise, fall = (at - points[:-2]) / np.diff(points)[:-1], (points[2:] - at) / np.diff(points)[1:]",
-        "    log = np.log(power @ np.maximum(0, np.minimum(rise, fall)) + 1e-6)",
-        "    return ((log - log.mean(axis=0)) / (log.std(axis=0, ddof=1) + 1e-5)).astype(np.float16)",
-    ),
-    answer=(
-        "    path = CALL[0].argmax(axis=-1)",
-        '    return ["".join(ABOUT["classes"][i - 1] for i, last in zip(path, [0, *path]) if i and i != last)]',
-    ),
-    what="sound files of 16 kHz",
-)
-
-READERS: Mapping[str, Reader] = {"image": _IMAGE, "speech": _SPEECH}
-"""By kind of preprocessing (:class:`raygp.tasks.preprocessing.Described`)."""
 
 
 @dataclass(frozen=True)
@@ -114,21 +42,32 @@ class Program:
     text: str
     needs: tuple[str, ...]
     """Packages, as pip calls them."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The content of files beside it, by name."""
 
 
-def standalone(card: Card, runtime: Runtime, preprocessing: Mapping[str, Any]) -> Program | None:
-    """The program that needs no raygp; None if there is none for this kind of preprocessing and runtime."""
+def standalone(card: Card, runtime: Runtime, task: Task, preprocessing: Mapping[str, Any]) -> Program | None:
+    """The program that needs no raygp; None if there is none for this kind of preprocessing and runtime.
+
+    Args:
+        card: of the version.
+        runtime: that of the format.
+        task: of the version.
+        preprocessing: what is known of it (:func:`raygp.export.describing.preprocessing_of`).
+    """
     reader = READERS.get(preprocessing["kind"])
     if reader is None or runtime.only not in ("", preprocessing["kind"]):
         return None
     inputs = "inputs" if "LENGTHS" in runtime.call else "decode(file)[None]"
     call = runtime.call.replace("INPUTS", inputs).replace("LENGTHS", _LENGTHS)
     first = ("    inputs = decode(file)[None]",) if inputs == "inputs" else ()
-    answer = (*first, *(line.replace("CALL", call) for line in reader.answer))
+    answers = reader.answer or (CLASS_ANSWER if task.labels_are_classes else NUMBER_ANSWER)
+    answer = (*first, *(line.replace("CALL", call) for line in answers))
     needs = tuple(dict.fromkeys((*reader.needs, *runtime.needs)))
     about = f"What {card.version} says of {reader.what}: python predict.py FILE ..."
     imports = (*reader.imports, *runtime.imports)
-    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, ""), answer), needs)
+    files = {**runtime.files, **reader.files(task)}
+    return Program(_text(about, needs, imports, runtime.load, (*reader.lines, ""), answer), needs, files)
 
 
 def with_raygp(card: Card, runtime: Runtime, task: Task, code: str = "") -> Program:
@@ -172,7 +111,8 @@ def with_raygp(card: Card, runtime: Runtime, task: Task, code: str = "") -> Prog
     needs = tuple(dict.fromkeys((*runtime.needs, "raygp")))
     one = _ONE.get(medium or "", "sample")
     about = f"What {card.version} says of files, each of one {one}: python predict.py FILE ..."
-    return Program(_text(about, needs, imports, (load, *runtime.load), (), answer), needs)
+    text = _text(about, needs, imports, (load, *runtime.load), (), answer)
+    return Program(text, needs, runtime.files)
 
 
 _ONE = {"row": "row, a JSON object of its columns by name", "text": "text", "image": "image", "audio": "recording"}

@@ -21,6 +21,11 @@ class Runner(Protocol):
     Implementations: :class:`raygp.cluster.runner.RayRunner`, :class:`raygp.line.in_process.InProcessRunner`.
     """
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether it can search for plans."""
+        ...
+
     def session(self) -> AbstractContextManager[None]:
         """What has to be there while updates run, such as a connection to a cluster. Entered once for all updates of a
         command, and only if there is one to run."""

@@ -35,17 +35,24 @@ class LineState:
     """Published arrivals that no version in the head's history has seen, oldest first."""
     known: Mapping[str, Manifest] = field(default_factory=dict, repr=False)
     """Manifests that have been read, by arrival. They never change, so that none is read twice."""
+    only: frozenset[str] | None = None
+    """Names of the arrivals that may be pending; whatever else waits is left alone. None: all."""
 
     @property
     def next(self) -> Manifest | None:
         """The arrival that the next update folds in: the oldest that waits and has training rows."""
         return next((manifest for manifest in self.pending if manifest.rows("train")), None)
 
-    def held_out_before(self, arrival: Manifest) -> tuple[Manifest, ...]:
-        """Arrivals without training rows that wait and are older than another: it is folded in together with them."""
+    def going_with(self, arrival: Manifest, fold: bool = False) -> tuple[Manifest, ...]:
+        """Arrivals that wait, are older than another and are folded in together with it: those without training rows.
+
+        Args:
+            arrival: the other one.
+            fold: all of them are.
+        """
         names = [manifest.arrival for manifest in self.pending]
         older = self.pending[: names.index(arrival.arrival)] if arrival.arrival in names else ()
-        return tuple(manifest for manifest in older if not manifest.rows("train"))
+        return older if fold else tuple(manifest for manifest in older if not manifest.rows("train"))
 
     @property
     def version(self) -> str | None:
@@ -53,10 +60,14 @@ class LineState:
         return self.card.version if self.card else None
 
 
-def read_state(location: Location) -> LineState:
+def read_state(location: Location, only: frozenset[str] | None = None) -> LineState:
     """Read where the line stands. Nothing is written.
 
     However long the line's history is, this reads three documents, lists one folder, and reads what is pending.
+
+    Args:
+        location: root of the line.
+        only: names of the arrivals that may be pending, in this state and those made of it; None: all.
 
     Raises:
         InputError: there is no line at the root, or an arrival that the head has seen is gone.
@@ -64,7 +75,7 @@ def read_state(location: Location) -> LineState:
     spec = open_line(location)
     head = read_head(location)
     card = open_head(location, head) if head else None
-    return _with_arrivals(location, LineState(spec.task, head, card, (), ()))
+    return _with_arrivals(location, LineState(spec.task, head, card, (), (), only=only))
 
 
 def state_after(location: Location, before: LineState, head: Head, card: Card) -> LineState:
@@ -105,7 +116,7 @@ def _with_arrivals(location: Location, state: LineState) -> LineState:
     seen = tuple(state.card.arrivals) if state.card else ()
     for name in sorted(set(seen) - set(names)):
         raise InputError(f"{location.url('arrivals')}: arrival {name}, which the head has seen, is gone")
-    waiting = [name for name in names if name not in set(seen)]
+    waiting = [name for name in names if name not in set(seen) and (state.only is None or name in state.only)]
     read = find_manifests(location, [name for name in waiting if name not in state.known])
     known = {**state.known, **{manifest.arrival: manifest for manifest in read}}
     pending = [known[name] for name in waiting if name in known]

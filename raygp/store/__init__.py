@@ -7,8 +7,10 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
+from raygp.store.begun import begun_with, note_begun
 from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
+from raygp.store.drift import drift_path, list_drift, read_drift, write_drift
 from raygp.store.files import FileInfo
 from raygp.store.garbage import Garbage, find_garbage, remove_garbage
 from raygp.store.head import (
@@ -73,6 +75,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "begun_with",
     "change_task",
     "check_arrival_name",
     "check_free",
@@ -80,6 +83,7 @@ __all__ = [
     "check_weights",
     "create_line",
     "discard_parts",
+    "drift_path",
     "find_garbage",
     "find_manifest",
     "find_manifests",
@@ -93,9 +97,11 @@ __all__ = [
     "kept_index",
     "line_lease",
     "list_arrivals",
+    "list_drift",
     "list_versions",
     "make_index",
     "next_version",
+    "note_begun",
     "open_head",
     "open_line",
     "part_plans",
@@ -105,6 +111,7 @@ __all__ = [
     "publishing_lease",
     "reachable",
     "read_card",
+    "read_drift",
     "read_head",
     "read_index",
     "read_labels",
@@ -122,6 +129,7 @@ __all__ = [
     "version_to_make",
     "waiting_version",
     "withdrawn_since",
+    "write_drift",
     "write_refusal",
     "write_version",
 ]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from raygp.errors import InputError
-from raygp.record import UpdateRecord, with_comparisons
+from raygp.record import BackwardTransfer, UpdateRecord, backward_transfer, with_comparisons
 from raygp.store.documents import Document, Upgrade, read_document
 from raygp.store.files import FileInfo
 from raygp.store.location import READERS, Location
@@ -75,9 +75,10 @@ class Card(UpdateRecord, Document):
     """A version: where it comes from, what it has seen, what its update did and measured (:class:`UpdateRecord`), which
     files it consists of."""
 
-    FORMAT: ClassVar[int] = 5
-    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict, 4: dict}
-    """Format 4 says how good a version is among the classes that its parent knows. Format 5 has ``origin``."""
+    FORMAT: ClassVar[int] = 6
+    UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict, 4: dict, 5: dict}
+    """Format 4 says how good a version is among the classes that its parent knows. Format 5 has ``origin``,
+    format 6 ``beside`` and ``drift``."""
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None
@@ -93,7 +94,11 @@ class Card(UpdateRecord, Document):
     """All arrivals seen, in the order in which they were folded in."""
 
     arrival: str
-    """The one that this version folded in; empty for one that was adopted, which has seen none."""
+    """The one that this version folded in, of several the newest; empty for one that was adopted, which has seen
+    none."""
+
+    beside: list[str] = Field(default_factory=list)
+    """The others that it folded in, oldest first. Empty for what an earlier raygp wrote."""
 
     classes: list[str]
     """Label vocabulary: position is class id; a descendant only appends."""
@@ -115,10 +120,20 @@ class Card(UpdateRecord, Document):
     """Where the weights are from, of a version that was adopted and not trained here."""
 
     @property
+    def folded_in(self) -> list[str]:
+        """The arrivals that this version folded in, oldest first; empty for one that was adopted."""
+        return [*self.beside, self.arrival] if self.arrival else []
+
+    @property
     def measured_on(self) -> list[str]:
         """Arrivals whose held-out rows it was measured on: those that it has seen; of one that was adopted, those that
         there were."""
         return self.arrivals or list(self.by_arrival)
+
+    @property
+    def backward_transfer(self) -> BackwardTransfer | None:
+        """How accuracy on earlier arrivals changed with this version; None for a first one, or if it is not known."""
+        return backward_transfer(self.by_arrival, [self.arrival]) if self.parent else None
 
 
 def next_version(parent: str | None) -> str:

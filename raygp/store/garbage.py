@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from raygp.errors import ConflictError
 from raygp.store.backends import StoredFile
 from raygp.store.card import list_versions, reachable, version_number
+from raygp.store.drift import DRIFT_FOLDER
 from raygp.store.head import Head, read_head, version_to_make
 from raygp.store.lease import LEASE_FILE
 from raygp.store.local_files import HIDDEN_PREFIX
@@ -57,6 +58,7 @@ def find_garbage(location: Location, older_than_s: float) -> tuple[Head | None, 
     files = [file for file in location.walk() if file.path != LEASE_FILE]
     limit = time.time() - older_than_s
     found = [*_versions(location, head, files), *_arrivals(location, files), *_updates(head, files), *_strays(files)]
+    found += _comparisons(head, files)
     return head, [garbage for garbage in found if max(file.modified for file in garbage.files) < limit]
 
 
@@ -118,8 +120,17 @@ def _updates(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage
             yield Garbage(f"updates/{update}", "of an update that is over or was given up", tuple(group))
 
 
+def _comparisons(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage]:
+    """Of arrivals with what another version has seen. Those with the head say what waits."""
+    kept = f"{DRIFT_FOLDER}/{head.version}-" if head else None
+    compared = (file for file in files if file.path.startswith(f"{DRIFT_FOLDER}/"))
+    yield from _singly(
+        (file for file in compared if not kept or not file.path.startswith(kept)), "of a comparison that is over"
+    )
+
+
 def _strays(files: Sequence[StoredFile]) -> Iterator[Garbage]:
-    grouped = ("versions/", "arrivals/", "updates/", "samples/")
+    grouped = ("versions/", "arrivals/", "updates/", "samples/", f"{DRIFT_FOLDER}/")
     for file in files:
         if file.path.startswith("probes/"):
             yield Garbage(file.path, "left by a probe of the storage", (file,))

@@ -112,7 +112,7 @@ def _wait_until_dead(location: Location, file: str, found: bytes) -> None:
     """
     other = decode(Lease, found, location.url(file))
     deadline = time.monotonic() + LAPSE_S
-    while not _gone(other) and time.monotonic() < deadline:
+    while not is_gone(other) and time.monotonic() < deadline:
         time.sleep(min(0.5, BEAT_S))
         now = location.read_if_exists(file)
         if now is None:
@@ -124,7 +124,7 @@ def _wait_until_dead(location: Location, file: str, found: bytes) -> None:
             )
 
 
-def _gone(other: Lease) -> bool:
+def is_gone(other: Lease) -> bool:
     """Whether the holder was a process of this machine that has ended."""
     if other.host != socket.gethostname():
         return False

@@ -36,6 +36,7 @@ from raygp.tasks.numbers import NumberTask
 from raygp.tasks.own import OwnSpec
 from raygp.tasks.own_task import OwnTask
 from raygp.tasks.padded import Padded
+from raygp.tasks.row_features import RowFeatures
 from raygp.tasks.spec import ImageSpec, TaskSpec
 from raygp.tasks.speech import DEEPSPEECH2_SMALL, SpeechSpec, SpeechTask
 from raygp.tasks.tabular import (
@@ -44,9 +45,9 @@ from raygp.tasks.tabular import (
     ClassSpec,
     NumberSpec,
     RegressionTask,
-    RowFeatures,
     TabularSpec,
     TabularTask,
+    features_of,
     fit_classes,
     fit_numbers,
     values_of,
@@ -265,6 +266,14 @@ class Text(OwnTask, ClassTask):
         """Refuse what :meth:`decode` refuses. Returns what is told of a text that is too long."""
         return self.texts.check(sample, label)
 
+    def preprocessing(self) -> dict[str, Any]:
+        """See :class:`raygp.tasks.preprocessing.Described`."""
+        return self.texts.preprocessing()
+
+    def preprocessing_files(self) -> dict[str, str]:
+        """The tokenizer."""
+        return self.texts.preprocessing_files()
+
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The ids, some of them hidden where ``draws`` are given."""
         return self.texts.prepare(inputs, draws)
@@ -313,7 +322,7 @@ class _Rows(OwnTask):
 
     def features(self) -> RowFeatures:
         """The first layer of a model of one's own: from rows to N x ``width`` numbers, categories embedded."""
-        return RowFeatures(self.picked.columns)
+        return features_of(self.picked.columns)
 
     def build_model(self, num_classes: int) -> nn.Module:
         """A network of :attr:`hidden` layers."""
@@ -326,6 +335,10 @@ class _Rows(OwnTask):
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a row that cannot be decoded, or whose label is none."""
         return self.usual.check(sample, label)
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See :class:`raygp.tasks.preprocessing.Described`."""
+        return self.usual.preprocessing()
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The rows as they are decoded."""

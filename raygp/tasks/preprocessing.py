@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -14,7 +15,16 @@ class Described(Protocol):
 
     def preprocessing(self) -> dict[str, Any]:
         """Plain data. ``kind`` says which reader of :mod:`raygp.export` does the same without raygp ("image",
-        "speech"); the rest is what that reader needs, and words for people."""
+        "speech", "text", "row"); the rest is what that reader needs, and words for people."""
+        ...
+
+
+@runtime_checkable
+class DescribedByFiles(Described, Protocol):
+    """One whose preprocessing takes more than plain data."""
+
+    def preprocessing_files(self) -> dict[str, str]:
+        """The content of files by the names that :meth:`preprocessing` calls them."""
         ...
 
 
@@ -60,4 +70,36 @@ def speech_preprocessing(mels: int) -> dict[str, Any]:
         "log": "log(energy + 1e-6)",
         "normalise": "(value - mean) / (deviation + 1e-5), of each mel over the utterance; deviation divides by n - 1",
         "frames": "1 + samples // 160",
+    }
+
+
+def text_preprocessing(length: int) -> dict[str, Any]:
+    """Of the texts that :class:`raygp.tasks.text.TextTask` reads.
+
+    Args:
+        length: tokens that the model sees.
+    """
+    return {
+        "kind": "text",
+        "order": "UTF-8, line ends and letters in one form, tokens, the first ones, padding behind them",
+        "text": "line ends as \\n, letters composed (Unicode's NFC), no blanks at both ends",
+        "tokenizer": "tokenizer.json",
+        "ids": "the tokenizer's plus 1; 0 where there is no token",
+        "length": length,
+    }
+
+
+def row_preprocessing(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the rows that :func:`raygp.tasks.tabular_cells.row_values` reads.
+
+    Args:
+        columns: those that the model sees, in order: fields of :class:`raygp.tasks.tabular_fit.ColumnSpec`.
+    """
+    return {
+        "kind": "row",
+        "order": "a JSON object of a row's columns; numbers standardised, then places of categories",
+        "numbers": "(value - mean) / deviation, at most 10 from zero; where it may be missing, a flag follows: 1 where "
+        "it is, and the number is 0 then",
+        "categories": "0 where the value is missing, 1 for any that is not known, 2 and on for those that are",
+        "columns": [dict(column) for column in columns],
     }

@@ -7,41 +7,32 @@ whatever the model is served by, is read by it.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind, Unfit
 from raygp.tasks.numbers import NumberTask
+from raygp.tasks.preprocessing import row_preprocessing
+from raygp.tasks.row_features import UNTRAINED, RowFeatures
 from raygp.tasks.spec import TaskSpec
 from raygp.tasks.tabular_cells import (
-    LARGEST,
     Points,
     are_measured,
     column_name,
-    is_empty,
-    is_missing,
     label_number,
-    read_row,
+    row_values,
     shown,
-    with_names,
 )
 from raygp.tasks.tabular_fit import ColumnSpec, TableFit, notes, rows_of
 from raygp.tasks.tabular_scale import scale_of
 
-_FAR = 10.0
-"""Standardised numbers further from zero than this are as far as this: one wild value must not throw a network off."""
-_MISSING, _OTHER, _FIRST = 0, 1, 2
-"""Places of an embedding: of a missing value, of any category that is not known, of the first one that is."""
-_WIDEST = 16
 _LEAST = 0.05
 """Density that no hidden layer falls below."""
 
@@ -109,36 +100,10 @@ class RegressionSpec(TabularSpec):
         return self
 
 
-class RowFeatures(nn.Module):
-    """The first layer of a network over rows: numbers and flags as they are, each category by its embedding.
-
-    Args:
-        columns: of the table.
-
-    Maps float32 rows, N x :func:`values_of`, to N x :attr:`width`.
-    """
-
-    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
-        super().__init__()
-        categories = [column for column in columns if column.kind == "category"]
-        self.plain = values_of(columns) - len(categories)
-        self.embeddings = nn.ModuleList()
-        widths = []
-        for column in categories:
-            known = _FIRST + len(column.categories)
-            widths.append(min(_WIDEST, math.ceil(1.6 * known**0.56)))
-            embedding = nn.Embedding(known, widths[-1])
-            # What no training row has must not say anything: these rows are moved by training alone.
-            nn.init.zeros_(embedding.weight[:_FIRST])
-            self.embeddings.append(embedding)
-        self.width = self.plain + sum(widths)
-        """How many features come out."""
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Features, N x :attr:`width`."""
-        places = rows[:, self.plain :].long()
-        found = [embedding(places[:, i]) for i, embedding in enumerate(self.embeddings)]
-        return torch.cat([rows[:, : self.plain], *found], dim=1) if found else rows
+def features_of(columns: Sequence[ColumnSpec]) -> RowFeatures:
+    """The first layer of a network over rows of these columns."""
+    places = [UNTRAINED + len(column.categories) for column in columns if column.kind == "category"]
+    return RowFeatures(values_of(columns) - len(places), places)
 
 
 def values_of(columns: Sequence[ColumnSpec]) -> int:
@@ -151,8 +116,8 @@ Build = Callable[[TabularSpec, int], nn.Module]
 
 
 def build_mlp(spec: TabularSpec, outputs: int) -> nn.Module:
-    """:class:`RowFeatures` and a network of the spec's hidden layers, with rectifiers between."""
-    features = RowFeatures(spec.columns)
+    """:func:`features_of` the columns and a network of the spec's hidden layers, with rectifiers between."""
+    features = features_of(spec.columns)
     layers: OrderedDict[str, nn.Module] = OrderedDict(features=features)
     width = max(1, features.width)
     for number, units in enumerate(spec.hidden, 1):
@@ -220,37 +185,12 @@ class TabularTask(ClassTask):
         return self.build(self.table, num_classes)
 
     def decode(self, sample: bytes) -> np.ndarray:
-        """A row as float32 values, in the order that :class:`RowFeatures` expects: standardised numbers, each followed
-        by a flag where it may be missing, then places of categories.
+        """A row as float32 values, in the order of :func:`raygp.tasks.tabular_cells.row_values`.
 
         Raises:
             ValueError: it is no row of the line's table; the message is the reason alone.
         """
-        columns = self.table.columns
-        row = with_names(read_row(sample), [column.name for column in columns])
-        if is_empty(row):
-            raise ValueError("every cell of the row is empty")
-        numbers: list[float] = []
-        places: list[float] = []
-        for column in columns:
-            if column.name not in row:
-                raise ValueError(f"column '{column.name}' is missing: give it, or null where there is no value")
-            cell = row[column.name]
-            missing = is_missing(cell)
-            if column.kind == "category":
-                places.append(_MISSING if missing else _OTHER + 1 + column.read(cell))
-                continue
-            numbers.append(0.0 if missing else self._standardised(column, column.read(cell)))
-            if column.missing:
-                numbers.append(float(missing))
-        return np.array([*numbers, *places], dtype=np.float32)
-
-    @staticmethod
-    def _standardised(column: ColumnSpec, value: float) -> float:
-        if abs(value) > LARGEST:
-            what = "too large" if math.isfinite(value) else "not finite"
-            raise ValueError(f"column '{column.name}' holds a number that is {what}")
-        return min(_FAR, max(-_FAR, (value - column.mean) / column.deviation))
+        return np.array(row_values(sample, self.table.columns), dtype=np.float32)
 
     def check(self, sample: bytes, label: str) -> str | None:
         """Refuse a row that cannot be decoded.
@@ -260,6 +200,10 @@ class TabularTask(ClassTask):
         """
         self.decode(sample)
         return None
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See :class:`raygp.tasks.preprocessing.Described`."""
+        return row_preprocessing([column.model_dump() for column in self.table.columns])
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The rows as they are decoded: float32, N x :func:`values_of`."""

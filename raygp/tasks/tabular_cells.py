@@ -1,4 +1,7 @@
-"""What a cell of a table says: a number, true or false, a date, a category, or nothing. Without torch."""
+"""What a cell of a table says: a number, true or false, a date, a category, or nothing; and what a row of cells says.
+
+It needs nothing but Python: exports copy this file as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 Cell = str | int | float | bool | None
 """A value of a row's JSON object."""
@@ -28,6 +31,10 @@ _COMMA = re.compile(r"[+-]?\d{1,3}([. ']?\d{3})*,\d+")
 _MANY_CLASSES, _MANY_FRACTIONS = 50, 20
 LARGEST = 1e38
 """A number that is further from zero than this cannot be learnt: float32 holds no more."""
+_FAR = 10.0
+"""Standardised numbers further from zero than this are as far as this: one wild value must not throw a network off."""
+_MISSING_PLACE, _OTHER_PLACE = 0, 1
+"""Places of an embedding: of a missing value, and of any category that is not known. Known ones follow."""
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,6 +99,91 @@ def category(cell: Cell) -> str:
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return json.dumps(cell)
+
+
+READ = {"number": number, "truth": truth, "date": days}
+"""What reads a cell, by the kind of its column."""
+KINDS = {"number": "numbers", "truth": "true and false", "date": "dates", "category": "texts"}
+"""What a column of each kind holds, for people."""
+
+
+class Column(Protocol):
+    """What is known of a column."""
+
+    @property
+    def name(self) -> str:
+        """As :func:`column_name` spells it."""
+
+    @property
+    def kind(self) -> str:
+        """A key of :data:`KINDS`."""
+
+    @property
+    def mean(self) -> float:
+        """Of a column of no categories."""
+
+    @property
+    def deviation(self) -> float:
+        """Likewise."""
+
+    @property
+    def missing(self) -> bool:
+        """Whether values may be missing: then a flag follows the number."""
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Of its known categories, from 0."""
+
+
+def read_cell(column: Column, cell: Cell) -> float:
+    """A cell that is not missing, as a number before it is standardised; of a category its place, -1 for any other.
+
+    Raises:
+        ValueError: it is of another kind; the message is the reason alone.
+    """
+    if column.kind == "category":
+        return column.places.get(category(cell), -1)
+    found = READ[column.kind](cell)
+    if found is None:
+        raise ValueError(f"column '{column.name}' holds {shown(cell)}, where the line has {KINDS[column.kind]}")
+    return found
+
+
+def row_values(sample: bytes, columns: Sequence[Column]) -> list[float]:
+    """A row as a model takes it: standardised numbers, each followed by a flag where it may be missing, then places of
+    categories.
+
+    Args:
+        sample: a JSON object of the row's columns.
+        columns: those that the model sees, in order.
+
+    Raises:
+        ValueError: it is no such row; the message is the reason alone.
+    """
+    row = with_names(read_row(sample), [column.name for column in columns])
+    if is_empty(row):
+        raise ValueError("every cell of the row is empty")
+    numbers: list[float] = []
+    places: list[float] = []
+    for column in columns:
+        if column.name not in row:
+            raise ValueError(f"column '{column.name}' is missing: give it, or null where there is no value")
+        cell = row[column.name]
+        missing = is_missing(cell)
+        if column.kind == "category":
+            places.append(_MISSING_PLACE if missing else _OTHER_PLACE + 1 + read_cell(column, cell))
+            continue
+        numbers.append(0.0 if missing else _standardised(column, read_cell(column, cell)))
+        if column.missing:
+            numbers.append(float(missing))
+    return [*numbers, *places]
+
+
+def _standardised(column: Column, value: float) -> float:
+    if abs(value) > LARGEST:
+        what = "too large" if math.isfinite(value) else "not finite"
+        raise ValueError(f"column '{column.name}' holds a number that is {what}")
+    return min(_FAR, max(-_FAR, (value - column.mean) / column.deviation))
 
 
 def other_writing(cell: Cell) -> str:

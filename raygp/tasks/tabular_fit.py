@@ -27,25 +27,24 @@ from pydantic import BaseModel, ConfigDict
 
 from raygp.tasks.kind import Unfit
 from raygp.tasks.tabular_cells import (
+    KINDS,
     LARGEST,
+    READ,
     Cell,
     Points,
     category,
     column_name,
-    days,
     is_empty,
     is_missing,
     like_number,
-    number,
     other_writing,
+    read_cell,
     read_row,
     shown,
-    truth,
 )
 from raygp.tasks.tabular_scale import Scale, scale_of
 
 ColumnKind = Literal["number", "truth", "date", "category"]
-_READ = {"number": number, "truth": truth, "date": days}
 _ODD = 0.01
 _NAMED = 8
 _FEW = 20
@@ -53,7 +52,6 @@ _FEW = 20
 _MOST_VALUES, _MOST_CATEGORIES = 10_000, 1_000
 _ID = re.compile(r"(.*[\W_])?(id|index|idx|row|nr|no|key|uuid)|\w+id|unnamed: \d+|rownames")
 _ZEROS = re.compile(r"0\d+")
-_KINDS = {"number": "numbers", "truth": "true and false", "date": "dates", "category": "texts"}
 
 
 class ColumnSpec(BaseModel):
@@ -82,12 +80,7 @@ class ColumnSpec(BaseModel):
         Raises:
             ValueError: it is of another kind; the message is the reason alone.
         """
-        if self.kind == "category":
-            return self._places.get(category(cell), -1)
-        found = _READ[self.kind](cell)
-        if found is None:
-            raise ValueError(f"column '{self.name}' holds {shown(cell)}, where the line has {_KINDS[self.kind]}")
-        return found
+        return read_cell(self, cell)
 
     def is_far(self, value: float) -> bool:
         """Whether a number lies outside of what these rows hold by more than half of their range."""
@@ -104,7 +97,8 @@ class ColumnSpec(BaseModel):
         return f"seen were {self.low:g} to {self.high:g}"
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def places(self) -> dict[str, int]:
+        """Of the categories, from 0."""
         return {name: place for place, name in enumerate(self.categories)}
 
 
@@ -175,7 +169,7 @@ class _Seen:
 def _kind_of(cell: Cell) -> tuple[ColumnKind, float | None]:
     kinds: tuple[ColumnKind, ...] = ("number", "truth", "date")
     for kind in kinds:
-        if (value := _READ[kind](cell)) is not None:
+        if (value := READ[kind](cell)) is not None:
             return kind, value
     return "category", None
 
@@ -333,7 +327,7 @@ def _main_kind(seen: _Seen) -> ColumnKind:
     other = min((odd for odd in seen.counts if odd != kind), key=lambda odd: seen.counts[odd])
     (_, one), (position, another) = seen.first[kind], seen.first[other]
     raise Unfit(
-        f"column '{seen.name}' holds {_KINDS[kind]} such as {shown(one)} in {count:,} rows, and {_KINDS[other]} such "
+        f"column '{seen.name}' holds {KINDS[kind]} such as {shown(one)} in {count:,} rows, and {KINDS[other]} such "
         f"as {shown(another)} in {seen.counts[other]:,}: write all in one way, or leave cells empty ({keep})",
         position,
     )

@@ -15,6 +15,7 @@ from raygp.errors import InputError
 from raygp.tasks.classes import ClassTask
 from raygp.tasks.kind import PlanFields, TaskKind
 from raygp.tasks.plaintext import text_of
+from raygp.tasks.preprocessing import text_preprocessing
 from raygp.tasks.spec import TaskSpec
 from raygp.tasks.tokens import (
     SMALLEST_VOCABULARY,
@@ -169,6 +170,14 @@ class TextTask(ClassTask):
         kept = np.array(ids[: self.texts.length], dtype=np.int64) + 1
         found[: len(kept)] = kept
         return found
+
+    def preprocessing(self) -> dict[str, Any]:
+        """See :class:`raygp.tasks.preprocessing.Described`."""
+        return text_preprocessing(self.texts.length)
+
+    def preprocessing_files(self) -> dict[str, str]:
+        """The tokenizer, by the name that :meth:`preprocessing` calls it."""
+        return {self.preprocessing()["tokenizer"]: self.texts.tokenizer}
 
     def prepare(self, inputs: Tensor, draws: Tensor | None) -> Tensor:
         """The ids as they are; where ``draws`` are given, some become padding, but never the first.

@@ -39,7 +39,7 @@ from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
 from raygp.update.gate import GateSettings, Verdict
 from raygp.update.judging import Judge
-from raygp.update.learner import EpochSteps, Learner
+from raygp.update.learner import Learner
 from raygp.update.measuring import known_of, metric_values
 from raygp.update.observer import Observer, Silent
 from raygp.update.outcome import Outcome
@@ -48,6 +48,7 @@ from raygp.update.plan import Plan
 from raygp.update.running import RunningUpdate
 from raygp.update.shared import SharedWork
 from raygp.update.state import Checkpoint, Cursor, Tensors, UpdateState, with_prefix
+from raygp.update.telling import plan_started
 
 
 class Update:
@@ -67,7 +68,7 @@ class Update:
         gate_new_margin: float = 0.0,
         classes: Sequence[str] = (),
         parent_classes: int | None = None,
-        arrival: str | None = None,
+        arrivals: Sequence[str] = (),
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -87,7 +88,7 @@ class Update:
             gate_new_margin: by how much more than guessing rows of new classes must be right.
             classes: names of the candidate's classes, for the gate and the record.
             parent_classes: how many of them the parent knows; None: all.
-            arrival: its name; None: the last that brought validation rows.
+            arrivals: names of the new ones; empty: the last that brought validation rows.
             observer: told of events, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -98,12 +99,13 @@ class Update:
         self.plan, self.learner, self.has_parent = plan, learner, has_parent
         self.observer: Observer = observer or Silent()
         self.masks = learner.masks
+        learner.tell = self.observer.event
         learner.known_classes = known_of(learner.task, learner.model, parent_classes if has_parent else None)
         self._shared = shared
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
         gate = GateSettings(gate_tolerance, gate_confidence, gate_class_tolerance, gate_new_margin)
-        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrival)
+        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrivals)
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
@@ -172,12 +174,10 @@ class Update:
         """
         self._started = time.perf_counter()
         verify_masks(self.masks)
+        self._tell_start()
         self._look_at_the_parent()
         while self.cursor.phase < len(self.plan.phases):
             phase = self.plan.phases[self.cursor.phase]
-            if self._resumed:
-                self._tell(Resumed, phase, step=self.cursor.step)
-                self._resumed = False
             if self.cursor.stage == "enter":
                 self._enter(phase)
             if given_up := self._train(phase):
@@ -193,8 +193,7 @@ class Update:
     def _steps(self) -> int:
         """Training steps of all the epochs so far."""
         done = zip(self.plan.phases, self.state.record.phases, strict=False)
-        trained = [(phase, record.epochs) for phase, record in done if record.epochs]
-        return sum(epochs * self.learner.steps(len(self._examples.ids(phase))) for phase, epochs in trained)
+        return sum(record.epochs * self.learner.steps(self._examples.count(phase)) for phase, record in done)
 
     @property
     def parent_val_accuracy(self) -> float | None:
@@ -243,7 +242,7 @@ class Update:
         cursor.best, cursor.waited, cursor.pruned_in_round, cursor.removals = -1.0, 0, 0, 0
         phase.enter(self._running)
         cursor.stage = "train"
-        self._tell(PhaseStarted, phase)
+        self._tell(PhaseStarted, phase, densities=self.masks.densities())
 
     def _train(self, phase: Phase) -> Verdict | None:
         """What is left of a round's epochs, each with its evaluation and checkpoint; a refusal if they are given up."""
@@ -281,7 +280,7 @@ class Update:
             self._examples.ids(phase),
             cursor.epochs_total,
             before_step=before_step,
-            watch=lambda steps: self._tell_steps(phase, steps),
+            watch=lambda steps: self._tell(StepsDone, phase, **vars(steps)),
             after_step=self._after_step,
             first_step=cursor.step,
             loss_sum=cursor.loss_sum,
@@ -380,6 +379,11 @@ class Update:
         elapsed = time.perf_counter() - self._started
         self.learner.ledger.worker_seconds = self._seconds_before + elapsed * self.learner.world_size
 
+    def _tell_start(self) -> None:
+        if self._resumed and self.cursor.phase < len(self.plan.phases):
+            self._tell(Resumed, self.plan.phases[self.cursor.phase], step=self.cursor.step)
+        self.observer.event(plan_started(self.plan, self._examples, self.learner))
+
     def _tell(self, kind: type[InPhase], phase: Phase, **details: Any) -> None:
         cursor = self.cursor
         self.observer.event(
@@ -394,6 +398,3 @@ class Update:
                 **details,
             )
         )
-
-    def _tell_steps(self, phase: Phase, steps: EpochSteps) -> None:
-        self._tell(StepsDone, phase, **vars(steps))

@@ -40,6 +40,13 @@ class ExampleChoice:
             return self._parts()["arrival"]
         return self.choose() if self.chosen is None else self.chosen
 
+    def count(self, phase: Phase) -> int:
+        """How many :meth:`ids` gives, without choosing them: when they are chosen decides by which model."""
+        parts = {part: len(ids) for part, ids in self._parts().items()}
+        if phase.on_arrival_alone:
+            return parts["arrival"]
+        return sum(round(self._settings(part).share * rows) for part, rows in parts.items())
+
     def choose(self) -> np.ndarray:
         """Ids of the replayed examples and those of the arrival, chosen by the model as it is."""
         if (classes := self._classes_to_balance()) is None:

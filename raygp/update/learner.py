@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch.optim import Optimizer
 
 from raygp.data.batches import Batch, Split, TrainingData
 from raygp.errors import TrainingError
+from raygp.events import Listener, unheard
 from raygp.record import CostLedger
 from raygp.sparse import (
     FlopCount,
@@ -36,21 +36,12 @@ from raygp.tasks.protocol import Task
 from raygp.update.measuring import Measured, Measuring, among_first, metric_values
 from raygp.update.seeds import derive_seed, torch_generator
 from raygp.update.teacher import Teacher
+from raygp.update.telling import EpochSteps, HowFar
 
 _SCAN_BATCH = 512
 _LOSS_CHECK_STEPS = 50
-
-
-@dataclass(frozen=True)
-class EpochSteps:
-    """How far an epoch has come."""
-
-    step: int
-    steps: int
-    loss: float
-    """Mean over the epoch so far on this rank."""
-    examples_per_s: float
-    """All ranks together."""
+_WATCH_S = 2.0
+"""Steps that take long are told of more often than every so many: 50 of them may be minutes."""
 
 
 class Learner:
@@ -89,6 +80,8 @@ class Learner:
         """Where the parent knows some of the classes alone, how many: see :func:`raygp.update.measuring.known_of`."""
         self.probe: np.ndarray | None = None
         """Validation rows by which a stored candidate is compared with this model: :mod:`raygp.update.probe`."""
+        self.tell: Listener = unheard
+        """Told how far passes over data have come that take long."""
         self._loss_sum = torch.zeros((), device=self.device)
         self.loss_steps = 0
         """Steps of the running epoch that :attr:`loss_sum` covers."""
@@ -134,7 +127,7 @@ class Learner:
         mean = loss_sum / max(1, loss_steps)
         teacher = self.teacher
         asked = len(teacher.asked_about(ids, self.data.old_rows)) / len(ids) if teacher else 0.0
-        started = time.perf_counter()
+        started = watched = time.perf_counter()
         order = derive_seed(self.seed, "order", epoch)
         # A rank without examples would have no gradient to reduce: where there are fewer than ranks, each takes all.
         rank, ranks = (self.rank, self.world_size) if batch_size >= self.world_size else (0, 1)
@@ -158,13 +151,17 @@ class Learner:
             self._loss_sum += losses.detach().mean()
             self.loss_steps += 1
             self._charge_training(batch_size, asked)
-            if batch.step == first_step or (batch.step + 1) % _LOSS_CHECK_STEPS == 0 or batch.step + 1 == steps:
-                mean = self._finite(self.loss_sum / self.loss_steps, epoch)
+            done, now = batch.step + 1, time.perf_counter()
+            due = batch.step == first_step or done % _LOSS_CHECK_STEPS == 0 or done == steps
+            # To read the loss is to wait for a GPU: not after every step.
+            if due or now - watched >= _WATCH_S:
+                mean, watched = self.loss_sum / self.loss_steps, now
+                if due:  # Clocks differ between ranks, which have to fail after the same step.
+                    self._require_finite(mean, epoch)
                 if watch:
-                    rate = (batch.step + 1 - first_step) * batch_size / (time.perf_counter() - started)
-                    watch(EpochSteps(batch.step + 1, steps, mean, rate))
+                    watch(EpochSteps(done, steps, mean, (done - first_step) * batch_size / (now - started)))
             if after_step:
-                after_step(batch.step + 1, steps)
+                after_step(done, steps)
         self.charge_traffic()
         self.ledger.reduced_bytes += average_buffers(self.model) * self.world_size
         return mean
@@ -193,13 +190,14 @@ class Learner:
         for parameter in self.model.parameters():
             if parameter.grad is not None:
                 parameter.grad.zero_()
-        examples = 0
+        examples, far = 0, HowFar(self.tell, "summing gradients over examples", len(ids))
         with self._ddp.no_sync() if self._ddp else nullcontext():
             for batch in self.data.scan(ids, self.batch_size, self.rank, self.world_size):
                 inputs, targets = self._to_device(batch)
                 outputs = self._outputs(network, self.task.prepare(inputs, None))
                 torch.autograd.backward(self.task.losses(outputs, targets).sum())
                 examples += len(batch.ids)
+                far.add(len(batch.ids) * self.world_size)
         sums = {}
         for name in self.masks.bits:
             gradient = self.masks.parameter(name).grad
@@ -220,11 +218,13 @@ class Learner:
         self.model.eval()
         found = torch.zeros(len(ids))
         place = {int(sample): i for i, sample in enumerate(ids)}
+        far = HowFar(self.tell, "looking at losses of examples", len(ids))
         for batch in self.data.scan(ids, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
             outputs = self._outputs(self.model, self.task.prepare(inputs, None))
             losses = self.task.losses(among_first(outputs, among), targets)
             found[[place[int(sample)] for sample in batch.ids]] = losses.float().cpu()
+            far.add(len(batch.ids) * self.world_size)
         self._charge_forward(len(ids), self._sparse())
         return self._sum(found).numpy()
 
@@ -235,9 +235,11 @@ class Learner:
         rows = max((part.stop for part in self.data.groups(split).values()), default=0)
         probe = self.probe if split == "val" else None
         measuring = Measuring(self.task, rows, self.known_classes, self._class_ids.get(split), probe)
+        far = HowFar(self.tell, f"answering {'validation' if split == 'val' else split} rows", rows)
         for batch in self.data.evaluation(split, _SCAN_BATCH, self.rank, self.world_size):
             inputs, targets = self._to_device(batch)
             measuring.add(batch.ids, self._outputs(self.model, self.task.prepare(inputs, None)), targets)
+            far.add(len(batch.ids) * self.world_size)
         measured = measuring.result(self._sum)
         if measured.class_ids is not None:
             self._class_ids[split] = measured.class_ids
@@ -363,12 +365,11 @@ class Learner:
             return moved.cpu()
         return tensor
 
-    def _finite(self, mean: float, epoch: int) -> float:
+    def _require_finite(self, mean: float, epoch: int) -> None:
         if not np.isfinite(mean):
             raise TrainingError(
                 f"the training loss became {mean} in epoch {epoch}: try a lower plan.lr, or plan.clip_norm=1"
             )
-        return mean
 
     def _count(self) -> FlopCount:
         if self._uses is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torchvision.models
 from torch import Tensor, nn
 
 from raygp.adopt.checkpoint import Checkpoint
@@ -142,6 +143,55 @@ def test_a_head_left_over_is_no_other_model(name: str) -> None:
 def test_a_block_left_over_is(name: str) -> None:
     with pytest.raises(InputError, match="of a larger model"):
         match(checkpoint(STATE | {name: torch.ones(40, 9)}), network(), "fc", "own")
+
+
+def residual(depth: int, outputs: int = 10, without: str = "-") -> dict[str, Tensor]:
+    """The tensors of a ResNet of this depth, without values."""
+    with torch.device("meta"):
+        state = getattr(torchvision.models, f"resnet{depth}")(num_classes=outputs).state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(without)}
+
+
+def chain(blocks: int, style: str) -> nn.Module:
+    """Blocks that are small beside what stands in front of them."""
+    model = nn.Module()
+    model.add_module("stem", nn.Linear(50, 20))
+    for number in range(blocks):
+        model.add_module(style.format(number), nn.Linear(4, 4))
+    model.add_module("fc", nn.Linear(4, 3))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "reason"),
+    [
+        (18, 34, "'layer1' ends with number 1 in the file, and with 2 in the line's model"),
+        (34, 18, "'layer1' ends with number 1 in the line's model, and with 2 in the file"),
+        (50, 101, "'layer3' ends with number 5 in the file, and with 22 in the line's model"),
+        (101, 50, "'layer3' ends with number 5 in the line's model, and with 22 in the file"),
+    ],
+)
+def test_another_depth_is_refused_by_name(file: int, model: int, reason: str) -> None:
+    with torch.device("meta"):
+        built = getattr(torchvision.models, f"resnet{model}")(num_classes=10)
+    for tensors in (residual(file), residual(file, 1000), residual(file, without="fc.")):
+        with pytest.raises(InputError, match=f"w.pth is of a model of another depth .*: {reason}"):
+            match(checkpoint({f"module.{name}": tensor for name, tensor in tensors.items()}), built, "fc", "own")
+
+
+@pytest.mark.parametrize("style", ["block_{}", "encoder_layer_{}"])
+@pytest.mark.parametrize(("file", "model"), [(2, 3), (3, 2)])
+def test_one_small_block_more_or_less_is_another_depth(file: int, model: int, style: str) -> None:
+    with pytest.raises(InputError, match=f"'{style[:-3]}' ends with number 1 in the"):
+        match(checkpoint(chain(file, style).state_dict()), chain(model, style), "fc", "own")
+
+
+@pytest.mark.parametrize("without", ["fc.", "layer1.0.bn2", "conv1."])
+def test_a_part_of_a_checkpoint_still_loads(without: str) -> None:
+    with torch.device("meta"):
+        model = torchvision.models.resnet18(num_classes=7)
+    found = match(checkpoint(residual(18, 1000, without)), model, "fc", "resnet18")
+    assert all(name.startswith((without, "fc.")) for name in (*found.made_new, *found.other_shape))
 
 
 def test_of_two_models_none_is_guessed() -> None:

@@ -299,21 +299,33 @@ def rows_of(kind: str, folder: Path) -> tuple[str, dict[str, Any]]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    ("kind", "format"),
+    ("kind", "format", "alone"),
     [
-        ("tabular-regression", "onnx"),
-        ("tabular-regression", "pt2"),
-        ("tabular-regression", "safetensors"),
-        ("tabular", "onnx"),
-        ("text", "onnx"),
+        ("tabular-regression", "onnx", True),
+        ("tabular-regression", "pt2", True),
+        ("tabular-regression", "safetensors", True),
+        ("tabular-regression", "state-dict", False),
+        ("tabular", "onnx", True),
+        ("text", "onnx", True),
+        ("text", "safetensors", True),
     ],
 )
-def test_the_program_answers_rows_and_texts(kind: str, format: str, tmp_path: Path) -> None:
+def test_the_program_answers_rows_and_texts(
+    kind: str, format: str, alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, or through raygp, as where a task of one's own reads samples in its own way."""
+    if not alone:
+        monkeypatch.setattr(programs, "standalone", lambda *given: None)
     source, spec = rows_of(kind, tmp_path)
     line = untrained(tmp_path / "line", spec, open_source(source), density=0.5)
     head = line.head
     assert head is not None
     export(line, tmp_path / "out", format)
+    about = json.loads((tmp_path / "out" / "raygp.json").read_text())
+    code = {path.name: path.read_text() for path in (tmp_path / "out").glob("*.py")}
+    assert len(code["predict.py"].splitlines()) < 40
+    uses_raygp = any(re.search("(from|import) raygp", text) for text in code.values())
+    assert ("raygp" in about["needs"]) == uses_raygp == (not alone)
     samples = list(held_out_rows(line.location, head.card, 2).samples)
     for number, sample in enumerate(samples):
         (tmp_path / "out" / f"{number}.txt").write_bytes(sample)
@@ -354,6 +366,7 @@ def test_a_program_that_does_not_answer_is_found(
     source, spec = rows_of("tabular-regression", tmp_path)
     line = untrained(tmp_path / "line", spec, open_source(source), density=0.5)
     right = programs.with_raygp
+    monkeypatch.setattr(programs, "standalone", lambda *given: None)
 
     def wrong(*given: Any) -> programs.Program:
         program = right(*given)

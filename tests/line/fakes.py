@@ -53,6 +53,8 @@ class FakeRunner:
         self.sessions = 0
         self.jobs: list[UpdateJob] = []
 
+    sweeps = False
+
     @contextmanager
     def session(self) -> Iterator[None]:
         """Counted."""

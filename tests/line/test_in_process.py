@@ -16,7 +16,7 @@ from raygp.errors import InputError, RaygpError, StoppedError
 from raygp.events import CheckpointStored, EpochEnded, Event, InPhase, Notice, PhaseEnded, Resumed, StepsDone, unheard
 from raygp.line import Line, read_state
 from raygp.line.in_process import InProcessRunner, _resident
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location, read_tensors
 from raygp.tasks import make_task

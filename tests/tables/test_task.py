@@ -12,7 +12,7 @@ import torch
 
 from raygp.sparse import Masks, seed_sparse
 from raygp.tasks import Task, make_task
-from raygp.tasks.tabular import RegressionTask, RowFeatures, TabularTask, fit_classes
+from raygp.tasks.tabular import RegressionTask, TabularTask, features_of, fit_classes
 from raygp.tasks.traits import labels_are_numbers, metric_name, samples_repeat
 
 COLUMNS = [
@@ -97,7 +97,7 @@ def test_r2_over_a_split_is_one_less_the_share_of_variance_that_is_left(task: Re
 
 def test_what_no_training_row_has_says_nothing_until_it_is_trained(task: RegressionTask) -> None:
     torch.manual_seed(0)
-    features = RowFeatures(task.spec.columns)
+    features = features_of(task.spec.columns)
     found = features(torch.from_numpy(np.stack([task.decode(row(city=city)) for city in ("Rome", "Mars", "")])))
     assert found.shape == (3, features.width) and features.width == 5 + 4
     assert found[0, 5:].abs().sum() > 0 and found[1:, 5:].abs().sum() == 0
