@@ -196,16 +196,16 @@ class UpdateStarted(Event):
     """Name of the plan."""
     metric: str = ""
     """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
-    update: str = ""
-    """Id of the update, which is the same when it goes on after an interruption."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the plan, as it was asked for."""
     beside: tuple[str, ...] = ()
     """Other arrivals that are folded in together with it, oldest first; some may have no training rows."""
     old_rows: int = 0
     """Training rows of the arrivals that the parent has seen."""
     new_rows: int = 0
     """Those of the arrivals that this update folds in."""
+    update: str = ""
+    """Id of the update, which is the same when it goes on after an interruption."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the plan, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
     "rollback",
