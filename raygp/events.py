@@ -166,6 +166,8 @@ class UpdatesWaiting(Event):
 
     root: str
     arrivals: int
+    fold: bool = False
+    """Whether there is one for all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,16 +189,23 @@ class UpdateStarted(Event):
     version: str
     """What its candidate will be called."""
     arrival: str
+    """Of several the newest."""
     parent: str | None
     """None: an initial synthesis."""
     plan: str
     """Name of the plan."""
     metric: str = ""
     """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that are folded in together with it, oldest first; some may have no training rows."""
     old_rows: int = 0
     """Training rows of the arrivals that the parent has seen."""
     new_rows: int = 0
     """Those of the arrivals that this update folds in."""
+    update: str = ""
+    """Id of the update, which is the same when it goes on after an interruption."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the plan, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +223,7 @@ class Refused(Event):
 
     version: str
     arrival: str
+    """Of several the newest."""
     reason: str
     head: str | None
     """What stays the head."""
@@ -223,6 +233,8 @@ class Refused(Event):
     """What to try."""
     record: UpdateRecord | None = None
     """What the update did and measured."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it folded in, oldest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,15 +23,18 @@ COMMANDS = (
     "adopt",
     "update",
     "sweep",
+    "watch",
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
     "rollback",
     "withdraw",
     "doctor",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from raygp.data.admission import listed
 from raygp.events import (
     Adopted,
     AllKnown,
@@ -48,6 +49,8 @@ from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line
 from raygp.store import Location, Manifest
 
+_LISTED = 8
+"""So many arrivals of an update are named."""
 _DOING: dict[type[Event], str] = {
     FilesCopied: "copying files of the source",
     SamplesChecked: "checking and writing samples",
@@ -175,7 +178,8 @@ class Printer:
     @_show.register
     def _(self, event: UpdatesWaiting) -> None:
         waiting = "1 new arrival" if event.arrivals == 1 else f"{event.arrivals} new arrivals"
-        self._print(f"{waiting} for {event.root}; starting Ray ...")
+        folded = ", folded into one update" if event.fold and event.arrivals > 1 else ""
+        self._print(f"{waiting} for {event.root}{folded}; starting Ray ...")
 
     @_show.register
     def _(self, event: Drifted) -> None:
@@ -187,7 +191,8 @@ class Printer:
     @_show.register
     def _(self, event: UpdateStarted) -> None:
         start = f"from {event.parent}" if event.parent else "initial synthesis"
-        self._print(f"{event.version}: {event.arrival}, {start}, plan '{event.plan}'")
+        arrivals = listed([*event.beside, event.arrival], _LISTED) + (" in one update" if event.beside else "")
+        self._console.print(f"{event.version}: {arrivals}, {start}, plan '{event.plan}'", markup=False, soft_wrap=True)
         self._metric = event.metric
 
     @_show.register

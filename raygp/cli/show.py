@@ -47,7 +47,8 @@ def _show(console: Console, card: Card) -> None:
         _show_origin(console, card)
     else:
         origin = f"from {card.parent}" if card.parent else "initial synthesis"
-        console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+        folds = ", ".join(card.folded_in)
+        console.print(f"{card.version}, {origin}, folds in {folds} ({card.created}), update {card.update}")
         classes = f"{len(card.classes)} classes, " if card.classes else ""
         console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):

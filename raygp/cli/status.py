@@ -73,12 +73,13 @@ def _unfinished(line: Line) -> list[UnfinishedUpdate]:
 
 
 def _unfinished_line(line: Line, unfinished: UnfinishedUpdate) -> str:
+    arrivals = ", ".join((*unfinished.beside, unfinished.arrival))
     what = "a sweep" if unfinished.sweep else "an update"
     done = ""
     if not unfinished.sweep:
         done = ", no checkpoint yet" if unfinished.epochs is None else f", {unfinished.epochs} epochs done"
     return (
-        f"half done: {what} of {unfinished.arrival} to {unfinished.version}{done}. The same command goes on with it; "
+        f"half done: {what} of {arrivals} to {unfinished.version}{done}. The same command goes on with it; "
         f"raygp gc --root {line.root} --older-than 0s drops it"
     )
 

@@ -90,9 +90,8 @@ def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
     from raygp.drift.looking import Arrivals, look
 
     assert job.parent is not None
-    new = _new(job)
-    names = {manifest.arrival for manifest in new}
-    arrivals = Arrivals([manifest for manifest in job.seen if manifest.arrival not in names], new, job.classes)
+    before = [manifest for manifest in job.seen if manifest.arrival in job.parent.arrivals]
+    arrivals = Arrivals(before, _new(job), job.classes)
     try:
         found = look(job.location, job.make_task(), job.parent, arrivals, job.seed)
     except Exception as error:  # Somebody's model or task raises what it likes, and so does a shard that is damaged.
@@ -104,8 +103,8 @@ def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
 
 
 def _new(job: UpdateJob) -> list[Manifest]:
-    """The arrivals that the update folds in."""
-    return [*job.beside, job.arrival]
+    """The arrivals that the update trains on for the first time."""
+    return [manifest for manifest in (*job.beside, job.arrival) if manifest.rows("train")]
 
 
 def _path(job: UpdateJob) -> str:

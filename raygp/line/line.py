@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raygp.errors import InputError
-from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
 from raygp.line import adopting, upkeep, withdrawal
+from raygp.line.guessing import open_named
 from raygp.line.own_code import GivenCode
 from raygp.line.state import LineState, read_state
 from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from raygp.data.sources import Source
     from raygp.line.forecast import SweepForecast
     from raygp.line.runner import Runner
+    from raygp.page import Story
     from raygp.settings import RunSettings
     from raygp.tasks import Task
     from raygp.tasks.own import TaskCode
@@ -221,9 +223,10 @@ class Line:
         from raygp.data.parts import one_by_one
 
         task, code = self._given.for_ingest(self.location, task)
-        opened = self._opened(source, task, code) if isinstance(source, str) else source
+        if isinstance(source, str):
+            source = open_named(source, task, lambda: self.task, code, self._tell)
         published = ingest(
-            self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
+            self.location, task, source, settings, self._tell_samples, run or one_by_one, self._tell, code
         )
         self._state = None
         for manifest in published:
@@ -284,14 +287,19 @@ class Line:
         *,
         runner: Runner | None = None,
         sweep: bool = False,
+        fold: bool = False,
         only: Collection[str] | None = None,
     ) -> list[Version]:
-        """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on.
+        """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on::
+
+            for version in line.update(fold=True):  # One for all that waits.
+                print(version.name, version.card.folded_in)
 
         Args:
             settings: plans, workers and the rest; None: the defaults of the line's task.
             runner: carries the updates out; None: one worker in this process, without Ray.
             sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+            fold: one update for all arrivals that wait. One that was begun over a part of them goes on first.
             only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
@@ -311,21 +319,21 @@ class Line:
             runner = InProcessRunner()
         try:
             code = self.code  # Before anything else: it may change what the line says of its task.
-            chosen = None if only is None else frozenset(only)
-            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code, chosen)
+            chosen, picked = settings or self.settings(), None if only is None else frozenset(only)
+            cards = update_line(self.location, chosen, runner, self._tell, sweep, code, picked, fold)
             return [self._version(card) for card in cards]
         finally:
             self._state = None
 
-    def forecast_sweep(self, settings: RunSettings | None = None) -> SweepForecast:
-        """What a sweep of the next arrival would try and cost. Nothing is run or written.
+    def forecast_sweep(self, settings: RunSettings | None = None, *, fold: bool = False) -> SweepForecast:
+        """What a sweep of the next arrival (or of all that wait) would try and cost. Nothing is run or written.
 
         Raises:
             InputError: the space does not fit the plan, nothing waits, or there is no version yet.
         """
         from raygp.line.forecast import forecast_sweep
 
-        return forecast_sweep(self.location, self.state, settings or self.settings())
+        return forecast_sweep(self.location, self.state, settings or self.settings(), fold)
 
     def roll_back(self, version: str) -> upkeep.Rollback:
         """Make another version the head. What it has not seen waits for the next update.
@@ -355,6 +363,12 @@ class Line:
         self._tell(Withdrawn(manifest=done.manifest, left=done.left, short=done.short))
         return done
 
+    def report(self, out: str | os.PathLike[str] | None = None, *, examples: bool = True) -> Story:
+        """What happened to the line, as plain data and (``out``) as a page. See :func:`raygp.line.reporting.report`."""
+        from raygp.line.reporting import report
+
+        return report(self.location, self.make_task, self._tell, out, examples)
+
     def verify(self) -> list[Verified]:
         """Read every arrival again, published or not, and compare it with its manifest."""
         symbols = self.make_task().symbols
@@ -371,30 +385,6 @@ class Line:
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
             listener(event)
-
-    def _opened(self, source: str, task: dict[str, Any] | None, code: TaskCode | None) -> Source:
-        """The source that a form or a path names."""
-        from raygp.data.sources import guess_source, is_form, open_source
-        from raygp.data.sources.kind import medium_of
-        from raygp.tasks import make_task
-
-        if is_form(source):
-            return open_source(source)
-        medium, wrong = None, None
-        try:
-            # Options without a name are of the line's task.
-            medium = medium_of(make_task(task if task and "name" in task else self.task, code))
-        except InputError as error:
-            wrong = error
-        try:
-            guessed = guess_source(source, medium)
-        except InputError:
-            # Of a path that might be several kinds, the task decides.
-            if wrong is not None and task and "name" in task and os.path.exists(source):
-                raise wrong from None
-            raise
-        self._tell(Notice(text=f"{source} is read as {guessed}"))
-        return open_source(guessed)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))

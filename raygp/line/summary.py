@@ -11,9 +11,9 @@ from raygp.store import Card, Location
 SUMMARY = "reports/summary.json"
 _PHASE_FIELDS = {"kind", "epochs", "grown", "pruned", "restored", "density_after", "val_accuracy"}
 _CARD_FIELDS = {
-    "version", "parent", "arrivals", "density", "active_connections", "total_connections", "val_accuracy",
-    "test_accuracy", "mask_digest", "ledger", "parent_val_accuracy", "val_noise", "known", "new", "by_arrival",
-    "by_class", "drift",
+    "version", "parent", "arrivals", "arrival", "beside", "density", "active_connections", "total_connections",
+    "val_accuracy", "test_accuracy", "mask_digest", "ledger", "parent_val_accuracy", "val_noise", "known", "new",
+    "by_arrival", "by_class", "drift",
 }  # fmt: skip
 
 

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from raygp.errors import RaygpError
-from raygp.store import Location
+from raygp.store import Location, begun_with
+from raygp.store.begun import BEGUN_FILE
 from raygp.store.refusals import REFUSAL_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-(.+)-[0-9a-f]{8}")
@@ -27,6 +28,8 @@ class UnfinishedUpdate:
     """Whether it is a sweep of several updates."""
     epochs: int | None
     """Epochs that its last checkpoint has; None if there is no checkpoint yet."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it folds in, of an update that was begun with all that waited; oldest first."""
 
 
 def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
@@ -39,7 +42,8 @@ def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
             continue
         sweep = bool({"tune", "shared", "trials"} & set(content))
         epochs = None if sweep else _epochs(location, f"updates/{name}", content)
-        found.append(UnfinishedUpdate(name, parts[1], parts[2], sweep, epochs))
+        beside = begun_with(location, f"updates/{name}")[:-1] if BEGUN_FILE in content else []
+        found.append(UnfinishedUpdate(name, parts[1], parts[2], sweep, epochs, tuple(beside)))
     return found
 
 

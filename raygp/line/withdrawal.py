@@ -115,7 +115,7 @@ def _check_not_begun(location: Location, manifest: Manifest, later: Sequence[Man
     # An arrival without training rows has no update of its own, but goes with the next one.
     names = [manifest.arrival] if manifest.rows("train") else [manifest.arrival, *(m.arrival for m in later)]
     for unfinished in find_unfinished(location):
-        if unfinished.arrival in names:
+        if unfinished.arrival in names or manifest.arrival in unfinished.beside:
             raise InputError(
                 f"arrival '{manifest.arrival}' cannot be withdrawn while update {unfinished.update} is half done: "
                 f"raygp update goes on with it, raygp gc --root {location.root} --older-than 0s drops it"

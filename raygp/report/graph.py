@@ -31,7 +31,7 @@ def versions_graph(cards: Sequence[Card], head: Head | None) -> list[Tree]:
 
 def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
     rows = "" if card.val_rows is None else f" on {card.val_rows:,} rows"
-    text = f"{card.version}  {card.arrival or 'adopted'}  validation {_shown(card.val_accuracy, card)}{rows}"
+    text = f"{card.version}  {_arrivals(card)}  validation {_shown(card.val_accuracy, card)}{rows}"
     ours, parent = shared_rows(card)
     if parent is not None:
         known = f", known classes {percent(ours)} %" if card.known else ""
@@ -44,6 +44,13 @@ def _label(card: Card, head: Head | None, history: Sequence[str]) -> str:
     if card.parent == (head.version if head else None) and version_number(card.version) > last:
         return f"{text}  (waiting to be promoted: raygp update)"
     return f"{text}  (not in the head's history)"
+
+
+def _arrivals(card: Card) -> str:
+    """What a version folded in: the newest by name, the others by their number."""
+    if not card.arrival:
+        return "adopted"
+    return f"{card.arrival} (and {len(card.beside):,} more)" if card.beside else card.arrival
 
 
 def _shown(value: float, card: Card) -> str:

@@ -194,7 +194,7 @@ def _busy(busy: Busy, now: float, width: int, marks: Marks) -> Text:
     line = Text().append(_spin(now, marks), style="cyan").append(f" {busy.what}")
     if busy.total:
         line.append(f" {busy.done:,} of {busy.total:,} ")
-        return line.append_text(bar(busy.done / busy.total, max(4, min(24, width - line.cell_len - 2)), marks))
+        line.append_text(bar(busy.done / busy.total, max(4, min(24, width - line.cell_len - 8)), marks))
     waited = now - busy.since
     return line.append(f"  {duration(waited)}" if waited >= 1.0 else "", style="dim")
 

@@ -7,6 +7,7 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
+from raygp.store.begun import begun_with, note_begun
 from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.drift import drift_path, list_drift, read_drift, write_drift
@@ -74,6 +75,7 @@ __all__ = [
     "StoredFile",
     "Verified",
     "arrival_names",
+    "begun_with",
     "change_task",
     "check_arrival_name",
     "check_free",
@@ -99,6 +101,7 @@ __all__ = [
     "list_versions",
     "make_index",
     "next_version",
+    "note_begun",
     "open_head",
     "open_line",
     "part_plans",

@@ -68,7 +68,7 @@ class Update:
         gate_new_margin: float = 0.0,
         classes: Sequence[str] = (),
         parent_classes: int | None = None,
-        arrival: str | None = None,
+        arrivals: Sequence[str] = (),
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -88,7 +88,7 @@ class Update:
             gate_new_margin: by how much more than guessing rows of new classes must be right.
             classes: names of the candidate's classes, for the gate and the record.
             parent_classes: how many of them the parent knows; None: all.
-            arrival: its name; None: the last that brought validation rows.
+            arrivals: names of the new ones; empty: the last that brought validation rows.
             observer: told of events, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -105,7 +105,7 @@ class Update:
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
         gate = GateSettings(gate_tolerance, gate_confidence, gate_class_tolerance, gate_new_margin)
-        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrival)
+        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrivals)
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raygp.errors import ConflictError, RaygpError, RejectedError, StoppedError
+from raygp.errors import ConflictError, DriftedError, RaygpError, RejectedError, StoppedError
 from raygp.events import (
     ArrivalSeen,
     AttemptFailed,
@@ -250,7 +250,8 @@ class Watcher:
     def _update(self, arrivals: tuple[str, ...], stand: Stand) -> bool:
         """Try an update, and remember what came of it; whether it was tried."""
         if not folding():
-            arrivals = tuple(name for name in arrivals if stand.pending[name])[:1]
+            trained = tuple(name for name in arrivals if stand.pending[name])
+            arrivals = (tuple(name for name in trained if name not in self._notes.now.left) or trained)[:1]
         self._ledger, self._key, self._due = CostLedger(), "", 0.0
         try:
             self._hands.update(arrivals, self._hear)
@@ -273,7 +274,7 @@ class Watcher:
         return True
 
     def _refused(self, arrivals: tuple[str, ...], error: RejectedError, stand: Stand) -> None:
-        now, reason, drifted = self._clock(), str(error), type(error).__name__ == "DriftedError"
+        now, reason, drifted = self._clock(), str(error), isinstance(error, DriftedError)
 
         def changed(notes: Watched) -> Watched:
             notes = self._with_cost(notes, now)

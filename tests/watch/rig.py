@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from raygp.events import Event
@@ -12,6 +14,7 @@ from raygp.store import Location, create_line, read_head
 from raygp.store.watched import Watched, WatchNotes
 from raygp.watch.hands import OwnHands
 from raygp.watch.loop import Watcher
+from tests.digits import FewDigits
 from tests.line.fakes import FakeRunner
 
 TASK = {"name": "lenet-300-100"}
@@ -63,10 +66,8 @@ class Rig:
     def watch(self, sleeps: int) -> list[Event]:
         """Look after the line until the watcher wants to sleep for the n-th time; what it told."""
         before, self._left = len(self.events), sleeps
-        try:
+        with contextlib.suppress(Enough):
             self.watcher().run()
-        except Enough:
-            pass
         return self.events[before:]
 
     def _sleep(self, seconds: float) -> None:
@@ -93,3 +94,12 @@ class Rig:
         """Name of the head."""
         head = read_head(self.location)
         return head.version if head else None
+
+
+def put(folder: Path, start: int, stop: int, classes: str = "01") -> Path:
+    """Write digits into a folder, as images in class folders."""
+    for sample in FewDigits(start, stop, classes).samples():
+        file = folder / sample.label / f"{sample.key}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(sample.load())
+    return folder

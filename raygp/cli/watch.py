@@ -1,0 +1,108 @@
+"""``raygp watch``: keep a line up to date by itself."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+
+from raygp.cli.options import add_own_task, add_update_options, line_of, run_settings
+from raygp.cli.watch_lines import WatchLines
+from raygp.events import Event
+from raygp.settings import RunSettings
+from raygp.stopping import Terminated
+from raygp.watch.loop import Watcher
+from raygp.watch.process import OtherHands
+
+NAME = "watch"
+HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--once", action="store_true", help="do what is to do now and exit, as cron wants it")
+    parser.add_argument(
+        "--retry", action="store_true", help="forget what failed or was left out, so that it is tried again, and exit"
+    )
+    parser.add_argument("--interval", type=float, metavar="S", help="seconds between two looks (default 60)")
+    parser.add_argument(
+        "--drop", metavar="DIR", help="drop folder, a path or an address: what comes into it is ingested"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print events as JSON lines; the rest goes to standard error"
+    )
+    add_update_options(parser)
+    add_own_task(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Watch until the process is asked to end; with ``--once``, until nothing is to do now.
+
+    Raises:
+        InputError: there is no line, or a setting does not fit.
+        RejectedError: with ``--once``: a candidate was refused.
+        RaygpError: with ``--once``: whatever else went wrong last.
+    """
+    from raygp.tell import listeners
+    from raygp.tell.json_lines import JsonLinesSettings
+
+    line = line_of(options)
+    if options.task:
+        _ = line.code  # Looked up first: code that has changed may change the settings, too.
+    settings = _settings(options, line.task)
+    line = line_of(options, settings.single_writer)
+    lines = WatchLines(sys.stderr if options.json else sys.stdout)
+    everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
+    with contextlib.ExitStack() as stack:
+        told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
+
+        def tell(event: Event) -> None:
+            lines(event)
+            if options.json:
+                _print_event(event)
+            told(event)
+
+        watcher = Watcher(line, settings, OtherHands("raygp.cli.watch_hands", _opening(options, settings)), tell)
+        if options.retry:
+            watcher.retry()
+            return
+        try:
+            watcher.run(once=options.once)
+        except Terminated:
+            if options.once:
+                raise
+            lines.say("stopped on request")  # What a service is asked for when it is stopped: no failure.
+            return
+        if watcher.problem is not None:
+            raise watcher.problem
+
+
+def _settings(options: argparse.Namespace, task: dict[str, object]) -> RunSettings:
+    """Settings, with what the options say of the watcher."""
+    given: list[str] = []
+    if options.interval is not None:
+        given.append(f"watch.interval_s={options.interval}")
+    if options.drop is not None:
+        given.append(f"watch.drop.folder={json.dumps(options.drop)}")
+    if options.sweep:
+        given.append("watch.sweep=true")
+    options.overrides = [*given, *options.overrides]
+    return run_settings(options, task)
+
+
+def _opening(options: argparse.Namespace, settings: RunSettings) -> dict[str, object]:
+    return {
+        "root": options.root,
+        "single_writer": settings.single_writer,
+        "task": options.task,
+        "task_changed": options.task_changed,
+        "settings": settings.model_dump(mode="json"),
+        "verbose": options.verbose,
+    }
+
+
+def _print_event(event: Event) -> None:
+    from raygp.events import as_json
+
+    print(json.dumps(as_json(event), ensure_ascii=False), flush=True)
