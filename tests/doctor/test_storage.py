@@ -22,6 +22,7 @@ from raygp.store import Location, line_lease, write_refusal
 from raygp.store.documents import encode
 from raygp.store.lease import LEASE_FILE, PUBLISHING_FILE, Lease
 from raygp.store.refusals import Refusal
+from raygp.store.watched import WATCH_FILE, Drop, Failing, Left, Watched
 from tests.conftest import LEDGER, UseServer, line_of_two_versions
 
 Told = dict[str, tuple[str, str]]
@@ -182,6 +183,25 @@ def test_an_update_that_was_refused_and_one_that_is_half_done(line: Location) ->
     assert told["unfinished"][0] == "warning" and "wed to v0002, no checkpoint yet" in told["unfinished"][1]
     line.write_bytes("updates/v0002-wed-01234567/rejected.json", b"{")
     assert by_name(list(check_line(line)))["refusals"][0] == "problem"
+
+
+def test_what_a_watcher_has_given_up(line: Location) -> None:
+    now = datetime.now(UTC).isoformat()
+    notes = Watched(
+        failing=Failing(arrivals=["wed"], attempts=2, reason="the loss is not finite", again=now),
+        left={"tue": Left(why="aside", reason="lost 3 points", since=now, head="v0001")},
+        drops={"week9": Drop(state="refused", digest="a", since=now, reason="no samples"),
+               "week8": Drop(state="done", digest="a", since=now)},
+    )  # fmt: skip
+    line.write_bytes(WATCH_FILE, encode(notes))
+    found = [finding for finding in check_line(line) if finding.check == "watcher"]
+    assert [(finding.state, finding.text) for finding in found] == [
+        ("warning", "an update of wed failed 2 times: the loss is not finite"),
+        ("warning", "tue is left alone (aside): lost 3 points"),
+        ("warning", "week9 of the drop folder was not taken in: no samples"),
+    ]
+    line.write_bytes(WATCH_FILE, b"{")
+    assert by_name(list(check_line(line)))["watcher"][0] == "problem"
 
 
 def lease(line: Location, **changes: object) -> tuple[str, str]:
