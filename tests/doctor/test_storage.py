@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +25,9 @@ from raygp.store.documents import encode
 from raygp.store.lease import LEASE_FILE, PUBLISHING_FILE, Lease
 from raygp.store.refusals import Refusal
 from raygp.store.watched import WATCH_FILE, Drop, Failing, Left, Watched
+from tests.checkout import PROJECT
 from tests.conftest import LEDGER, UseServer, line_of_two_versions
+from tests.test_start import SLOW
 
 Told = dict[str, tuple[str, str]]
 
@@ -250,6 +254,14 @@ def test_what_a_check_raises_is_a_finding_and_the_rest_goes_on(
 def test_a_root_that_is_none(calm: None) -> None:
     assert by_name(list(examine("s3:/bucket")))["storage"][0] == "problem"
     assert by_name(list(examine()))["storage"] == ("not looked at", "no --root was given")
+
+
+def test_the_command_loads_nothing_slow(line: Location) -> None:
+    code = "import json, sys; from raygp.cli import main; main(sys.argv[1:]); print(json.dumps(list(sys.modules)))"
+    command = [sys.executable, "-c", code, "doctor", "--root", line.root]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=120)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert SLOW & loaded == set() and "raygp.doctor.run" in loaded
 
 
 def test_the_command(line: Location, calm: None, capsys: pytest.CaptureFixture[str]) -> None:
