@@ -26,7 +26,8 @@ version = release = __version__
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/**/*.md"]
 # Folders that are not looked through at all.
-exclude_patterns = ["build", ".*", "raygp", "tests", "benchmarks", "drills", "jobs", "examples", "ops", "*-demo", "*-line"]
+exclude_patterns = ["build", ".*", "raygp", "tests", "benchmarks", "drills", "jobs", "examples", "ops", "*-demo"]
+highlight_language = "none"  # Of blocks that do not say theirs: mostly what a terminal shows.
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 
 myst_heading_anchors = 4
@@ -51,7 +52,8 @@ html_theme_options = {
 
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+\.md)\)")
-_MEMBERS = re.compile(r"^<!-- members: ([\w.]+) -->$", re.MULTILINE)
+_MEMBERS = re.compile(r"^[^\n#]+\n\n<!-- members: ([\w.]+) -->$", re.MULTILINE)
+"""A sentence for those who read the page on a forge, and below it the module whose docstrings stand in its place."""
 _BESIDE = {"Contributing": "CONTRIBUTING", "Security": "SECURITY", "Changelog": "CHANGELOG"}
 """Pages beside docs/, by what they are called at the side."""
 

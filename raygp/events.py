@@ -202,6 +202,10 @@ class UpdateStarted(Event):
     """Training rows of the arrivals that the parent has seen."""
     new_rows: int = 0
     """Those of the arrivals that this update folds in."""
+    update: str = ""
+    """Id of the update, which is the same when it goes on after an interruption."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the plan, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,12 +27,14 @@ COMMANDS = (
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
     "rollback",
     "withdraw",
     "doctor",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""

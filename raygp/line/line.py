@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from raygp.data.sources import Source
     from raygp.line.forecast import SweepForecast
     from raygp.line.runner import Runner
+    from raygp.page import Story
     from raygp.settings import RunSettings
     from raygp.tasks import Task
     from raygp.tasks.own import TaskCode
@@ -361,6 +362,12 @@ class Line:
         self._state = None
         self._tell(Withdrawn(manifest=done.manifest, left=done.left, short=done.short))
         return done
+
+    def report(self, out: str | os.PathLike[str] | None = None, *, examples: bool = True) -> Story:
+        """What happened to the line, as plain data and (``out``) as a page. See :func:`raygp.line.reporting.report`."""
+        from raygp.line.reporting import report
+
+        return report(self.location, self.make_task, self._tell, out, examples)
 
     def verify(self) -> list[Verified]:
         """Read every arrival again, published or not, and compare it with its manifest."""

@@ -171,6 +171,8 @@ def _update(
             old_rows=job.old_rows,
             new_rows=job.new_rows,
             beside=tuple(job.folded_in[:-1]),
+            update=job.update_id,
+            settings=job.plan.model_dump(mode="json"),
         )
     )
     # The winner of a sweep has a plan of its own, and so another folder: everything lies in the first one.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from raygp.page.drawing import DOT, RING, RULE, Chart, base, by_version, domain, scaled, unit
@@ -28,7 +27,8 @@ def _accuracy(story: Story) -> Chart | None:
     """Each version beside its parent, on the same rows."""
     if not story.versions:
         return None
-    metric, rows = story.metric, []
+    metric = story.metric
+    rows: list[dict[str, Any]] = []
     for version in story.versions:
         pair = version.known
         rows.append(
@@ -137,7 +137,7 @@ def _matrix(story: Story) -> Chart | None:
     matrix = story.matrix
     if len(matrix.arrivals) < 2 or len(matrix.versions) < 2:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"arrival": arrival, "version": version, "value": scaled(value, story.metric)}
         for arrival, cells in zip(matrix.arrivals, matrix.cells, strict=True)
         for version, value in zip(matrix.versions, cells, strict=True)
@@ -178,7 +178,7 @@ def _classes(story: Story) -> Chart | None:
     if len(story.classes) < 2:
         return None
     worst = sorted(story.classes, key=lambda part: part.pair.accuracy)[:_MOST_CLASSES]
-    rows: list[Mapping[str, Any]] = [
+    rows: list[dict[str, Any]] = [
         {
             "name": part.name, "ours": 100 * part.pair.accuracy, "rows": part.pair.rows,
             "parent": None if part.pair.new_rows else scaled(part.pair.parent, ""),

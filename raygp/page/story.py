@@ -216,10 +216,16 @@ class DriftPart(_Part):
     """One measure of how an arrival differs from what the line had seen."""
 
     what: str
-    effect: str
-    """Its size, in words with the number."""
-    p: float | None = None
-    differs: bool | None = None
+    effect: float
+    """How much the two differ, from 0 (alike) to 1 (nothing in common)."""
+    p: float
+    """Probability of such a difference by chance alone."""
+    level: str
+    """none, moderate or large."""
+    tested: int
+    """How many numbers were looked at."""
+    found: int
+    """How many of these differ by more than chance explains."""
 
 
 class UpdatePart(_Part):

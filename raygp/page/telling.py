@@ -11,6 +11,7 @@ from raygp.errors import RaygpError
 from raygp.events import Listener, Notice
 from raygp.page import words
 from raygp.page.facts import Facts
+from raygp.page.saying import numbered
 from raygp.page.story import Examples, RefusalPart, Story
 from raygp.page.updates import Seen, update_parts
 from raygp.page.versions import arrival_parts, class_parts, cost_of, matrix_of, spending, version_parts
@@ -61,7 +62,7 @@ def tell_story(
     ]
     left_out = list(looked.left_out)
     if without_epochs:
-        left_out.append(f"epochs of the {words.numbered(without_epochs, 'oldest update')}: raygp show VERSION has them")
+        left_out.append(f"epochs of the {numbered(without_epochs, 'oldest update')}: raygp show VERSION has them")
     return Story(
         line=line,
         root=facts.location.root,

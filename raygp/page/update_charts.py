@@ -129,12 +129,12 @@ def _panel(
     return {"width": "@plot", "height": 80, "layer": [*_behind(bands, x, field == "accuracy"), line]}
 
 
-def _moved(rows: Sequence[Mapping[str, Any]], bands: Sequence[Mapping[str, Any]], x: Spec) -> Spec | None:
+def _moved(rows: Sequence[Spec], bands: Sequence[Spec], x: Spec) -> Spec | None:
     """Connections that grew, upwards, and that were pruned, downwards."""
     if not any(row["grown"] or row["pruned"] for row in rows):
         return None
-    y = {"type": "quantitative", "axis": _axis("connections")}
-    bars = [
+    y: Spec = {"type": "quantitative", "axis": _axis("connections")}
+    bars: list[Spec] = [
         {
             "data": {"values": list(rows)},
             "transform": [{"filter": f"datum.{field} != 0"}],

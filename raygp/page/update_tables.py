@@ -136,14 +136,24 @@ def drift_table(update: UpdatePart) -> Table:
     """One row a measure of drift."""
     return Table(
         f"drift-{update.version}",
-        f"How the arrival of {update.version} differs from what the line had seen before it.",
-        [Column("measure", False), Column("size of the effect", False), Column("p"), Column("differs", False)],
+        f"How the arrival of {update.version} differs from what the line had seen before it: the effect goes from 0 "
+        "(alike) to 1 (nothing in common), p is the probability of such a difference by chance alone.",
+        [
+            Column("measure", False),
+            Column("effect"),
+            Column("p"),
+            Column("difference", False),
+            Column("looked at"),
+            Column("differ"),
+        ],
         [
             [
                 Cell(part.what),
-                words_cell(part.effect),
-                UNKNOWN if part.p is None else Cell(f"{part.p:.2g}", part.p),
-                words_cell("" if part.differs is None else "yes" if part.differs else "no"),
+                Cell(f"{part.effect:.3f}", part.effect),
+                Cell(f"{part.p:.2g}", part.p),
+                words_cell(part.level),
+                number_cell(part.tested),
+                number_cell(part.found),
             ]
             for part in update.drift
         ],

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from raygp.drift.words import drift_line
 from raygp.page.facts import Facts
-from raygp.page.story import EpochPart, LayerPart, MaskPicture, PhasePart, SweepPart, TrialPart, UpdatePart
+from raygp.page.saying import capital
+from raygp.page.story import DriftPart, EpochPart, LayerPart, MaskPicture, PhasePart, SweepPart, TrialPart, UpdatePart
 from raygp.record import EpochRecord, PhaseRecord
 from raygp.report.rungs import rung_lines
 from raygp.search.space import describe
@@ -42,7 +44,8 @@ class Seen:
 
 def update_parts(facts: Facts, seen: Seen) -> tuple[list[UpdatePart], int]:
     """The update of every version, newest first, and for how many of them epochs were left out."""
-    found, numbers, left_out = [], 0, 0
+    found: list[UpdatePart] = []
+    numbers = left_out = 0
     for card in reversed(facts.cards):
         epochs = sum(len(phase.history) for phase in card.phases)
         numbers += epochs * (8 + len(card.densities))
@@ -67,6 +70,8 @@ def _update(facts: Facts, card: Card, seen: Seen, detailed: bool) -> UpdatePart:
         masks=list(seen.pictures.get(card.version, ())),
         rungs=rung_lines(card),
         sweep=_sweep(card),
+        drift=_drift(card),
+        drift_words=capital(drift_line(card.drift)) + "." if card.drift else "",
     )
 
 
@@ -161,3 +166,19 @@ def _trial(trial: Mapping[str, Any], sweep: Mapping[str, Any]) -> TrialPart:
         winner=trial["name"] == sweep["winner"],
         error=trial.get("error", ""),
     )
+
+
+_MEASURES = {
+    "labels": "labels", "features": "features, one by one", "together": "features together", "outputs": "answers",
+}  # fmt: skip
+
+
+def _drift(card: Card) -> list[DriftPart]:
+    parts = card.drift.parts if card.drift else {}
+    return [
+        DriftPart(
+            what=_MEASURES.get(name, name), effect=rounded(part.effect), p=rounded(part.p), level=part.level,
+            tested=part.tested, found=part.found,
+        )
+        for name, part in parts.items()
+    ]  # fmt: skip

@@ -82,7 +82,7 @@ def _version(facts: Facts, card: Card, spent: CostLedger) -> VersionPart:
         new=pair_of(card.new) if card.new else None,
         test=dict(card.test_metrics),
         own_gain=own_gain(card),
-        backward_transfer=backward_transfer(card),
+        backward_transfer=card.backward_transfer.by_arrival if card.backward_transfer else None,
         cost=cost_of(card.ledger),
         so_far=cost_of(spent),
     )
@@ -108,18 +108,6 @@ def own_gain(card: Card) -> float | None:
         return None  # It is no mean over rows, so that those of several arrivals do not add up.
     rows = sum(part.rows or 0 for part in parts)
     return sum((part.accuracy - (part.parent_accuracy or 0.0)) * (part.rows or 0) for part in parts) / rows
-
-
-def backward_transfer(card: Card) -> float | None:
-    """Mean change of accuracy against the parent on what earlier arrivals hold out, each of them counting the same;
-    None where there is none, or the parent was not measured on one."""
-    new = {card.arrival, *getattr(card, "beside", ())}
-    changes = [
-        part.accuracy - part.parent_accuracy
-        for name, part in card.by_arrival.items()
-        if name not in new and part.parent_accuracy is not None and not part.new_rows
-    ]
-    return sum(changes) / len(changes) if changes else None
 
 
 def arrival_parts(facts: Facts) -> list[ArrivalPart]:
