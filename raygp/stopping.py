@@ -63,6 +63,11 @@ class Asked:
     def __bool__(self) -> bool:
         return self._number is not None
 
+    @property
+    def name(self) -> str:
+        """Name of the signal."""
+        return signal.Signals(self._number or signal.SIGTERM).name
+
     def asks_again(self, number: int) -> bool:
         """Whether a signal that comes after the first is a request of its own. A second Ctrl-C always is."""
         return number == signal.SIGINT or time.monotonic() - self._since >= _SAME_S

@@ -133,4 +133,4 @@ class Board:
     def _tell_of_the_end(self) -> None:
         if not self._told_of_the_end:
             self._told_of_the_end = True
-            self.tell(StopAsked())
+            self.tell(StopAsked(signal=self.asked.name))

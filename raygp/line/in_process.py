@@ -138,7 +138,7 @@ class _Observer:
         """Whether a checkpoint is wanted at once."""
         if self._asked and not self._told_of_the_end:
             self._told_of_the_end = True
-            self._tell(StopAsked())
+            self._tell(StopAsked(signal=self._asked.name))
         return bool(self._asked)
 
     def _store(self, save: Callable[[Path], None], failed: str) -> bool:
