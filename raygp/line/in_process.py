@@ -161,6 +161,7 @@ class _Observer:
     def _drop_old(self) -> None:
         from raygp.update.checkpoints import checkpoint_names
 
+        # In the order of names, which is that of time.
         for name in checkpoint_names(self._job.location, self._job.folder)[:-_KEPT]:
             self._job.location.delete(f"{self._job.folder}/{name}", recursive=True)
 
