@@ -443,6 +443,9 @@ class Working(Event):
 class StopAsked(Event):
     """A signal has asked the update to end: it does so after its next checkpoint. A second signal ends it at once."""
 
+    signal: str = "SIGTERM"
+    """Its name; Ctrl-C is SIGINT."""
+
 
 @dataclass(frozen=True)
 class PlannedPhase:

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from raygp.data.admission import listed
+from raygp.data.listing import listed
 from raygp.events import (
     Adopted,
     AllKnown,
     Approved,
     AwaitsApproval,
     BudgetSpent,
+    CheckpointStored,
     Drifted,
     EpochEnded,
     Event,
@@ -62,7 +63,7 @@ _DOING: dict[type[Event], str] = {
 """What a bar says for events that tell how far something is."""
 _FOLLOWED = (
     UpdatesWaiting, UpdateStarted, Working, StopAsked, PlanStarted, RungStarted, PhaseStarted, StepsDone, EpochEnded,
-    PhaseEnded, SweepStarted, WorkShared, TrialEnded,
+    PhaseEnded, CheckpointStored, SweepStarted, WorkShared, TrialEnded,
 )  # fmt: skip
 """Events of which the view of a running update takes note, after what is printed of them."""
 
@@ -218,7 +219,7 @@ class Printer:
 
     @_show.register
     def _(self, event: StopAsked) -> None:
-        self._say("asked to end: it stores a checkpoint first; a second Ctrl-C ends it at once")
+        self._say("asked to end: a checkpoint first; Ctrl-C again ends it at once")
 
     @_show.register(WorkShared)
     @_show.register(TrialEnded)

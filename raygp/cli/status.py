@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -30,11 +31,21 @@ HELP = "head, arrivals seen and waiting, updates that are half done"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_json(parser)
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="print the line's health for Prometheus, such as for a textfile collector",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Show where the line stands."""
     line = Line(options.root)
+    if options.metrics:
+        from raygp.health import HealthReader, exposition
+
+        sys.stdout.write(exposition(HealthReader(line).read()).decode())
+        return
     if options.json:
         print_json(_json(line))
     else:

@@ -7,12 +7,14 @@ import contextlib
 import hashlib
 import json
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
 from raygp.cli.watch_lines import WatchLines
 from raygp.events import Event
+from raygp.line import Line
 from raygp.settings import load_standing
 from raygp.stopping import Terminated
 from raygp.watch.loop import Watcher
@@ -21,6 +23,8 @@ from raygp.watch.process import OtherHands
 NAME = "watch"
 HANDS = "raygp.cli.watch_hands"
 """Module of the process that ingests and updates."""
+_METRICS_AGE_S = 30.0
+"""Storage is asked for the line's health no more often than this, however often Prometheus asks."""
 HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
 
 
@@ -37,6 +41,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print events as JSON lines; the rest goes to standard error"
     )
+    parser.add_argument(
+        "--metrics-port", type=int, metavar="PORT",
+        help="serve the line's health for Prometheus at http://127.0.0.1:PORT/metrics (0: a free port)",
+    )  # fmt: skip
     add_update_options(parser)
     add_own_task(parser)
 
@@ -62,6 +70,9 @@ def run(options: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
 
+        if options.metrics_port is not None:
+            lines.say(f"metrics: http://127.0.0.1:{stack.enter_context(_metrics(line, options.metrics_port))}/metrics")
+
         def tell(event: Event) -> None:
             lines(event)
             if options.json:
@@ -81,6 +92,15 @@ def run(options: argparse.Namespace) -> None:
             return
         if watcher.problem is not None:
             raise watcher.problem
+
+
+def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
+    """Serve the line's health for the time of the block; the port. Raises InputError if it is taken."""
+    from raygp.health import HealthReader, exposition, serving_metrics
+
+    # A line of its own: what another thread reads changes nothing of what the watcher knows.
+    reader = HealthReader(Line(line.location))
+    return serving_metrics(lambda: exposition(reader.read(_METRICS_AGE_S)), port)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raygp.data.admission import Holdings, lack_of, listed
+from raygp.data.admission import Holdings, lack_of
+from raygp.data.listing import listed
 from raygp.errors import InputError
 from raygp.line.unfinished import find_unfinished, update_folders
 from raygp.store import (
