@@ -37,9 +37,7 @@ CONTAINER = fields(
 )
 POD = fields(
     "spec",
-    spec=fields(
-        "containers", serviceAccountName=TEXT, terminationGracePeriodSeconds=COUNT, containers=many(CONTAINER)
-    ),
+    spec=fields("containers", serviceAccountName=TEXT, terminationGracePeriodSeconds=COUNT, containers=many(CONTAINER)),
 )
 CLUSTER = fields(
     "headGroupSpec",
