@@ -66,7 +66,7 @@ SECTIONS = [
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),
-    Section("tell: every teller", "What each item of `tell` takes; see [who is told](../guides/tell.md).", TellSettings),
+    Section("tell: every teller", "What each takes; see [who is told](../guides/tell.md).", TellSettings),
     *(Section(f"tell: {name}", "", TELLERS.get(name), TellSettings) for name in TELLERS),
     Section("watch", "", WatchSettings),
     Section("watch.drop", "", DropSettings),
@@ -116,7 +116,10 @@ def settings_page() -> str:
         left_out = getattr(section.base, "model_fields", {})
         fields = {name: field for name, field in section.model.model_fields.items() if name not in left_out}
         lines += [f"## {section.title}", "", about, ""]
-        lines += ["| setting | values | default | meaning |", "|---|---|---|---|"] if fields else ["It has no settings."]
+        if not fields:
+            lines += ["It has no settings.", ""]
+            continue
+        lines += ["| setting | values | default | meaning |", "|---|---|---|---|"]
         lines += [_row(name, field, section.model) for name, field in fields.items()]
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"

@@ -81,7 +81,9 @@ def test_a_folder_is_answered_as_the_version_answers(
     assert "passed over: hidden files and folders: 1, such as .hidden.png" in err
 
 
-def test_a_bad_file_is_named_and_the_rest_goes_on(line: Line, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_file_is_named_and_the_rest_goes_on(
+    line: Line, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (digits / "bad.png").write_bytes(b"no image")
     Image.new("L", (1, 1)).save(digits / "dot.png")
     good = next(digits.glob("3/*.png")).as_posix()
@@ -98,7 +100,9 @@ def test_a_bad_file_is_named_and_the_rest_goes_on(line: Line, digits: Path, caps
     )
 
 
-def test_a_folder_without_samples_is_said(line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_samples_is_said(
+    line: Line, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/readme.md").touch()
     _, err = predicted(line, capsys, "empty", code=2)

@@ -63,7 +63,8 @@ def test_splits_of_a_dict_and_a_part_without_labels(tmp_path: Path) -> None:
     source = opened(tmp_path / "x")
     assert rows(source) == [("test", "good", b"text 2"), ("train", "bad", b"text 0"), ("train", "good", b"text 1")]
     assert passed_over_lines(source) == [
-        "rows of files of no split, of which none has a label: 2, such as unsupervised/data-00000-of-00001.arrow#000000"
+        "rows of files of no split, of which none has a label: 2, such as "
+        "unsupervised/data-00000-of-00001.arrow#000000"
     ]
 
 

@@ -353,6 +353,7 @@ class TestOpenSource:
     def test_what_cannot_be_opened(self, text, options, message):
         assert message_of(lambda: open_source(text, **options)) == message
 
+
     @pytest.mark.parametrize(
         "files, given, meant",
         [

@@ -86,7 +86,9 @@ def with_suffix(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", [".sph", ".SPH", ".flac", ".WAV"])
 @pytest.mark.parametrize("root", ["an4", "./an4", "an4_sphere", "corpora/an4", "."])
-def test_an4_is_read_whatever_its_recordings_and_its_folder_are_called(tmp_path: Path, suffix: str, root: str) -> None:
+def test_an4_is_read_whatever_its_recordings_and_its_folder_are_called(
+    tmp_path: Path, suffix: str, root: str
+) -> None:
     folder = with_suffix(make_an4(tmp_path), suffix)
     with tarfile.open(tmp_path / "speech.tgz", "w:gz") as tar:
         tar.add(folder / "an4", root)

@@ -46,7 +46,9 @@ class FakeRunner:
         meanwhile: called while the update runs, for what somebody else does then.
     """
 
-    def __init__(self, judge: Judge = promote_all, meanwhile: Callable[[UpdateJob], None] = lambda job: None) -> None:
+    def __init__(
+        self, judge: Judge = promote_all, meanwhile: Callable[[UpdateJob], None] = lambda job: None
+    ) -> None:
         self._judge, self._meanwhile = judge, meanwhile
         self.sessions = 0
         self.jobs: list[UpdateJob] = []

@@ -135,7 +135,9 @@ def test_one_that_cannot_answer_is_refused_and_nothing_crashes(
     assert refused(line, Ready(outcome)).reason == "rejected: cannot answer: IndexError: no such class"
 
 
-def test_one_whose_file_is_damaged_is_refused(line: Line, outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_whose_file_is_damaged_is_refused(
+    line: Line, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def damaging(location: Location, card: Card, tensors: dict[str, torch.Tensor]) -> Card:
         written = write_version(location, card, tensors)
         path = Path(location.local_path(f"versions/{written.version}/{written.files[0].file}"))

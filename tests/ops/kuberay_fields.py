@@ -37,7 +37,9 @@ CONTAINER = fields(
 )
 POD = fields(
     "spec",
-    spec=fields("containers", serviceAccountName=TEXT, terminationGracePeriodSeconds=COUNT, containers=many(CONTAINER)),
+    spec=fields(
+        "containers", serviceAccountName=TEXT, terminationGracePeriodSeconds=COUNT, containers=many(CONTAINER)
+    ),
 )
 CLUSTER = fields(
     "headGroupSpec",

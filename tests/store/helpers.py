@@ -13,7 +13,9 @@ PROCESSES = 4
 FORK = multiprocessing.get_context("fork")
 
 
-def publish(location: Location, arrival: str, rows: int = 3, held_out: bytes = b"held out", **options: Any) -> Manifest:
+def publish(
+    location: Location, arrival: str, rows: int = 3, held_out: bytes = b"held out", **options: Any
+) -> Manifest:
     """An arrival of ``rows`` training rows and a validation row, none of which is a sample of any task, unless
     ``held_out`` is."""
     with ArrivalWriter(location, arrival, "a test", **options) as writer:

@@ -145,7 +145,9 @@ def test_an_even_arrival_is_replayed_as_without() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_all_or_nothing_is_replayed_as_without(share: float) -> None:
-    assert np.array_equal(chosen(UNEVEN, plan_of(by_class="always", share=share)), chosen(UNEVEN, plan_of(share=share)))
+    assert np.array_equal(
+        chosen(UNEVEN, plan_of(by_class="always", share=share)), chosen(UNEVEN, plan_of(share=share))
+    )
 
 
 def test_the_hardest_are_chosen_first_and_count() -> None:

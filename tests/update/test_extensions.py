@@ -84,7 +84,9 @@ def rms() -> Iterator[None]:
 
 @pytest.mark.usefixtures("rms")
 def test_an_optimizer_of_ones_own_trains_and_leaves_what_is_dormant_at_zero(parent: Outcome) -> None:
-    plan = Plan.model_validate(ALL_KINDS.model_dump() | {"optimizer": {"name": "rms", "smoothing": 0.8}, "lr": 0.0005})
+    plan = Plan.model_validate(
+        ALL_KINDS.model_dump() | {"optimizer": {"name": "rms", "smoothing": 0.8}, "lr": 0.0005}
+    )
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
     learner = make_learner(TASK, DATA, plan, num_classes=10, seed=5, parent=parent.tensors)
     assert isinstance(learner.optimizer, torch.optim.RMSprop) and learner.optimizer.defaults["alpha"] == 0.8
