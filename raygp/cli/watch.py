@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import sys
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
-from raygp.cli.options import add_own_task, add_update_options, line_of, run_settings
+from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
 from raygp.cli.watch_lines import WatchLines
 from raygp.events import Event
 from raygp.line import Line
-from raygp.settings import RunSettings
+from raygp.settings import load_standing
 from raygp.stopping import Terminated
 from raygp.watch.loop import Watcher
 from raygp.watch.process import OtherHands
@@ -55,13 +58,13 @@ def run(options: argparse.Namespace) -> None:
     from raygp.tell import listeners
     from raygp.tell.json_lines import JsonLinesSettings
 
-    line = line_of(options)
-    if options.task:
-        _ = line.code  # Looked up first: code that has changed may change the settings, too.
-    settings = _settings(options, line.task)
+    given = _given(options)
+    # No plans are looked at here: those of a task load torch, which an idle watcher does without.
+    settings = load_standing(given["file"], given["overrides"], **given["flags"])
     line = line_of(options, settings.single_writer)
     lines = WatchLines(sys.stderr if options.json else sys.stdout)
     everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
+    hands = OtherHands("raygp.cli.watch_hands", _opening(options, settings.single_writer, given))
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
 
@@ -74,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
                 _print_event(event)
             told(event)
 
-        watcher = Watcher(line, settings, OtherHands("raygp.cli.watch_hands", _opening(options, settings)), tell)
+        watcher = Watcher(line, settings.watch, hands, tell, _digest(given))
         if options.retry:
             watcher.retry()
             return
@@ -98,8 +101,8 @@ def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
     return serving_metrics(lambda: exposition(reader.read(_METRICS_AGE_S)), port)
 
 
-def _settings(options: argparse.Namespace, task: dict[str, object]) -> RunSettings:
-    """Settings, with what the options say of the watcher."""
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of settings, those of the watcher too."""
     given: list[str] = []
     if options.interval is not None:
         given.append(f"watch.interval_s={options.interval}")
@@ -108,18 +111,27 @@ def _settings(options: argparse.Namespace, task: dict[str, object]) -> RunSettin
     if options.sweep:
         given.append("watch.sweep=true")
     options.overrides = [*given, *options.overrides]
-    return run_settings(options, task)
+    return given_settings(options)
 
 
-def _opening(options: argparse.Namespace, settings: RunSettings) -> dict[str, object]:
+def _opening(options: argparse.Namespace, single_writer: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """What the process that updates has to know."""
     return {
         "root": options.root,
-        "single_writer": settings.single_writer,
+        "single_writer": single_writer,
         "task": options.task,
         "task_changed": options.task_changed,
-        "settings": settings.model_dump(mode="json"),
+        "settings": given,
         "verbose": options.verbose,
     }
+
+
+def _digest(given: dict[str, Any]) -> str:
+    """Of what the options and the settings file say of updates."""
+    file = Path(given["file"]).read_bytes() if given["file"] else b""
+    overrides = [override for override in given["overrides"] if not override.startswith("watch.")]
+    said = json.dumps([overrides, given["flags"]], sort_keys=True)
+    return hashlib.sha256(said.encode() + b"\0" + file).hexdigest()[:16]
 
 
 def _print_event(event: Event) -> None:
