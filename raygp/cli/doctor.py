@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from raygp.cli.options import ROOT_VARIABLE, add_json
 from raygp.cli.running import make_console, print_json
@@ -66,11 +68,16 @@ def _ray() -> Iterable[Finding]:
 
 
 def _show(console: Console, finding: Finding) -> None:
-    colour = _COLOURS[finding.state]
-    console.print(f"{finding.state:<13}", style=colour, end="")
-    console.print(f"  {finding.check:<18}  {finding.text}", soft_wrap=True, markup=False)
+    if not console.is_terminal:  # Something may look for a line in it: it stays whole.
+        console.print(f"{finding.state:<12}  {finding.check:<18}  {finding.text}", soft_wrap=True, markup=False)
+        if finding.advice:
+            console.print(f"{'':<34}-> {finding.advice}", soft_wrap=True, markup=False)
+        return
+    row = Table.grid(Column(width=12), Column(width=18), Column(overflow="fold"), padding=(0, 2, 0, 0))
+    row.add_row(Text(finding.state, style=_COLOURS[finding.state]), Text(finding.check), Text(finding.text))
     if finding.advice:
-        console.print(f"{'':<35}-> {finding.advice}", soft_wrap=True, markup=False)
+        row.add_row("", "", Text(f"-> {finding.advice}"))
+    console.print(row)
 
 
 def _counted(count: int, what: str) -> str:

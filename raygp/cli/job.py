@@ -65,7 +65,7 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
         )
         with following(options, console, line, "a job", settings.tell):
             publish_missing(line, task, make_source, publish, options.ingest_workers)
-            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
+            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep, fold=options.fold)
         show_versions(line, console)
 
     return run_command(command, spelled_command())

@@ -78,7 +78,7 @@ def spelled_command(arguments: Sequence[str] | None = None) -> str:
         return shlex.join([_python(), "-m", "raygp", *given])
     if program.endswith(".py"):
         return shlex.join([_python(), program, *given])
-    return shlex.join([os.path.basename(program), *given])
+    return shlex.join([os.path.basename(program) if os.path.exists(program) else "raygp", *given])
 
 
 def _python() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import mmap
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,8 +13,10 @@ from pathlib import Path
 from raygp.doctor.host import Host
 from raygp.finding import Finding
 
-KNOWN = frozenset({"RAYGP_CACHE", "RAYGP_ROOT", "RAYGP_TOKEN"})
-"""What raygp reads. A test compares it with the code."""
+KNOWN = frozenset(
+    {"RAYGP_CACHE", "RAYGP_CONFIG", "RAYGP_EVENT", "RAYGP_LINE", "RAYGP_ROOT", "RAYGP_TOKEN"}
+)
+"""What raygp reads, or sets for the programs that it calls. A test compares it with the code."""
 RAY_KNOWN = frozenset(
     {
         "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR", "RAY_USE_TLS",
@@ -27,6 +29,7 @@ RAY_KNOWN = frozenset(
     }
 )  # fmt: skip
 """What guides of raygp and of Ray name most. For any other, Ray's own files are looked through."""
+_NAME = re.compile(rb"RAY_[A-Za-z0-9_]+")
 _NATIVE = ("_raylet.so", "core/src/ray/raylet/raylet", "core/src/ray/gcs/gcs_server")
 
 
@@ -54,24 +57,22 @@ def _all_upper() -> dict[str, str]:
     return {name.upper(): name for name in (*KNOWN, *RAY_KNOWN)}
 
 
-@cache
 def ray_reads(name: str) -> bool:
     """Whether Ray's files hold a variable's name. True also where there is no Ray to look through."""
+    known = _names_in_ray()
+    return name in known or not known
+
+
+@cache
+def _names_in_ray() -> frozenset[str]:
+    """Everything in Ray's programs and Python files that looks like a variable's name. Takes half a second."""
     spec = find_spec("ray")
     if spec is None or not spec.submodule_search_locations:
-        return True
+        return frozenset()
     folder = Path(spec.submodule_search_locations[0])
-    files = [folder / path for path in _NATIVE if (folder / path).exists()]
-    return _holds(name, [*files, *folder.rglob("*.py")])
-
-
-def _holds(name: str, files: Iterable[Path]) -> bool:
-    # Names are whole: RAY_ADDRES is a part of RAY_ADDRESS.
-    wanted = re.compile(rb"(?<![A-Za-z0-9_])" + re.escape(name.encode(errors="replace")) + rb"(?![A-Za-z0-9_])")
-    for file in files:
-        if not file.stat().st_size:
-            continue
-        with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if wanted.search(content):
-                return True
-    return False
+    found: set[bytes] = set()
+    for file in [*(folder / path for path in _NATIVE), *folder.rglob("*.py")]:
+        if file.is_file() and file.stat().st_size:
+            with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                found.update(_NAME.findall(content))
+    return frozenset(name.decode() for name in found)

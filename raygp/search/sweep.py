@@ -90,6 +90,6 @@ def layout_of(job: UpdateJob, settings: SweepSettings, past: Sequence[Mapping[st
         past,
         job.parent.val_accuracy,
         job.parent.total_connections,
-        sum(manifest.rows("train") for manifest in job.seen),
-        job.arrival.rows("train"),
+        job.old_rows,
+        job.new_rows,
     )
