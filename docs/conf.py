@@ -54,6 +54,9 @@ html_theme_options = {
 _FOR_ALL = {
     # Blocks that are wider than the page are scrolled by keyboard, too.
     "<pre>": '<pre tabindex="0">',
+    # Between an argument and what is said of it. Dashes as such are left alone, because of options.
+    "</strong> -- ": "</strong>: ",
+    "</strong></a> -- ": "</strong></a>: ",
     # Captions at the side are headings without a level.
     '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
 }
