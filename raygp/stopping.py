@@ -9,10 +9,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from raygp.errors import StoppedError
+
+_SAME_S = 5.0
+"""SIGTERMs so close together are one request: a service manager sends one to every process of a service, and a parent
+among these passes its own on."""
 
 
 class Terminated(BaseException):
@@ -48,13 +53,24 @@ class Asked:
     def __init__(self) -> None:
         # No threading.Event: its lock may be held by the very code that a signal's handler interrupts.
         self._number: int | None = None
+        self._since = 0.0
 
     def ask(self, number: int = signal.SIGTERM) -> None:
         """Ask for it. A handler of signals may call it."""
-        self._number = number if self._number is None else self._number
+        if self._number is None:
+            self._number, self._since = number, time.monotonic()
 
     def __bool__(self) -> bool:
         return self._number is not None
+
+    @property
+    def name(self) -> str:
+        """Name of the signal."""
+        return signal.Signals(self._number or signal.SIGTERM).name
+
+    def asks_again(self, number: int) -> bool:
+        """Whether a signal that comes after the first is a request of its own. A second Ctrl-C always is."""
+        return number == signal.SIGINT or time.monotonic() - self._since >= _SAME_S
 
     def error(self, message: str) -> StoppedError:
         """What an update ends with that has stored its checkpoint; the exit code is what shells make of the signal."""
@@ -81,6 +97,8 @@ def asking(asked: Asked, at_once: Callable[[], None] = lambda: None) -> Iterator
     def act(number: int, _: object) -> None:
         if not asked:
             return asked.ask(number)
+        if not asked.asks_again(number):
+            return
         at_once()
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 

@@ -55,6 +55,7 @@ class _Board:
 
 
 def _board_actor() -> Any:
+    # Several calls at once: workers wait for theirs while the driver drains.
     make: Any = ray.remote(num_cpus=0, max_concurrency=4)  # type: ignore[call-overload]  # Unknown to Ray's stubs.
     return make(_Board)
 
@@ -132,4 +133,4 @@ class Board:
     def _tell_of_the_end(self) -> None:
         if not self._told_of_the_end:
             self._told_of_the_end = True
-            self.tell(StopAsked())
+            self.tell(StopAsked(signal=self.asked.name))

@@ -147,6 +147,7 @@ def run_config(
     return RunConfig(
         name=name,
         **run_storage(location, folder),
+        # If writing the last one is cut off, the one before counts.
         checkpoint_config=CheckpointConfig(num_to_keep=2),
         # A node that is taken away does not count as a failure, however often that happens.
         failure_config=FailureConfig(max_failures, controller_failure_limit=1, max_preemption_failures=-1),
@@ -263,6 +264,7 @@ def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, str
     # each worker asks for what it would get if all came.
     needed = (wanted.least if wanted.elastic and not streamed else wanted.most) * runs
     cpus = max(resources.get("CPU", 0.0), most_cpus())
+    # Else half of the CPUs in equal parts, so that Ray Data's tasks have the other half; in hundredths, rounded down.
     share = 1.0 if cpus > needed else max(0.01, int(50 * (cpus or 1.0) / needed) / 100)
     return ScalingConfig(resources_per_worker={"CPU": share}, **elastic)
 

@@ -138,7 +138,7 @@ class _Observer:
         """Whether a checkpoint is wanted at once."""
         if self._asked and not self._told_of_the_end:
             self._told_of_the_end = True
-            self._tell(StopAsked())
+            self._tell(StopAsked(signal=self._asked.name))
         return bool(self._asked)
 
     def _store(self, save: Callable[[Path], None], failed: str) -> bool:
@@ -161,6 +161,7 @@ class _Observer:
     def _drop_old(self) -> None:
         from raygp.update.checkpoints import checkpoint_names
 
+        # In the order of names, which is that of time.
         for name in checkpoint_names(self._job.location, self._job.folder)[:-_KEPT]:
             self._job.location.delete(f"{self._job.folder}/{name}", recursive=True)
 

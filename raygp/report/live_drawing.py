@@ -164,8 +164,6 @@ def _share_of_phase(state: LiveState) -> float:
 def _now(state: LiveState, width: int, marks: Marks) -> Text:
     """What is being done, and how long it will take."""
     parts = []
-    if state.stopping:
-        parts.append("asked to end: stores a checkpoint first")
     if state.busy is not None:
         line = _busy(state.busy, state.clock(), width, marks)
     elif state.place is not None:
@@ -176,6 +174,8 @@ def _now(state: LiveState, width: int, marks: Marks) -> Text:
         line = Text(f"{_spin(state.clock(), marks)} working")
     if state.place is not None and (left := state.left.seconds(state.clock())) is not None and state.trials is None:
         parts.insert(0, f"{'at most' if state.left.is_most else 'about'} {duration(_rounded(left))} left")
+    if state.stopping:
+        parts = ["ends after a checkpoint"]
     for part in parts:
         if line.cell_len + len(part) + 3 <= width:
             line.append(marks.between + part, style="dim")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from raygp.events import (
+    CheckpointStored,
     EpochEnded,
     Event,
     InPhase,
@@ -162,6 +163,8 @@ class LiveState:
                 self._be_busy("trials are running", since=self.started)
             case StopAsked():
                 self.stopping = True
+            case CheckpointStored() if self.stopping:
+                self._be_busy("stored a checkpoint; ending")
             case InPhase():
                 self._inside(event)
 

@@ -247,7 +247,7 @@ class Update:
     def _train(self, phase: Phase) -> Verdict | None:
         """What is left of a round's epochs, each with its evaluation and checkpoint; a refusal if they are given up."""
         cursor, epochs = self.cursor, self.plan.epochs_of(phase)
-        if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):
+        if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):  # Later, it is shrunk already.
             self.learner.shrink(self.plan.shrink)
         while cursor.epoch < epochs:
             if self._may_give_up and (verdict := self._judge.given_up(self.plan, phase, cursor, self._phase_record)):
@@ -336,7 +336,7 @@ class Update:
         """Let the phase judge the round, and move the cursor on."""
         cursor, record = self.cursor, self._phase_record
         cursor.stage, cursor.epoch = "enter", 0
-        cursor.round += 1
+        cursor.round += 1  # First: phases compare the rounds that are over with those that they may have.
         follows = phase.leave(self._running)
         record.density_after, record.val_accuracy = self.masks.density, self.state.record.val_accuracy
         if follows is Next.PHASE:

@@ -295,7 +295,7 @@ def test_an_ingest_without_a_terminal_says_how_far_it_is(location: Location, mon
 def test_that_it_was_asked_to_end_is_said_at_once(location: Location) -> None:
     out = io.StringIO()
     printed(iter([*list(story())[:2], StopAsked()]), Console(file=out, width=120, highlight=False), location)
-    assert "v0001  asked to end: it stores a checkpoint first; a second Ctrl-C ends it at once" in out.getvalue()
+    assert "v0001  asked to end: a checkpoint first; Ctrl-C again ends it at once" in out.getvalue()
 
 
 # -- the command that goes on ------------------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def test_ctrl_c_ends_it_after_the_next_checkpoint_inside_the_epoch(job: UpdateJo
     with pytest.raises(StoppedError, match="run the same command again to go on from its last checkpoint") as stopped:
         carry_out(job, tell)
     assert stopped.value.exit_code == 130
-    assert [type(event) for event in events[-2:]] == [StopAsked, CheckpointStored]
+    assert events[-2] == StopAsked(signal="SIGINT") and isinstance(events[-1], CheckpointStored)
     assert not [event for event in events if isinstance(event, EpochEnded)]
     assert_same(carry_out(job), whole)
 
@@ -217,8 +217,10 @@ def test_ctrl_c_ends_it_after_the_next_checkpoint_inside_the_epoch(job: UpdateJo
     ],
 )
 def test_a_second_signal_ends_it_at_once(
-    job: UpdateJob, signals: list[signal.Signals], error: type[BaseException]
+    job: UpdateJob, signals: list[signal.Signals], error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("raygp.stopping._SAME_S", 0.0)
+
     def ask_twice() -> None:
         for number in signals:
             signal.raise_signal(number)
@@ -226,6 +228,16 @@ def test_a_second_signal_ends_it_at_once(
     with pytest.raises(error):
         carry_out(job, at(StepsDone, 1, ask_twice))
     assert checkpoint_names(job.location, job.folder) == []
+
+
+def test_a_sigterm_that_a_parent_passes_on_is_not_a_second_one(job: UpdateJob) -> None:
+    def ask_twice() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(StoppedError) as stopped:
+        carry_out(job, at(StepsDone, 1, ask_twice))
+    assert stopped.value.exit_code == 143 and checkpoint_names(job.location, job.folder)
 
 
 def test_what_ignores_ctrl_c_goes_on_to_do_so(job: UpdateJob, whole: Outcome) -> None:
