@@ -27,6 +27,7 @@ root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/**/*.md"]
 # Folders that are not looked through at all.
 exclude_patterns = ["build", ".*", "raygp", "tests", "benchmarks", "drills", "jobs", "examples", "ops", "*-demo"]
+smartquotes = False  # Of --json it would make a dash and json.
 highlight_language = "none"  # Of blocks that do not say theirs: mostly what a terminal shows.
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 

@@ -12,7 +12,7 @@ One update is told as::
         for each phase:  PhaseStarted
             for each epoch:  StepsDone (now and then), EpochEnded, CheckpointStored
         PhaseEnded
-    Promoted or Refused
+    Promoted, Refused, or AwaitsApproval and later Approved and Promoted, or Rejected
 
 StopAsked comes where a signal asks an update to end after its next checkpoint.
 
@@ -235,6 +235,44 @@ class Refused(Event):
     """What the update did and measured."""
     beside: tuple[str, ...] = ()
     """Other arrivals that it folded in, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitsApproval(Event):
+    """A candidate passed the gate and waits for a person (``promote: approve``); until then no update starts."""
+
+    root: str
+    card: Card
+    since: str
+    """UTC, ISO 8601."""
+    reason: str = ""
+    """What the gate said."""
+    is_new: bool = False
+    """Whether it waits from now on; if not, an update met it, and did nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved(Event):
+    """A person approved the candidate that waited. Promoted follows."""
+
+    version: str
+    by: str
+    """Empty if that was not said."""
+    before: str | None
+    """The head until now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected(Event):
+    """A person rejected the candidate that waited: its files are gone, and its update counts as refused."""
+
+    card: Card
+    """Of what was."""
+    because: str
+    by: str
+    """Empty if that was not said."""
+    head: str | None
+    """What stays the head."""
 
 
 @dataclass(frozen=True, kw_only=True)

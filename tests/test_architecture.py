@@ -28,12 +28,13 @@ ALLOWED = {
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
     "page": {"sparse", "store", "data", "tasks", "inference", "search", "drift", "export", "report"},
     "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export", "page"},
+    "health": {"store", "line"},
     "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
     "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell", "drift", "watch", "doctor",
+        "export", "check", "tell", "drift", "watch", "doctor", "health",
     },
 }
 

@@ -68,6 +68,7 @@ def make_dense(
     checkpoint: Checkpoint,
     classes: str | os.PathLike[str] | Sequence[str] | None,
     seed: int,
+    place: tuple[str, str | None],
     watch: Callable[[int, int], None],
 ) -> Dense:
     """Build the line's model, fill it from a checkpoint, and measure it on what arrivals hold out. Nothing is written.
@@ -80,6 +81,7 @@ def make_dense(
         checkpoint: that was read.
         classes: their order, or a file that has it; None: see :func:`raygp.adopt.vocabulary.choose_classes`.
         seed: of what is new in the model.
+        place: name of the version that it becomes, and of the one in whose place it comes, if there is one.
         watch: told of how many rows, of how many, the model has answered.
 
     Raises:
@@ -109,7 +111,7 @@ def make_dense(
     probed = None if rows.left_out["val"] else probe_rows(catalog, "")
     outcome = _measure(model, task, rows, chosen.classes, seed, probed)
     origin = _origin(checkpoint, found, chosen, converted, rows.left_out["val"])
-    card = _card(outcome.record, origin, spec, chosen.classes, seed)
+    card = _card(outcome.record, origin, spec, chosen.classes, seed, place)
     head = f"{task.classifier}.weight"
     head_is_new = head in dict(model.named_parameters()) and head not in found.tensors
     return Dense(
@@ -161,15 +163,22 @@ def _origin(
     )
 
 
-def _card(record: UpdateRecord, origin: Origin, spec: dict[str, Any], classes: Sequence[str], seed: int) -> Card:
+def _card(
+    record: UpdateRecord,
+    origin: Origin,
+    spec: dict[str, Any],
+    classes: Sequence[str],
+    seed: int,
+    place: tuple[str, str | None],
+) -> Card:
     """The card of a version that has seen no arrival: all of them wait for the updates that follow."""
     identity = [[file.sha256 for file in origin.files], list(classes), seed if origin.made_new else 0]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     return Card(
         **dict(record),
-        version="v0000",
-        parent=None,
-        update=f"v0000-{PLAN}-{digest[:8]}",
+        version=place[0],
+        parent=place[1],
+        update=f"{place[0]}-{PLAN}-{digest[:8]}",
         created=utc_now()[:19] + "+00:00",
         arrivals=[],
         arrival="",

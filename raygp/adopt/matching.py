@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from raygp.adopt.checkpoint import Checkpoint
-from raygp.data.admission import listed
+from raygp.data.listing import listed
 from raygp.errors import InputError
 
 _LEAST = 0.5

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from raygp.adopt.class_lists import ClassList
-from raygp.data.admission import listed
 from raygp.data.catalog import extend_classes
+from raygp.data.listing import listed
 from raygp.data.text import decode_text, tidy
 from raygp.errors import InputError
 from raygp.store import Manifest

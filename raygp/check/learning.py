@@ -9,6 +9,7 @@ from torch import Tensor
 
 from raygp.check.finding import Fault
 from raygp.check.subject import Subject, differ, pick, shape_of
+from raygp.data.listing import listed
 from raygp.sparse.layers import prunable_layers
 from raygp.tasks.protocol import Task
 
@@ -91,16 +92,16 @@ def gradient(subject: Subject) -> str:
     still = [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad and name in prunable]
     if still:
-        raise Fault(f"no gradient for {_listed(still)}: the model's forward does not use it, or cuts it off (detach)")
+        raise Fault(f"no gradient for {listed(still, 3)}: the model's forward does not use it, or cuts it off (detach)")
     if frozen:
-        raise Fault(f"{_listed(frozen)} is prunable and frozen (requires_grad=False): growth needs its gradient")
+        raise Fault(f"{listed(frozen, 3)} is prunable and frozen (requires_grad=False): growth needs its gradient")
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
             raise Fault(f"the gradient of {name} is NaN or infinite")
     found = ((name, parameter.grad) for name, parameter in model.named_parameters())
     silent = [name for name, grad in found if grad is not None and not bool(grad.any())]
     model.zero_grad()
-    told = f"; it is zero on these rows for {_listed(silent)}" if silent else ""
+    told = f"; it is zero on these rows for {listed(silent, 3)}" if silent else ""
     return f"for all {sum(1 for _ in model.parameters())} parameters{told}"
 
 
@@ -219,7 +220,3 @@ def _finite_each(subject: Subject, found: Tensor, what: str) -> None:
     if len(bad):
         row = int(bad[0])
         raise Fault(f"{what} of {subject.rows[row].key} (label '{subject.rows[row].label}') is {float(found[row])}")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

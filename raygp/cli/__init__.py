@@ -30,6 +30,8 @@ COMMANDS = (
     "report",
     "predict",
     "export",
+    "approve",
+    "reject",
     "rollback",
     "withdraw",
     "doctor",

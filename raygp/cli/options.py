@@ -187,6 +187,13 @@ def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
     """
     from raygp.settings import load_settings
 
+    given = given_settings(options)
+    return load_settings(task, given["file"], given["overrides"], **given["flags"])
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What the update options say of settings, as plain data: ``file``, ``overrides`` and ``flags``, as
+    :func:`raygp.settings.load_settings` takes them."""
     flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
     sweep: dict[str, Any] = {
         "trials": options.max_trials,
@@ -195,8 +202,8 @@ def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
         "objective": options.objective,
         "search": options.search,
     }
-    given = {key: value for key, value in sweep.items() if value is not None}
-    return load_settings(task, options.config, options.overrides, **flags, sweep=given)
+    chosen = {key: value for key, value in sweep.items() if value is not None}
+    return {"file": options.config, "overrides": options.overrides, "flags": {**flags, "sweep": chosen}}
 
 
 def _dashed(words: Sequence[str]) -> str:

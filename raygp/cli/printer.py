@@ -14,6 +14,8 @@ from raygp.data.admission import listed
 from raygp.events import (
     Adopted,
     AllKnown,
+    Approved,
+    AwaitsApproval,
     BudgetSpent,
     CheckpointStored,
     Drifted,
@@ -28,6 +30,7 @@ from raygp.events import (
     Promoted,
     Published,
     Refused,
+    Rejected,
     Resumed,
     RowsMeasured,
     RungStarted,
@@ -47,8 +50,8 @@ from raygp.report.duplicates import duplicates_line
 from raygp.report.parts import parts_table
 from raygp.report.progress import Progress, progress_on
 from raygp.report.rungs import changes_in_words
-from raygp.report.verdict import verdict_line
-from raygp.store import Location, Manifest
+from raygp.report.verdict import verdict_line, waiting_line
+from raygp.store import Card, Location, Manifest
 
 _LISTED = 8
 """So many arrivals of an update are named."""
@@ -89,7 +92,7 @@ class Printer:
         self._bar: Bar | None = None
         self._checking = TaskID(0)
         self._progress: Progress | None = None
-        self._metric = ""
+        self._metric = self._approved = ""
 
     def __call__(self, event: Event) -> None:
         """Print one event; nothing for those that say nothing to a person."""
@@ -227,9 +230,35 @@ class Printer:
         self._console.print(sweep_line(event, event.version, self._metric), soft_wrap=True)
 
     @_show.register
+    def _(self, event: AwaitsApproval) -> None:
+        self._end_view()
+        card = event.card
+        if event.is_new:
+            self._show_candidate(card)
+            self._print(f"{card.version}: passed the gate, {verdict_line(card)}")
+        self._console.print(waiting_line(event.root, card.version), markup=False, soft_wrap=True)
+
+    @_show.register
+    def _(self, event: Approved) -> None:
+        by = f" by {event.by}" if event.by else ""
+        self._print(f"{event.version}: approved{by}")
+        self._approved = event.version
+
+    @_show.register
+    def _(self, event: Rejected) -> None:
+        said = (f" by {event.by}" if event.by else "") + (f": {event.because}" if event.because else "")
+        self._print(f"{event.card.version}: rejected{said}; {event.head or 'nothing'} stays the head")
+
+    @_show.register
     def _(self, event: Promoted) -> None:
         self._end_view()
         card = event.card
+        if card.version != self._approved:  # What a person has approved was shown when it was made.
+            self._show_candidate(card)
+        self._print(f"{card.version}: promoted, {verdict_line(card)}")
+
+    def _show_candidate(self, card: Card) -> None:
+        """The trials of its sweep, and accuracy by arrival and by class."""
         if card.sweep:
             from raygp.report.sweep import trials_table, write_sweep_figure
 
@@ -239,7 +268,6 @@ class Printer:
                 self._print(f"{card.version}: trials drawn in {figure}")
         if card.parent:
             self._show_parts(card)
-        self._print(f"{card.version}: promoted, {verdict_line(card)}")
 
     @_show.register
     def _(self, event: Refused) -> None:

@@ -15,7 +15,8 @@ from raygp.report.drift import drift_table, transfer_line
 from raygp.report.parts import parts_table
 from raygp.report.rungs import rung_lines
 from raygp.report.tables import layers_table, phases_table, versions_table
-from raygp.store import Card
+from raygp.report.verdict import waiting_line
+from raygp.store import Card, read_approval
 
 NAME = "show"
 HELP = "one version: where it comes from, phases, layers, cost"
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
         print_json(card.model_dump(mode="json"))
     else:
         _show(make_console(), card)
+        _show_approval(make_console(), line, card)
 
 
 def _show(console: Console, card: Card) -> None:
@@ -70,6 +72,15 @@ def _show(console: Console, card: Card) -> None:
         console.print(drift_line(card.drift), markup=False, soft_wrap=True)
         drift_table(card.drift).show(console)
     layers_table(card).show(console)
+
+
+def _show_approval(console: Console, line: Line, card: Card) -> None:
+    """Of a version that a person approved, or has to."""
+    if (waiting := line.waiting) and waiting.version == card.version:
+        console.print(waiting_line(line.root, card.version), soft_wrap=True, markup=False)
+    elif approved := read_approval(line.location, card.version):
+        by = f" by {approved.by}" if approved.by else ""
+        console.print(f"approved{by} ({approved.at[:19]} UTC)", markup=False)
 
 
 def _show_origin(console: Console, card: Card) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +20,7 @@ from raygp.record import Compared, DriftRecord
 from raygp.report.drift import transfer_line
 from raygp.report.parts import worst_line
 from raygp.report.tables import arrivals_table
-from raygp.report.verdict import verdict_line
+from raygp.report.verdict import verdict_line, waiting_line
 from raygp.store import Manifest
 from raygp.tasks.libraries import title_of
 
@@ -30,11 +31,21 @@ HELP = "head, arrivals seen and waiting, updates that are half done"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_json(parser)
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="print the line's health for Prometheus, such as for a textfile collector",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Show where the line stands."""
     line = Line(options.root)
+    if options.metrics:
+        from raygp.health import HealthReader, exposition
+
+        sys.stdout.write(exposition(HealthReader(line).read()).decode())
+        return
     if options.json:
         print_json(_json(line))
     else:
@@ -54,6 +65,14 @@ def _show(console: Console, line: Line) -> None:
             console.print(drift_line(drift), markup=False, soft_wrap=True)
     else:
         console.print("head: none yet (raygp update makes the first version)")
+    if waiting := line.waiting:
+        folded = ", ".join(waiting.card.folded_in)
+        console.print(f"{waiting.version} of {folded}: {verdict_line(waiting.card)}", soft_wrap=True, markup=False)
+        console.print(
+            f"{waiting_line(line.root, waiting.version)} (since {waiting.since[:19]} UTC; no update starts until then)",
+            soft_wrap=True,
+            markup=False,
+        )
     shown = ", ".join(state.seen[-5:])
     console.print(f"arrivals in the head: {len(state.seen)}" + (f" (last {shown})" if shown else ""))
     if state.pending:
@@ -102,6 +121,20 @@ def _waiting(manifest: Manifest, drift: DriftRecord | None) -> dict[str, Any]:
     }
 
 
+def _awaiting(line: Line) -> dict[str, Any] | None:
+    """The version that waits for approval."""
+    if (waiting := line.waiting) is None:
+        return None
+    return {
+        "version": waiting.version,
+        "parent": waiting.parent,
+        "since": waiting.since,
+        "reason": waiting.reason,
+        "arrivals": waiting.card.folded_in,
+        "val_accuracy": waiting.card.val_accuracy,
+    }
+
+
 def _json(line: Line) -> dict[str, Any]:
     state, drift = line.state, known_drift(line.location, line.state)
     return {
@@ -117,5 +150,6 @@ def _json(line: Line) -> dict[str, Any]:
         "backward_transfer": _plain(state.card.backward_transfer) if state.card else None,
         "seen": list(state.seen),
         "pending": [_waiting(manifest, drift.get(manifest.arrival)) for manifest in state.pending],
+        "waiting": _awaiting(line),
         "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
     }

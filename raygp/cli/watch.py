@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
-from raygp.cli.options import add_own_task, add_update_options, line_of, run_settings
+from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
 from raygp.cli.watch_lines import WatchLines
 from raygp.events import Event
-from raygp.settings import RunSettings
+from raygp.line import Line
+from raygp.settings import load_standing
 from raygp.stopping import Terminated
 from raygp.watch.loop import Watcher
 from raygp.watch.process import OtherHands
 
 NAME = "watch"
+_METRICS_AGE_S = 30.0
+"""Storage is asked for the line's health no more often than this, however often Prometheus asks."""
 HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
 
 
@@ -32,6 +39,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print events as JSON lines; the rest goes to standard error"
     )
+    parser.add_argument(
+        "--metrics-port", type=int, metavar="PORT",
+        help="serve the line's health for Prometheus at http://127.0.0.1:PORT/metrics (0: a free port)",
+    )  # fmt: skip
     add_update_options(parser)
     add_own_task(parser)
 
@@ -47,15 +58,18 @@ def run(options: argparse.Namespace) -> None:
     from raygp.tell import listeners
     from raygp.tell.json_lines import JsonLinesSettings
 
-    line = line_of(options)
-    if options.task:
-        _ = line.code  # Looked up first: code that has changed may change the settings, too.
-    settings = _settings(options, line.task)
+    given = _given(options)
+    # No plans are looked at here: those of a task load torch, which an idle watcher does without.
+    settings = load_standing(given["file"], given["overrides"], **given["flags"])
     line = line_of(options, settings.single_writer)
     lines = WatchLines(sys.stderr if options.json else sys.stdout)
     everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
+    hands = OtherHands("raygp.cli.watch_hands", _opening(options, settings.single_writer, given))
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
+
+        if options.metrics_port is not None:
+            lines.say(f"metrics: http://127.0.0.1:{stack.enter_context(_metrics(line, options.metrics_port))}/metrics")
 
         def tell(event: Event) -> None:
             lines(event)
@@ -63,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
                 _print_event(event)
             told(event)
 
-        watcher = Watcher(line, settings, OtherHands("raygp.cli.watch_hands", _opening(options, settings)), tell)
+        watcher = Watcher(line, settings.watch, hands, tell, _digest(given))
         if options.retry:
             watcher.retry()
             return
@@ -78,8 +92,17 @@ def run(options: argparse.Namespace) -> None:
             raise watcher.problem
 
 
-def _settings(options: argparse.Namespace, task: dict[str, object]) -> RunSettings:
-    """Settings, with what the options say of the watcher."""
+def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
+    """Serve the line's health for the time of the block; the port. Raises InputError if it is taken."""
+    from raygp.health import HealthReader, exposition, serving_metrics
+
+    # A line of its own: what another thread reads changes nothing of what the watcher knows.
+    reader = HealthReader(Line(line.location))
+    return serving_metrics(lambda: exposition(reader.read(_METRICS_AGE_S)), port)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of settings, those of the watcher too."""
     given: list[str] = []
     if options.interval is not None:
         given.append(f"watch.interval_s={options.interval}")
@@ -88,18 +111,27 @@ def _settings(options: argparse.Namespace, task: dict[str, object]) -> RunSettin
     if options.sweep:
         given.append("watch.sweep=true")
     options.overrides = [*given, *options.overrides]
-    return run_settings(options, task)
+    return given_settings(options)
 
 
-def _opening(options: argparse.Namespace, settings: RunSettings) -> dict[str, object]:
+def _opening(options: argparse.Namespace, single_writer: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """What the process that updates has to know."""
     return {
         "root": options.root,
-        "single_writer": settings.single_writer,
+        "single_writer": single_writer,
         "task": options.task,
         "task_changed": options.task_changed,
-        "settings": settings.model_dump(mode="json"),
+        "settings": given,
         "verbose": options.verbose,
     }
+
+
+def _digest(given: dict[str, Any]) -> str:
+    """Of what the options and the settings file say of updates."""
+    file = Path(given["file"]).read_bytes() if given["file"] else b""
+    overrides = [override for override in given["overrides"] if not override.startswith("watch.")]
+    said = json.dumps([overrides, given["flags"]], sort_keys=True)
+    return hashlib.sha256(said.encode() + b"\0" + file).hexdigest()[:16]
 
 
 def _print_event(event: Event) -> None:

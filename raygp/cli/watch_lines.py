@@ -11,6 +11,7 @@ from raygp.events import (
     AllKnown,
     ArrivalSeen,
     AttemptFailed,
+    AwaitsApproval,
     Drifted,
     DropDone,
     DropRefused,
@@ -130,7 +131,7 @@ class WatchLines:
     def _(self, event: UpdateStarted) -> str:
         self._version, self._metric = event.version, event.metric
         start = f"from {event.parent}" if event.parent else "initial synthesis"
-        arrivals = ", ".join((*getattr(event, "beside", ()), event.arrival))
+        arrivals = ", ".join((*event.beside, event.arrival))
         return f"{event.version}: {arrivals}, {start}, plan '{event.plan}'"
 
     @_text.register
@@ -167,6 +168,13 @@ class WatchLines:
     def _(self, event: Refused) -> str:
         hint = f". Try {event.advice}" if event.advice else ""
         return f"{event.version}: {event.reason}; {event.head or 'nothing'} stays the head{hint}"
+
+    @_text.register
+    def _(self, event: AwaitsApproval) -> str | None:
+        version = event.card.version
+        if not event.is_new:
+            return None  # The watcher says what it waits for.
+        return f"{version}: passed the gate, {event.reason}: raygp approve {version}, or raygp reject {version}"
 
     @_text.register
     def _(self, event: StopAsked) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from raygp.cluster.session import ray_session
 from raygp.errors import RaygpError
 
@@ -22,7 +24,7 @@ def try_ray() -> str:
 
         @ray.remote(num_cpus=0)
         def version() -> str:
-            return str(ray.__version__)
+            return metadata.version("ray")
 
         try:
             ran = ray.get(version.remote(), timeout=_PATIENCE_S)

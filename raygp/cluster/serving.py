@@ -198,13 +198,17 @@ def _listen(host: str, port: int) -> int:
 
 def application(settings: ServeSettings) -> Any:
     """What Ray Serve runs, whoever starts it. Its name there has to be "raygp". Raises as :func:`require_serve`."""
-    deployment = require_serve().deployment(_Replica).options(
-        name=_DEPLOYMENT,
-        num_replicas=settings.replicas,
-        # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
-        max_ongoing_requests=settings.limits.max_waiting + 256,
-        graceful_shutdown_timeout_s=_DRAIN_S,
-        graceful_shutdown_wait_loop_s=0.2,
+    deployment = (
+        require_serve()
+        .deployment(_Replica)
+        .options(
+            name=_DEPLOYMENT,
+            num_replicas=settings.replicas,
+            # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
+            max_ongoing_requests=settings.limits.max_waiting + 256,
+            graceful_shutdown_timeout_s=_DRAIN_S,
+            graceful_shutdown_wait_loop_s=0.2,
+        )
     )
     return deployment.bind(settings)
 

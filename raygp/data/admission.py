@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from raygp.data.listing import listed
 from raygp.data.sources import SplitName
 from raygp.errors import InputError
 from raygp.store import Manifest
@@ -123,9 +124,3 @@ def not_judged(holdings: Holdings, known: Collection[str]) -> str:
     named = listed([f"'{label}' ({count:,} training row{'' if count == 1 else 's'})" for label, count in rows.items()])
     what = "class" if len(rows) == 1 else "classes"
     return f"no validation rows of {what} {named}: the gate does not look at them until an arrival brings some"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names as they stand in a message: the first few, then how many more there are."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown

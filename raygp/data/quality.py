@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from raygp.data.listing import listed
 from raygp.data.sources import SourceSample
 from raygp.data.text import quoted
 from raygp.errors import InputError, RaygpError
@@ -130,7 +131,7 @@ def unusable_rows(
         strange = {i: unknown for i, unknown in missing.items() if unknown}
     if len(strange) > max_share * len(samples):
         labels = sorted({label for unknown in strange.values() for label in unknown})
-        raise InputError(f"labels outside {size}: {_listed(labels, known)}; give --new-classes to add them")
+        raise InputError(f"labels outside {size}: {_quoted(labels, known)}; give --new-classes to add them")
     if len(bare) > max_share * len(samples):
         first = samples[next(iter(bare))].key
         raise InputError(
@@ -144,14 +145,13 @@ def unusable_rows(
             f"{max_share:g}; the first of them is {samples[row].key}: {reason}"
         )
     outside = {
-        i: f"{'labels' if len(labels) > 1 else 'label'} {_listed(labels, known)} "
+        i: f"{'labels' if len(labels) > 1 else 'label'} {_quoted(labels, known)} "
         f"{'are' if len(labels) > 1 else 'is'} outside {size}"
         for i, labels in strange.items()
     }
     return broken | bare | outside
 
 
-def _listed(labels: Sequence[str], known: set[str]) -> str:
+def _quoted(labels: Sequence[str], known: set[str]) -> str:
     """Labels for messages: all, unless they are very many."""
-    more = f", and {len(labels) - _MOST_NAMED:,} more" if len(labels) > _MOST_NAMED else ""
-    return ", ".join(quoted(label, known) for label in labels[:_MOST_NAMED]) + more
+    return listed([quoted(label, known) for label in labels], _MOST_NAMED)

@@ -12,6 +12,7 @@ from raygp.line.unfinished import update_folders
 from raygp.store import Location, check_weights, read_refusal
 from raygp.store.documents import read_document
 from raygp.store.lease import BEAT_S, LAPSE_S, LEASE_FILE, PUBLISHING_FILE, Lease, is_gone
+from raygp.store.watched import WatchNotes
 
 _OLD_ARRIVAL_S = 7 * 86_400
 _SHOWN = 5
@@ -33,6 +34,7 @@ def check_line(location: Location) -> Iterator[Finding]:
     yield _waiting(line)
     yield from _refused(line)
     yield from _unfinished(line)
+    yield from _watched(location)
     for file, what in ((LEASE_FILE, "update"), (PUBLISHING_FILE, "ingest")):
         yield from _lease(location, file, what)
 
@@ -80,6 +82,26 @@ def _unfinished(line: Line) -> Iterator[Finding]:
         done = "no checkpoint yet" if unfinished.epochs is None else f"{unfinished.epochs} epochs done"
         says = f"{what} of {unfinished.arrival} to {unfinished.version}, {done}: it runs, or was interrupted"
         yield Finding("unfinished", "warning", says, "the same command goes on with it")
+
+
+def _watched(location: Location) -> Iterator[Finding]:
+    """What watchers of the line have noted: failures, and what they leave alone."""
+    try:
+        notes = WatchNotes(location).read()
+    except RaygpError as error:
+        yield Finding("watcher", "problem", str(error), "delete it: watchers then ask again, and do nothing twice")
+        return
+    if failing := notes.failing:
+        times = "once" if failing.attempts == 1 else f"{failing.attempts} times"
+        says = f"an update of {', '.join(failing.arrivals)} failed {times}: {failing.reason}"
+        yield Finding("watcher", "warning", says, f"nothing: it is tried again at {failing.again[:19]} UTC")
+    for arrival, left in notes.left.items():
+        says = f"{arrival} is left alone ({left.why}): {left.reason}"
+        yield Finding("watcher", "warning", says, "raygp watch --retry tries it again, raygp withdraw takes it out")
+    for name, drop in notes.drops.items():
+        if drop.state == "refused":
+            says = f"{name} of the drop folder was not taken in: {drop.reason}"
+            yield Finding("watcher", "warning", says, "change it or take it away: changed, it is tried again")
 
 
 def _lease(location: Location, file: str, what: str) -> Iterator[Finding]:

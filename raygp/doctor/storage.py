@@ -52,7 +52,7 @@ def check_storage(location: Location, now: Callable[[], float] = time.time) -> I
     except RaygpError as error:
         yield Finding("storage", "problem", str(error), "the message says what; raygp needs to read, write and delete")
         return
-    says = f"{location.root} can be written, read and deleted in ({1000 * probe.seconds:,.0f} ms)"
+    says = f"{location.root} can be written, read and deleted ({1000 * probe.seconds:,.0f} ms)"
     if probe.seconds > _SLOW_S:
         yield Finding("storage", "warning", f"{says}, which is slow", "run updates nearer to it, or use faster storage")
     else:

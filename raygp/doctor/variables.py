@@ -13,8 +13,10 @@ from pathlib import Path
 from raygp.doctor.host import Host
 from raygp.finding import Finding
 
-KNOWN = frozenset({"RAYGP_CACHE", "RAYGP_ROOT", "RAYGP_TOKEN"})
-"""What raygp reads. A test compares it with the code."""
+KNOWN = frozenset(
+    {"RAYGP_CACHE", "RAYGP_CONFIG", "RAYGP_EVENT", "RAYGP_LINE", "RAYGP_ROOT", "RAYGP_TOKEN"}
+)
+"""What raygp reads, or sets for the programs that it calls. A test compares it with the code."""
 RAY_KNOWN = frozenset(
     {
         "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_TMPDIR", "RAY_USE_TLS",

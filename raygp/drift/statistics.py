@@ -37,7 +37,7 @@ class Levels:
         return "large" if effect >= self.large else "moderate"
 
 
-LABELS, NUMBERS, TOGETHER = Levels(0.1, 0.3), Levels(0.2, 0.4), Levels(0.15, 0.3)
+LABELS, NUMBERS, TOGETHER = Levels(0.1, 0.3), Levels(0.15, 0.35), Levels(0.1, 0.2)
 """Of Cramer's V, of Kolmogorov-Smirnov distances, and of the root of the MMD. Chosen on handwritten digits; what they
 find and what they wrongly find elsewhere is in docs/results/drift.md."""
 

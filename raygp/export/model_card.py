@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from raygp.adopt.making import PLAN as ADOPTED
 from raygp.record import measured
 
 _PIPELINES = {"image": "image-classification", "speech": "automatic-speech-recognition"}
@@ -187,7 +188,8 @@ def _limits(about: Mapping[str, Any]) -> str:
 
 def _origin(about: Mapping[str, Any]) -> str:
     lineage = about["lineage"]
-    parent = f"made from {lineage['parent']}" if lineage["parent"] else "the first of its line"
+    made = "adopted in place of" if lineage["plan"].get("name") == ADOPTED else "made from"
+    parent = f"{made} {lineage['parent']}" if lineage["parent"] else "the first of its line"
     return (
         f"Version {lineage['version']}, {parent}, by update `{lineage['update']}` with plan "
         f"`{lineage['plan'].get('name')}` and seed {lineage['seed']}, {lineage['created']}. Exported by "

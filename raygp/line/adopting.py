@@ -1,5 +1,6 @@
 """A dense model that somebody trained becomes the first version of a line. What waits is folded in by the updates that
-follow, with it as their parent: it has seen no arrival, and nothing of them is replayed."""
+follow, with it as their parent: it has seen no arrival, and nothing of them is replayed. Until then, another model may
+be adopted in its place."""
 
 from __future__ import annotations
 
@@ -15,12 +16,15 @@ from raygp.line.state import LineState, read_state
 from raygp.line.version import Version
 from raygp.store import (
     Card,
+    Head,
     Location,
+    find_waiting,
     line_lease,
     promote,
     read_head,
     remove_version,
     require_conditional_writes,
+    version_to_make,
     waiting_version,
     write_version,
 )
@@ -74,7 +78,8 @@ def adopt(
     tell: Listener,
     code: TaskCode | None = None,
 ) -> Adoption:
-    """Make a checkpoint the line's first version. Until it is the head, nothing of it counts.
+    """Make a checkpoint the line's first version, or put it in the place of one that was adopted and has seen nothing
+    yet. Until it is the head, nothing of it counts.
 
     Args:
         location: root of the line.
@@ -85,7 +90,8 @@ def adopt(
         code: of a task of one's own.
 
     Raises:
-        InputError: the line has a version or no arrival; or the checkpoint cannot be read or does not fit.
+        InputError: the line has a version that has seen an arrival, or no arrival; or the checkpoint cannot be read,
+            does not fit, or is the head already.
         ConflictError: somebody else is at work on the line.
     """
     _check_is_ready(location, read_state(location))
@@ -100,14 +106,17 @@ def adopt(
         # Somebody else may have been at work until the lease was ours, or was killed before a version became head.
         state = read_state(location)
         _check_is_ready(location, state)
-        _clear_the_way(location)
+        head = read_head(location)
+        _clear_the_way(location, head)
         task, watch = make_task(state.task, code), _Watch(tell)
-        made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, watch)
+        place = (version_to_make(location, head), head.version if head else None)
+        made = make_dense(location, state.task, task, state.pending, checkpoint, classes, seed, place, watch)
+        _check_is_another(location, state.card, made.card)
         card = write_version(location, made.card, made.tensors)
         if reason := unfit(location, card, task, made.catalog, made.probe):
             remove_version(location, card)
             raise InputError(f"{checkpoint.where}: the adopted model {reason}: the line's task needs {ADVICE}")
-        promote(location, card, None)
+        promote(location, card, head)
     trained = {label for manifest in state.pending for label, rows in manifest.labels.items() if rows}
     there = {label for manifest in state.pending for label in manifest.labels}
     without_rows = tuple(name for name in card.classes if name not in trained and name not in task.reserved)
@@ -129,11 +138,11 @@ def adopt(
 
 def _check_is_ready(location: Location, state: LineState) -> None:
     """Refuse a line that a model cannot begin."""
-    if state.card is not None or read_head(location) is not None:
-        how = _how(state.card)
+    card = state.card
+    if card is not None and (card.origin is None or card.arrivals):
         raise InputError(
-            f"{location.root} has {how} as its head already, and a model is adopted as a line's first version: make "
-            "another line (raygp ingest --root OTHER) and adopt it there"
+            f"{location.root} has {card.version} as its head already, and a model is adopted as a line's first "
+            "version: make another line (raygp ingest --root OTHER) and adopt it there"
         )
     if not state.pending:
         raise InputError(
@@ -141,26 +150,26 @@ def _check_is_ready(location: Location, state: LineState) -> None:
         )
 
 
-def _clear_the_way(location: Location) -> None:
+def _clear_the_way(location: Location, head: Head | None) -> None:
     """Delete what an adoption left that was killed before its version became the head.
 
     Raises:
         InputError: an update left one, which was trained.
     """
-    waiting = waiting_version(location, None)
+    waiting = waiting_version(location, head)
     if waiting is not None and waiting.origin is None:
+        ends = "raygp reject" if find_waiting(location) else "raygp update"
         raise InputError(
-            f"{location.root}: {waiting.version} has been trained and is about to become the head: raygp update ends "
-            "that. A model is adopted as a line's first version: make another line for it"
+            f"{location.root}: {waiting.version} has been trained and is about to become the head: {ends} ends that. A "
+            "model is adopted as a line's first version: make another line for it"
         )
     if waiting is not None:
         remove_version(location, waiting)
 
 
-def _how(card: Card | None) -> str:
-    if card is None:
-        return "a version"
-    return f"{card.version} (adopted from {card.origin.files[0].file})" if card.origin else card.version
+def _check_is_another(location: Location, head: Card | None, card: Card) -> None:
+    if head is not None and head.update.removeprefix(head.version) == card.update.removeprefix(card.version):
+        raise InputError(f"{location.root}: {head.version} is this very model already, with these classes")
 
 
 class _Watch:

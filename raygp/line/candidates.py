@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from raygp.errors import InputError, RejectedError
 from raygp.events import Listener, Refused
+from raygp.line.approval import await_approval
 from raygp.line.state import read_state
+from raygp.line.unfinished import find_unfinished
 from raygp.line.version import Version
 from raygp.store import (
     Card,
@@ -30,8 +32,14 @@ if TYPE_CHECKING:
     from raygp.update.probe import Probe
 
 
-def finish_promotion(location: Location, code: TaskCode | None, tell: Listener) -> Card | None:
+def finish_promotion(location: Location, code: TaskCode | None, tell: Listener, approval: bool) -> Card | None:
     """Promote the child of the head that was written before somebody was killed; None if there is none.
+
+    Args:
+        location: root of the line.
+        code: of a task of one's own.
+        tell: told of a refusal, and of one that waits.
+        approval: whether it waits for a person instead. What was adopted does not: a person did that.
 
     Raises:
         RejectedError: it cannot be loaded as it lies in storage, or does not answer as it should.
@@ -55,8 +63,21 @@ def finish_promotion(location: Location, code: TaskCode | None, tell: Listener) 
     probe = done.probe if isinstance(done, Outcome) else None
     catalog = build_catalog(location, seen, [new], card.classes, replays=False)
     bless(Version(location, card, code), head.version if head else None, folder, catalog, probe, tell)
-    promote(location, card, head)
+    if approval and not card.origin:
+        reason = done.verdict.reason if isinstance(done, Outcome) else "passed the gate"
+        await_approval(location, card, _folder(location, card), reason, tell)
+    else:
+        promote(location, card, head)
     return card
+
+
+def _folder(location: Location, card: Card) -> str:
+    """Where the update of a version that was not promoted keeps what it needs: of a sweep, not the winner's."""
+    if card.sweep:
+        for begun in find_unfinished(location):
+            if begun.sweep and (begun.version, begun.arrival) == (card.version, card.arrival):
+                return f"updates/{begun.update}"
+    return f"updates/{card.update}"
 
 
 def bless(

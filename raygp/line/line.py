@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raygp.errors import InputError
-from raygp.events import Event, Listener, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import adopting, upkeep, withdrawal
+from raygp.events import Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.line import adopting, approval, upkeep, withdrawal
 from raygp.line.guessing import open_named
-from raygp.line.own_code import GivenCode
-from raygp.line.state import LineState, read_state
-from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
+from raygp.line.standing import Standing
 from raygp.line.version import Version
 from raygp.store import (
     Card,
     Garbage,
-    Location,
     Manifest,
     Verified,
     arrival_names,
-    check_root_usable,
-    list_arrivals,
-    list_versions,
-    open_line,
-    read_card,
     verify_arrival,
 )
 
@@ -39,13 +29,11 @@ if TYPE_CHECKING:
     from raygp.line.runner import Runner
     from raygp.page import Story
     from raygp.settings import RunSettings
-    from raygp.tasks import Task
-    from raygp.tasks.own import TaskCode
 
 _WEEK_S = 7 * 86_400.0
 
 
-class Line:
+class Line(Standing):
     """A model line at a root in storage. Opening it reads nothing; where it stands is read once, when it is asked for.
 
     Nothing is printed. What happens while something is done is told to listeners as :mod:`raygp.events`::
@@ -67,131 +55,6 @@ class Line:
     Every method raises :class:`raygp.errors.InputError` if there is no line at the root (but for :meth:`ingest`), or a
     document of it cannot be read, and :class:`raygp.errors.RaygpError` if storage fails.
     """
-
-    def __init__(
-        self,
-        root: str | Location,
-        *,
-        single_writer: bool = False,
-        task: str | os.PathLike[str] | None = None,
-        task_changed: bool = False,
-    ) -> None:
-        self.location = root if isinstance(root, Location) else Location(root, single_writer)
-        self._given = GivenCode(task, task_changed)
-        self._listeners: list[Listener] = []
-        self._state: LineState | None = None
-
-    def __repr__(self) -> str:
-        return f"Line({self.root!r})"
-
-    @property
-    def root(self) -> str:
-        """Where the line lives."""
-        return self.location.root
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell a listener of everything that happens from now on; call what is returned to end that."""
-        self._listeners.append(listener)
-
-        def stop() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return stop
-
-    # -- where it stands ----------------------------------------------------------------------------------------------
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a line at the root. Raises InputError if the root holds something else."""
-        return check_root_usable(self.location) is not None
-
-    @property
-    def state(self) -> LineState:
-        """Where the line stands: read once, and again after this object has changed something. See :meth:`refresh` for
-        what others have changed."""
-        if self._state is None:
-            self._state = read_state(self.location)
-        return self._state
-
-    def refresh(self) -> LineState:
-        """Read anew where the line stands."""
-        self._state = None
-        return self.state
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """The line's task: its name and options."""
-        # It never changes: what else there is to read of the line may wait until it is asked for.
-        return self._state.task if self._state else open_line(self.location).task
-
-    @property
-    def code(self) -> TaskCode | None:
-        """The code of the line's task, if it is one's own: what was given, or the file of the recorded name in the
-        current folder. Where it has changed, and ``task_changed`` says so, it is the line's from now on.
-
-        Raises:
-            InputError: it is not there, or is not the one that the line was made with.
-            ConflictError: it has changed, and somebody is at work on the line.
-        """
-        if not self._given.is_settled:
-            self._given.settle(self.location, self.task)
-            self._state = None if self._given.reference else self._state  # It may be another task by now.
-        return self._given.code
-
-    def use_code(self, code: TaskCode | None) -> None:
-        """Take this as the code of the line's task, whatever was given or lies in the current folder."""
-        self._given.use(code)
-
-    def make_task(self) -> Task:
-        """The line's task as an object. Raises as :attr:`code`."""
-        from raygp.tasks import make_task
-
-        code = self.code
-        return make_task(self.task, code)
-
-    def _version(self, card: Card) -> Version:
-        # A version that is only looked at needs no code: what was not given is looked for when a model is made.
-        return Version(self.location, card, self.code if self._given.code else None)
-
-    @property
-    def head(self) -> Version | None:
-        """The version that counts; None if there is none yet."""
-        return self._version(self.state.card) if self.state.card else None
-
-    @property
-    def pending(self) -> tuple[Manifest, ...]:
-        """Arrivals that wait for an update, oldest first."""
-        return self.state.pending
-
-    def versions(self) -> list[Version]:
-        """All versions, oldest first, in the head's history or not."""
-        open_line(self.location)
-        return [self._version(card) for card in list_versions(self.location)]
-
-    def version(self, name: str = "head") -> Version:
-        """One version, by its name or as ``"head"``.
-
-        Raises:
-            InputError: there is no such version, or no version at all.
-        """
-        if name != "head":
-            open_line(self.location)
-            return self._version(read_card(self.location, name))
-        if self.head is None:
-            raise InputError(f"{self.root} has no version yet: raygp update makes the first")
-        return self.head
-
-    def arrivals(self) -> list[Manifest]:
-        """All published arrivals, oldest first."""
-        open_line(self.location)
-        return list_arrivals(self.location)
-
-    def unfinished(self) -> list[UnfinishedUpdate]:
-        """Updates that were begun and are neither over nor refused."""
-        return find_unfinished(self.location)
-
-    # -- what can be done with it -------------------------------------------------------------------------------------
 
     def ingest(
         self,
@@ -303,7 +166,7 @@ class Line:
             only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
-            The versions that became head; empty if nothing was pending.
+            The versions that became head; empty if nothing was pending, or one waits for approval (:attr:`waiting`).
 
         Raises:
             RejectedError: the gate refused a candidate: the arrivals after it wait.
@@ -322,6 +185,43 @@ class Line:
             chosen, picked = settings or self.settings(), None if only is None else frozenset(only)
             cards = update_line(self.location, chosen, runner, self._tell, sweep, code, picked, fold)
             return [self._version(card) for card in cards]
+        finally:
+            self._state = None
+
+    def approve(self, version: str | None = None, *, by: str = "") -> approval.Approval:
+        """Make the version that waits for approval the head. If that was cut off, the same call ends it.
+
+        Args:
+            version: which one is meant; None: whichever waits.
+            by: who approves it, to be remembered.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line, or moved the head meanwhile.
+        """
+        try:
+            return approval.approve(self.location, version, by, self._tell)
+        finally:
+            self._state = None
+
+    def reject(self, version: str, *, because: str = "", by: str = "") -> Card:
+        """Refuse the version that waits for approval, as the gate would have: its files go, and exactly its update is
+        not tried again.
+
+        Args:
+            version: which one is meant.
+            because: the reason, to be remembered.
+            by: who rejects it.
+
+        Returns:
+            The card of the version that was.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line.
+        """
+        try:
+            return approval.reject(self.location, version, because, by, self._tell)
         finally:
             self._state = None
 
@@ -381,10 +281,6 @@ class Line:
             ConflictError: somebody is at work on the line, or moved the head meanwhile.
         """
         return upkeep.collect_garbage(self.location, older_than_s, dry_run)
-
-    def _tell(self, event: Event) -> None:
-        for listener in list(self._listeners):
-            listener(event)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))

@@ -40,6 +40,4 @@ def report(
     if out is not None:
         check_free(out)
     told = tell_story(read_facts(location), make_task, tell, examples)
-    if out is not None:
-        write_page(told, out)
-    return told
+    return told if out is None else write_page(told, out)

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from raygp.errors import ConflictError
-from raygp.events import Listener, NothingNew, Notice, Promoted, UpdateStarted, UpdatesWaiting
+from raygp.events import AwaitsApproval, Listener, NothingNew, Notice, Promoted, UpdateStarted, UpdatesWaiting
+from raygp.line.approval import await_approval, awaiting
 from raygp.line.candidates import Candidate, bless, finish_promotion, refused
 from raygp.line.drift import forget_drift, with_drift
 from raygp.line.jobs import check_not_refused, make_job, newest_to_fold
@@ -73,9 +74,15 @@ def update_line(
         waiting = tuple(manifest.arrival for manifest in state.pending)
         tell(NothingNew(root=location.root, head=state.version, arrivals=len(state.seen), waiting=waiting))
         return []
+    if _waits(location, tell):
+        return []
     require_conditional_writes(location)
     with line_lease(location, "raygp update"):
-        if finished := finish_promotion(location, code, tell):
+        if _waits(location, tell):
+            return []
+        if finished := finish_promotion(location, code, tell, approval=settings.promote == "approve"):
+            if awaiting(location):
+                return []
             what = "was adopted" if finished.origin else "had passed the gate"
             tell(Notice(text=f"{finished.version} {what} and was not promoted yet: it is the head now"))
         # Somebody else may have been at work until the lease was ours.
@@ -84,6 +91,14 @@ def update_line(
         if code is not None and open_line(location).task != state.task:
             raise ConflictError(f"{location.root}: somebody else has changed the line's task: run again")
         return _fold_in(location, state, settings, runner, tell, sweep, code, fold)
+
+
+def _waits(location: Location, tell: Listener) -> bool:
+    """Whether a version waits for a person: then nothing is done but to say so."""
+    if (found := awaiting(location)) is None:
+        return False
+    tell(AwaitsApproval(root=location.root, card=found.card, since=found.since, reason=found.reason))
+    return True
 
 
 def _fold_in(
@@ -108,9 +123,12 @@ def _fold_in(
         while True:
             if fold:
                 _begin(location, state, job, tell)
-            card, state = _update(location, state, job, settings, runner, tell)
-            promoted.append(card)
+            done = _update(location, state, job, settings, runner, tell)
             write_summary(location, list_versions(location), time.monotonic() - started)
+            if done is None:
+                return promoted
+            card, state = done
+            promoted.append(card)
             if state.next is None:
                 return promoted
             job, state = _next(location, state, settings, runner, tell, sweep, code, fold)
@@ -153,8 +171,8 @@ def _begin(location: Location, state: LineState, job: UpdateJob, tell: Listener)
 
 def _update(
     location: Location, state: LineState, job: UpdateJob, settings: RunSettings, runner: Runner, tell: Listener
-) -> tuple[Card, LineState]:
-    """Carry out one update; its candidate becomes the head, or is refused.
+) -> tuple[Card, LineState] | None:
+    """Carry out one update; its candidate becomes the head, or is refused. None if it waits for a person.
 
     Raises:
         RejectedError: the gate refused it.
@@ -188,6 +206,9 @@ def _update(
         raise refused(location, state.version, folder, said, outcome.verdict, tell)
     card = write_version(location, job.card(outcome, runner.workers(settings), trials), outcome.tensors)
     bless(Version(location, card, job.code), state.version, folder, job.catalog(), outcome.probe, tell)
+    if settings.promote == "approve":
+        await_approval(location, card, folder, outcome.verdict.reason, tell)
+        return None
     head = promote(location, card, state.head)
     if trials is not None:
         from raygp.search.outcome import keep_events

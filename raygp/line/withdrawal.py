@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raygp.data.admission import Holdings, lack_of, listed
+from raygp.data.admission import Holdings, lack_of
+from raygp.data.listing import listed
 from raygp.errors import InputError
 from raygp.line.unfinished import find_unfinished, update_folders
 from raygp.store import (
     Location,
     Manifest,
     arrival_names,
+    find_waiting,
     finish_removal,
     line_lease,
     list_arrivals,
@@ -94,8 +96,11 @@ def _seen(location: Location, arrival: str) -> set[str]:
         return {name for card in cards if head and card.version == head.version for name in card.arrivals}
     first = versions[0]
     history = set(reachable(cards, head.version if head else None))
+    waiting = find_waiting(location, head)
     clean = f"raygp gc --root {location.root} --older-than 0s"
-    if not history.intersection(card.version for card in versions):
+    if waiting is not None and [card.version for card in versions] == [waiting[0].version]:
+        advice = f"raygp reject {first.version} --root {location.root} drops it; then it can be withdrawn"
+    elif not history.intersection(card.version for card in versions):
         advice = f"{clean} deletes what is not in the head's history; then it can be withdrawn"
     elif first.parent is None:
         advice = "begin another line without it"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from raygp.page.drawing import DOT, RING, RULE, Chart, base, by_version, domain, scaled, unit
+from raygp.page.drawing import DOT, RING, RULE, Chart, base, by_version, domain, named, scaled, unit
 from raygp.page.saying import listed
 from raygp.page.story import Story
 from raygp.page.tables import ours
 from raygp.page.update_charts import update_charts
+from raygp.page.updates import rounded
 from raygp.record import measured
 
 _MOST_CLASSES = 40
@@ -49,7 +50,7 @@ def _accuracy(story: Story) -> Chart | None:
     x = by_version(names)
     spec = base(
         260,
-        data={"values": rows},
+        data=named("rows"),
         encoding={"x": x, "tooltip": tooltip},
         layer=[
             {
@@ -76,13 +77,15 @@ def _accuracy(story: Story) -> Chart | None:
         f"({measured(ours(first.known), metric)}) to {last.version} ({measured(ours(last.known), metric)}). "
         f"{better} of {paired} versions are at least as good as their parents."
     )
-    return Chart("accuracy", spec, words)
+    return Chart("accuracy", spec, {"rows": rows}, words)
 
 
 def _connections(story: Story) -> Chart | None:
     if not story.versions:
         return None
-    rows = [{"version": v.version, "active": v.active, "density": v.density, "total": v.total} for v in story.versions]
+    rows: list[dict[str, Any]] = [
+        {"version": v.version, "active": v.active, "density": v.density, "total": v.total} for v in story.versions
+    ]
     tooltip = [
         {"field": "version"}, {"field": "active", "format": ","}, {"field": "total", "format": ","},
         {"field": "density", "format": ".2%"},
@@ -90,7 +93,7 @@ def _connections(story: Story) -> Chart | None:
     y = {"field": "active", "type": "quantitative", "title": "active connections", "axis": {"format": "~s"}}
     spec = base(
         180,
-        data={"values": rows},
+        data=named("rows"),
         mark={"type": "bar", "color": "@accent", "cornerRadiusEnd": 2},
         encoding={"x": by_version([v.version for v in story.versions]), "y": y, "tooltip": tooltip},
     )
@@ -99,7 +102,7 @@ def _connections(story: Story) -> Chart | None:
         f"Active connections by version, from {story.versions[0].active:,} to {last.active:,} of {last.total:,} that a "
         "dense network has."
     )
-    return Chart("connections", spec, words)
+    return Chart("connections", spec, {"rows": rows}, words)
 
 
 def _cost(story: Story) -> Chart | None:
@@ -107,13 +110,13 @@ def _cost(story: Story) -> Chart | None:
     if not story.versions or not story.spent.sparse_flops:
         return None
     names = ["active connections", "the same passes, dense"]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for v in story.versions:
         rows.append({"version": v.version, "what": names[0], "flops": v.so_far.sparse_flops / 1e9})
         rows.append({"version": v.version, "what": names[1], "flops": v.so_far.dense_flops / 1e9})
     spec = base(
         180,
-        data={"values": rows},
+        data=named("rows"),
         mark={"type": "line", "point": {"size": 40}, "interpolate": "step-after", "strokeWidth": 2},
         encoding={
             "x": by_version([v.version for v in story.versions]),
@@ -130,7 +133,7 @@ def _cost(story: Story) -> Chart | None:
     )  # fmt: skip
     share = story.spent.sparse_flops / story.spent.dense_flops if story.spent.dense_flops else 1.0
     words = f"Arithmetic spent so far by version: {100 * share:.0f}% of what the same passes take in a dense network."
-    return Chart("cost", spec, words)
+    return Chart("cost", spec, {"rows": rows}, words)
 
 
 def _matrix(story: Story) -> Chart | None:
@@ -138,7 +141,7 @@ def _matrix(story: Story) -> Chart | None:
     if len(matrix.arrivals) < 2 or len(matrix.versions) < 2:
         return None
     rows: list[dict[str, Any]] = [
-        {"arrival": arrival, "version": version, "value": scaled(value, story.metric)}
+        {"arrival": arrival, "version": version, "value": rounded(scaled(value, story.metric) or 0.0)}
         for arrival, cells in zip(matrix.arrivals, matrix.cells, strict=True)
         for version, value in zip(matrix.versions, cells, strict=True)
         if value is not None
@@ -150,7 +153,7 @@ def _matrix(story: Story) -> Chart | None:
     }  # fmt: skip
     spec = base(
         {"step": side},
-        data={"values": rows},
+        data=named("rows"),
         mark={"type": "rect", "stroke": "@paper", "strokeWidth": 1 if side > 7 else 0},
         encoding={
             "x": by_version(matrix.versions),
@@ -170,7 +173,7 @@ def _matrix(story: Story) -> Chart | None:
         f"{unit(story.metric)}, {len(matrix.versions):,} versions on what {len(matrix.arrivals):,} arrivals hold "
         f"out; the lowest is {worst['value']:.2f} of {worst['version']} on {worst['arrival']}."
     )
-    return Chart("matrix", spec, words)
+    return Chart("matrix", spec, {"rows": rows}, words)
 
 
 def _classes(story: Story) -> Chart | None:
@@ -197,7 +200,7 @@ def _classes(story: Story) -> Chart | None:
     valid = [{"filter": "isValid(datum.parent)"}]
     spec = base(
         {"step": 20},
-        data={"values": rows},
+        data=named("rows"),
         encoding={"y": {**y, "axis": {"labelLimit": 150}}, "tooltip": tooltip},
         layer=[
             {
@@ -216,5 +219,5 @@ def _classes(story: Story) -> Chart | None:
             },
         ],
     )
-    named = listed([f"{part.name} ({measured(part.pair.accuracy)})" for part in worst[:3]])
-    return Chart("classes", spec, f"Accuracy of {story.head} by class, the worst first: {named}.")
+    worst_ones = listed([f"{part.name} ({measured(part.pair.accuracy)})" for part in worst[:3]])
+    return Chart("classes", spec, {"rows": rows}, f"Accuracy of {story.head} by class, the worst first: {worst_ones}.")

@@ -10,6 +10,9 @@ Spec = dict[str, Any]
 """A Vega-Lite specification: plain data. Colours are names that begin with ``@``, which the page's script replaces by
 those of the light or the dark paper; so are ``@width`` (of the page) and ``@plot`` (less room for an axis)."""
 
+Datasets = dict[str, list[dict[str, Any]]]
+"""Rows by the name under which a specification knows them."""
+
 RULE: Spec = {"type": "rule", "strokeWidth": 2, "color": "@faint"}
 RING: Spec = {"type": "point", "size": 110, "strokeWidth": 2, "fill": "@paper", "opacity": 1}
 """A parent."""
@@ -24,6 +27,8 @@ class Chart:
     name: str
     """Unique on the page."""
     spec: Spec
+    """Without its data, so that the charts of many updates can share one."""
+    data: Datasets
     words: str
 
 
@@ -54,6 +59,11 @@ def domain(values: Sequence[float | None], metric: str) -> list[float]:
     low, high = min(known), max(known)
     room = max(high - low, abs(high) / 50, 1e-3) / 8
     return [low - room if metric else max(0.0, low - room), high + room if metric else min(100.0, high + room)]
+
+
+def named(name: str) -> Spec:
+    """Data of that name."""
+    return {"name": name}
 
 
 def by_version(versions: Sequence[str]) -> Spec:

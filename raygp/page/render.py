@@ -47,7 +47,7 @@ def render(story: Story) -> str:
         library=library,
         script=script,
         script_sources=" ".join(_hash(text) for text in (library, script)),
-        specs=_json({name: chart.spec for name, chart in charts.items()}),
+        specs=_json(_packed(charts)),
         charts=charts,
         **_content(story, charts),
     )
@@ -214,6 +214,17 @@ def _mask(mask: MaskPicture) -> dict[str, Any]:
         "width": mask.width * times,
         "height": mask.height * times,
     }
+
+
+def _packed(charts: Mapping[str, Chart]) -> dict[str, Any]:
+    """The charts for the page's script: specifications that several share stand once, and data column by column."""
+    kinds: dict[str, int] = {}
+    packed = {}
+    for name, chart in charts.items():
+        kind = kinds.setdefault(json.dumps(chart.spec), len(kinds))
+        data = {key: {field: [row[field] for row in rows] for field in rows[0]} for key, rows in chart.data.items()}
+        packed[name] = [kind, data]
+    return {"kinds": [json.loads(kind) for kind in kinds], "charts": packed}
 
 
 def _file(name: str) -> str:

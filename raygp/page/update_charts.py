@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raygp.page.drawing import Chart, Spec, base, scaled, unit
+from raygp.page.drawing import Chart, Spec, base, named, scaled, unit
 from raygp.page.saying import listed
 from raygp.page.story import SweepPart, UpdatePart
 from raygp.record import measured
@@ -30,7 +30,7 @@ def _phases(update: UpdatePart, metric: str) -> Chart | None:
     if not update.epochs:
         return None
     rows, bands = _epoch_rows(update, metric), _bands(update)
-    scale = {"domain": [0, bands[-1]["end"]], "nice": False}
+    scale = {"domainMin": 0, "nice": False}
     x = {"field": "end", "type": "quantitative", "title": None, "scale": scale}
     panels = [
         _panel("accuracy", unit(metric), rows, bands, x, "@accent"),
@@ -51,7 +51,8 @@ def _phases(update: UpdatePart, metric: str) -> Chart | None:
         f"The update to {update.version} epoch by epoch: {len(update.epochs)} epochs of the phases {kinds}; accuracy "
         f"ends at {measured(update.epochs[-1].accuracy, metric)}."
     )
-    return Chart(f"phases-{update.version}", {"vconcat": shown, "spacing": 10}, words)
+    data = {"epochs": rows, "bands": bands}
+    return Chart(f"phases-{update.version}", {"vconcat": shown, "spacing": 10}, data, words)
 
 
 def _epoch_rows(update: UpdatePart, metric: str) -> list[dict[str, Any]]:
@@ -80,12 +81,12 @@ def _bands(update: UpdatePart) -> list[dict[str, Any]]:
     return found
 
 
-def _behind(bands: Sequence[Mapping[str, Any]], x: Spec, named: bool) -> list[Spec]:
+def _behind(bands: Sequence[Mapping[str, Any]], x: Spec, titled: bool) -> list[Spec]:
     """Phases as bands, with their names in the first panel."""
     end = {"field": "end"}
     found: list[Spec] = [
         {
-            "data": {"values": list(bands)},
+            "data": named("bands"),
             "mark": {"type": "rect", "color": "@band"},
             "encoding": {
                 "x": {**x, "field": "start"}, "x2": end,
@@ -93,10 +94,10 @@ def _behind(bands: Sequence[Mapping[str, Any]], x: Spec, named: bool) -> list[Sp
             },
         }
     ]  # fmt: skip
-    if named:
+    if titled:
         found.append(
             {
-                "data": {"values": list(bands)},
+                "data": named("bands"),
                 "mark": {"type": "text", "align": "left", "baseline": "bottom", "dx": 2, "y": -4, "color": "@muted"},
                 "encoding": {"x": {**x, "field": "start"}, "text": {"field": "phase"}},
             }
@@ -116,7 +117,7 @@ def _panel(
         return None
     y = {"field": field, "type": "quantitative", "scale": {"zero": False}, "axis": _axis(title)}
     line = {
-        "data": {"values": list(rows)},
+        "data": named("epochs"),
         "transform": [{"filter": f"isValid(datum.{field})"}],
         "mark": {"type": "line", "point": {"size": 36, "color": colour}, "color": colour, "strokeWidth": 2},
         "encoding": {
@@ -136,7 +137,7 @@ def _moved(rows: Sequence[Spec], bands: Sequence[Spec], x: Spec) -> Spec | None:
     y: Spec = {"type": "quantitative", "axis": _axis("connections")}
     bars: list[Spec] = [
         {
-            "data": {"values": list(rows)},
+            "data": named("epochs"),
             "transform": [{"filter": f"datum.{field} != 0"}],
             "mark": {"type": "rect", "color": colour},
             "encoding": {
@@ -163,12 +164,12 @@ def _layers(update: UpdatePart) -> Chart | None:
     names = [layer.name for layer in update.layers]
     spec = base(
         {"step": 18 if len(names) <= 24 else 8},
-        data={"values": rows},
+        data=named("rows"),
         mark={"type": "rect"},
         encoding={
             "x": {
                 "field": "start", "type": "quantitative", "title": "worker-seconds",
-                "scale": {"domain": [0, start], "nice": False}, "axis": {"tickCount": 8},
+                "scale": {"domainMin": 0, "nice": False}, "axis": {"tickCount": 8},
             },
             "x2": {"field": "end"},
             "y": {
@@ -185,7 +186,7 @@ def _layers(update: UpdatePart) -> Chart | None:
         },
     )  # fmt: skip
     words = f"Density of the layers of {update.version}, of which there are {len(names)}, over the time of its update."
-    return Chart(f"layers-{update.version}", spec, words)
+    return Chart(f"layers-{update.version}", spec, {"rows": rows}, words)
 
 
 def _sweep(version: str, sweep: SweepPart, metric: str) -> Chart | None:
@@ -237,4 +238,4 @@ def _sweep(version: str, sweep: SweepPart, metric: str) -> Chart | None:
         f"{len(finished)} finished trials of the sweep for {version}, accuracy against connections; {front} on the "
         "Pareto front."
     )
-    return Chart(f"sweep-{version}", base(240, data={"values": rows}, layer=layers), words)
+    return Chart(f"sweep-{version}", base(240, data=named("rows"), layer=layers), {"rows": rows}, words)

@@ -14,7 +14,7 @@ from raygp.report.tables import shared_rows
 from raygp.store import Card, Manifest, version_number
 
 Item = TypeVar("Item")
-_WIDEST, _TALLEST = 120, 120
+_WIDEST, _TALLEST = 100, 100
 """Versions and arrivals that the matrix has at most."""
 
 

@@ -46,7 +46,8 @@ def adopted_lines(event: Adopted) -> list[str]:
     """All that a person has to know of an adoption."""
     card, origin = event.card, event.card.origin
     prefix = f", names without '{event.prefix}'" if event.prefix else ""
-    found = [f"{card.version}: {origin_line(card)}{prefix}", *weights_lines(card)]
+    place = f" in place of {card.parent}" if card.parent else ""
+    found = [f"{card.version}: {origin_line(card)}{place}{prefix}", *weights_lines(card)]
     if event.head_is_new:
         found.append(f"the output layer is new: it is untrained, for {_count(card.classes)}")
     if card.classes and origin is not None:
@@ -65,7 +66,7 @@ def adopted_lines(event: Adopted) -> list[str]:
         found.append(
             f"warning: {percent(card.val_accuracy)} % is no better than always answering with the most frequent class: "
             "is this the order of classes that it was trained with (--classes)? If not, adopt it again with the right "
-            "one, in another line: raygp ingest --root OTHER, then raygp adopt --root OTHER --classes FILE"
+            "one before you update: raygp adopt --classes FILE"
         )
     return found
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from raygp.sparse.distributed import (
         MaskDisagreement,
         average_buffers,
+        gather_buffers,
+        load_gathered_buffers,
         rank,
         reduce_gradient_sum,
         verify_masks,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from raygp.sparse.layers import Layer, dense_by_kind, prunable_layers
     from raygp.sparse.masks import Masks
     from raygp.sparse.optimizer import clear_state, state_tensors
-    from raygp.sparse.packing import PackedReduction, packing_hook, wrap_ddp
+    from raygp.sparse.packing import PackedReduction, packing_hook, unused_parameters, wrap_ddp
     from raygp.sparse.pruning import cubic_density, prune, select_pruned
     from raygp.sparse.seeding import seed_sparse
     from raygp.sparse.selection import select_largest, select_smallest
@@ -52,10 +54,12 @@ __all__ = [
     "cubic_density",
     "dense_by_kind",
     "digest",
+    "gather_buffers",
     "grow",
     "growth_count",
     "growth_flops",
     "layer_budgets",
+    "load_gathered_buffers",
     "pack_bits",
     "pack_model",
     "pack_optimizer",
@@ -75,6 +79,7 @@ __all__ = [
     "unpack_bits",
     "unpack_model",
     "unpack_optimizer",
+    "unused_parameters",
     "verify_masks",
     "world_size",
     "wrap_ddp",
@@ -96,10 +101,12 @@ _MODULES = {
     "cubic_density": "pruning",
     "dense_by_kind": "layers",
     "digest": "bits",
+    "gather_buffers": "distributed",
     "grow": "growth",
     "growth_count": "growth",
     "growth_flops": "flops",
     "layer_budgets": "budgets",
+    "load_gathered_buffers": "distributed",
     "pack_bits": "bits",
     "pack_model": "codec",
     "pack_optimizer": "codec",
@@ -119,6 +126,7 @@ _MODULES = {
     "unpack_bits": "bits",
     "unpack_model": "codec",
     "unpack_optimizer": "codec",
+    "unused_parameters": "packing",
     "verify_masks": "distributed",
     "world_size": "distributed",
     "wrap_ddp": "packing",

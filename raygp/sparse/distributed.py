@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -103,3 +105,27 @@ def average_buffers(module: torch.nn.Module) -> int:
     for buffer, part in zip(buffers, torch.split(flat, [buffer.numel() for buffer in buffers]), strict=True):
         buffer.copy_(part.view(buffer.shape))
     return flat.numel() * flat.element_size()
+
+
+def gather_buffers(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Floating-point buffers of all workers, the same on each: world size x shape of the buffer, by name, on the
+    CPU."""
+    found = {}
+    for name, buffer in module.named_buffers():
+        if buffer.is_floating_point():
+            parts = [torch.empty_like(buffer) for _ in range(world_size())]
+            if world_size() > 1:
+                dist.all_gather(parts, buffer)
+            else:
+                parts = [buffer.clone()]
+            found[name] = torch.stack(parts).cpu()
+    return found
+
+
+@torch.no_grad()
+def load_gathered_buffers(module: torch.nn.Module, stacked: Mapping[str, Tensor]) -> None:
+    """This worker's part of what :func:`gather_buffers` gave, in place; the mean, if there were other than so many
+    workers."""
+    buffers = dict(module.named_buffers())
+    for name, parts in stacked.items():
+        buffers[name].copy_(parts[rank()] if len(parts) == world_size() else parts.mean(dim=0))

@@ -90,13 +90,50 @@ def _reduced(values: Tensor, then: Callable[[Tensor], Tensor]) -> torch.futures.
     return sent.then(lambda done: then(done.value()[0]))
 
 
-def wrap_ddp(model: nn.Module, masks: Masks, packed: bool = True) -> tuple[DistributedDataParallel, PackedReduction]:
+def wrap_ddp(
+    model: nn.Module, masks: Masks, packed: bool = True, some_unused: bool = False
+) -> tuple[DistributedDataParallel, PackedReduction]:
     """DistributedDataParallel around ``model`` with packed gradient traffic.
+
+    Args:
+        model: whose gradients are averaged.
+        masks: of the model.
+        packed: False sends every entry.
+        some_unused: some parameters get no gradient in some step (:func:`unused_parameters`). DDP fails at the step
+            after that unless it looks for them, which takes time at every step.
 
     Batch-norm statistics are not broadcast at every step: average them where they are read
     (:func:`raygp.sparse.distributed.average_buffers`).
     """
-    ddp = DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
+    ddp = DistributedDataParallel(
+        model, broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=some_unused
+    )
     state = PackedReduction(masks, enabled=packed)
     ddp.register_comm_hook(state, packing_hook)
     return ddp, state
+
+
+def unused_parameters(model: nn.Module, loss: Callable[[], Tensor], seed: int, tries: int = 4) -> set[str]:
+    """Names of the parameters that some step gives no gradient on some worker: those of an output that the loss does
+    not see, or of layers that are left out at random. The same on every worker.
+
+    Args:
+        model: in training mode. Its gradients and buffers are afterwards what they were.
+        loss: a loss of the model, computed anew.
+        seed: of what is random in it.
+        tries: steps.
+    """
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    wanted = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    lacking = torch.zeros(len(wanted), dtype=torch.int32, device=next(model.parameters()).device)
+    with torch.random.fork_rng([] if lacking.device.type == "cpu" else [lacking.device]):
+        for number in range(tries):
+            torch.manual_seed(seed + number)
+            found = torch.autograd.grad(loss(), list(wanted.values()), allow_unused=True)
+            lacking += torch.tensor([gradient is None for gradient in found], device=lacking.device)
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            buffer.copy_(kept[name])
+    if dist.is_initialized():
+        dist.all_reduce(lacking)
+    return {name for name, count in zip(wanted, lacking.tolist(), strict=True) if count}

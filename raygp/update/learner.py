@@ -24,10 +24,13 @@ from raygp.sparse import (
     PackedReduction,
     average_buffers,
     count_uses,
+    gather_buffers,
     growth_flops,
+    load_gathered_buffers,
     rank,
     reduce_gradient_sum,
     training_flops,
+    unused_parameters,
     world_size,
     wrap_ddp,
 )
@@ -87,8 +90,7 @@ class Learner:
         """Steps of the running epoch that :attr:`loss_sum` covers."""
         self._ddp: nn.parallel.DistributedDataParallel | None = None
         self._traffic: PackedReduction | None = None
-        if self.world_size > 1:
-            self._ddp, self._traffic = wrap_ddp(model, masks, packed=packed_gradients)
+        self._packed_gradients = packed_gradients
 
     def train_epoch(
         self,
@@ -138,7 +140,10 @@ class Learner:
             draws = torch.rand(
                 batch_size, self.task.draws, generator=torch_generator(self.seed, "augment", epoch, batch.step)
             )[batch.offset : batch.offset + len(batch.ids)].to(self.device)
-            losses = self._training_losses(network, self.task.prepare(inputs, draws), targets, batch.ids)
+            inputs = self.task.prepare(inputs, draws)
+            if self.world_size > 1 and self._ddp is None:
+                network = self._in_parallel(inputs, targets, len(batch.ids))
+            losses = self._training_losses(network, inputs, targets, batch.ids)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
             # DDP's gradients are views of its buckets, and have to stay there.
@@ -166,6 +171,14 @@ class Learner:
         self.charge_traffic()
         self.ledger.reduced_bytes += average_buffers(self.model) * self.world_size
         return mean
+
+    def _in_parallel(self, inputs: Tensor | Padded, targets: Tensor | Padded, rows: int) -> nn.Module:
+        """The model as DDP has it. A few examples of the first batch show whether all of its parameters are used."""
+        tried, wanted = (take(values, torch.arange(min(8, rows), device=self.device)) for values in (inputs, targets))
+        loss = lambda: self.task.losses(self._outputs(self.model, tried), wanted).sum()
+        unused = unused_parameters(self.model, loss, self.seed)
+        self._ddp, self._traffic = wrap_ddp(self.model, self.masks, self._packed_gradients, some_unused=bool(unused))
+        return self._ddp
 
     def steps(self, examples: int) -> int:
         """Training steps of an epoch over so many examples."""
@@ -285,27 +298,15 @@ class Learner:
     def rank_buffers(self) -> dict[str, Tensor]:
         """Floating-point buffers of all ranks (batch-norm statistics, which differ inside an epoch): the same on every
         rank, world size x shape of the buffer, by name."""
-        found = {}
-        for name, buffer in self.model.named_buffers():
-            if buffer.is_floating_point():
-                parts = [torch.empty_like(buffer) for _ in range(self.world_size)]
-                if self.world_size > 1:
-                    dist.all_gather(parts, buffer)
-                else:
-                    parts = [buffer.clone()]
-                found[name] = torch.stack(parts).cpu()
-        return found
+        return gather_buffers(self.model)
 
-    @torch.no_grad()
     def load_rank_buffers(self, stacked: Mapping[str, Tensor]) -> None:
         """This rank's part of :meth:`rank_buffers`; the mean, if there were other than so many ranks.
 
         The mean is what ranks agree on at the end of every epoch (:func:`raygp.sparse.average_buffers`): another number
         of them only comes to it earlier in this one.
         """
-        buffers = dict(self.model.named_buffers())
-        for name, parts in stacked.items():
-            buffers[name].copy_(parts[self.rank] if len(parts) == self.world_size else parts.mean(dim=0))
+        load_gathered_buffers(self.model, stacked)
 
     def guessing(self, split: Split) -> float:
         """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where

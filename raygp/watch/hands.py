@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from raygp.events import Listener
 
@@ -26,6 +26,14 @@ class Intake:
 class Hands(Protocol):
     """Ingest and update, and tell what happens meanwhile. Errors are those of :meth:`raygp.line.Line.ingest` and
     :meth:`raygp.line.Line.update`."""
+
+    def check(self) -> None:
+        """Make sure that the settings fit the line, before there is something to do.
+
+        Raises:
+            InputError: they do not.
+        """
+        ...
 
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """Names of the arrivals that were published: one, or none if the line has every row."""
@@ -52,6 +60,9 @@ class OwnHands:
     def __init__(self, line: Line, settings: RunSettings, runner: Runner | None = None) -> None:
         self._line, self._settings, self._runner = line, settings, runner
 
+    def check(self) -> None:
+        """The settings have been made: they fit."""
+
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """Publish it under the name that the intake gives."""
         from raygp.data.ingest_settings import IngestSettings
@@ -76,9 +87,8 @@ class OwnHands:
         """Update the line."""
         stop = self._line.listen(tell)
         try:
-            made = self._line.update(
-                self._settings, runner=self._runner, sweep=self._settings.watch.sweep, only=arrivals, **folding()
-            )
+            sweep = self._settings.watch.sweep
+            made = self._line.update(self._settings, runner=self._runner, sweep=sweep, only=arrivals, fold=True)
             return [version.name for version in made]
         finally:
             stop()
@@ -87,8 +97,7 @@ class OwnHands:
         """There is nothing that this process could let go of."""
 
 
-def folding() -> dict[str, Any]:
-    """What tells :meth:`raygp.line.Line.update` to fold several arrivals into one update; empty where it cannot."""
-    from raygp.line import Line
-
-    return {"fold": True} if "fold" in inspect.signature(Line.update).parameters else {}
+def digest_of(settings: RunSettings) -> str:
+    """Of all settings that decide about updates: with another one, what was refused or failed is tried again."""
+    content = settings.model_dump_json(exclude={"watch", "tell"})
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

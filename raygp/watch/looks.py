@@ -8,9 +8,8 @@ from typing import Any
 from raygp.line.state import LineState
 from raygp.store import Location, arrival_names, read_head
 from raygp.store.manifest import manifest_path
+from raygp.store.waiting import WAITING_FILE
 from raygp.store.watched import WATCH_FILE
-
-WAITING_FILE = "waiting.json"
 
 
 class Looks:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from raygp.errors import ConflictError, DriftedError, RaygpError, RejectedError, StoppedError
+from raygp.errors import ConflictError, DriftedError, InputError, RaygpError, RejectedError, StoppedError
 from raygp.events import (
     ArrivalSeen,
     AttemptFailed,
@@ -31,15 +30,15 @@ from raygp.store.watched import Watched, WatchNotes
 from raygp.watch import policy
 from raygp.watch.budget import note, room_from, spendings
 from raygp.watch.drop import DropFolder
-from raygp.watch.hands import Hands, folding
+from raygp.watch.hands import Hands
 from raygp.watch.intake import DropIntake
 from raygp.watch.looks import Looks
 from raygp.watch.policy import Decision, Idle, Pause, Stand, Update, instant, seconds
+from raygp.watch.settings import WatchSettings
 from raygp.watch.windows import Quiet
 
 if TYPE_CHECKING:
     from raygp.line import Line, LineState
-    from raygp.settings import RunSettings
 
 
 class Watcher:
@@ -49,9 +48,11 @@ class Watcher:
 
     Args:
         line: the line.
-        settings: of updates and, under ``watch``, of the watcher.
+        settings: when to look, ingest and update.
         hands: who ingests and updates.
         tell: told of what happens, besides the line's own listeners.
+        digest: of the settings of updates (:func:`raygp.watch.hands.digest_of`): with another one, what was refused or
+            failed is tried again.
         clock: seconds since 1970.
         sleep: waits so many seconds.
 
@@ -62,13 +63,14 @@ class Watcher:
     def __init__(
         self,
         line: Line,
-        settings: RunSettings,
+        settings: WatchSettings,
         hands: Hands,
         tell: Listener,
+        digest: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._line, self._settings, self._policy = line, settings, settings.watch
+        self._line, self._policy, self._digest = line, settings, digest
         self._hands, self._tell_one, self._clock, self._sleep = hands, tell, clock, sleep
         self._notes = WatchNotes(line.location)
         self._looks = Looks(line.location)
@@ -78,13 +80,14 @@ class Watcher:
         if drop.folder:
             folder = DropFolder(drop)
             self._intake = DropIntake(folder, line.location, self._notes, self._policy, hands, clock, self._tell)
-        self._digest = hashlib.sha256(settings.model_dump_json(exclude={"watch", "tell"}).encode()).hexdigest()[:16]
         self._due: float | None = 0.0
         """When to consider again although nothing has changed; None: not before something changes."""
         self._said: Event | None = None
         self._seen: set[str] = set()
         self._failures = self._looked = 0
         self._ledger, self._key = CostLedger(), ""
+        self._running: tuple[str, ...] = ()
+        """Arrivals of the update that was begun last."""
         self.problem: RaygpError | None = None
         """What went wrong last: an update that failed or was refused, something that could not be ingested, or somebody
         else at work."""
@@ -101,6 +104,8 @@ class Watcher:
         """
         self._begin()
         try:
+            if not once:
+                self._check()
             if once:
                 self._run_once()
             while not once:
@@ -109,6 +114,21 @@ class Watcher:
                     self._sleep(self._wait_s())
         finally:
             self._hands.rest()
+
+    def _check(self) -> None:
+        """Settings that do not fit are a reason not to begin; anything else may have passed when there is something to
+        do.
+
+        Raises:
+            InputError: they do not fit.
+        """
+        try:
+            self._hands.check()
+        except InputError:
+            raise
+        except RaygpError as error:
+            self._tell(Notice(text=f"warning: {error}"))
+        self._hands.rest()
 
     def _run_once(self) -> None:
         """Do what is to do now. What is new in the drop folder is looked at twice, as it may not be complete."""
@@ -191,7 +211,7 @@ class Watcher:
         names = self._looks.names()
         state = self._line.refresh()
         self._notes.read()
-        waiting = getattr(self._line, "waiting", None)
+        waiting = self._line.waiting
         pending = {manifest.arrival: manifest.rows("train") for manifest in state.pending}
         stand = Stand(state.version, pending, self._digest, waiting.version if waiting else "")
         self._meet(state)
@@ -249,10 +269,7 @@ class Watcher:
 
     def _update(self, arrivals: tuple[str, ...], stand: Stand) -> bool:
         """Try an update, and remember what came of it; whether it was tried."""
-        if not folding():
-            trained = tuple(name for name in arrivals if stand.pending[name])
-            arrivals = (tuple(name for name in trained if name not in self._notes.now.left) or trained)[:1]
-        self._ledger, self._key, self._due = CostLedger(), "", 0.0
+        self._ledger, self._key, self._due, self._running = CostLedger(), "", 0.0, ()
         try:
             self._hands.update(arrivals, self._hear)
         except ConflictError as error:
@@ -264,10 +281,10 @@ class Watcher:
             raise
         except RejectedError as error:
             self.problem = error
-            self._refused(arrivals, error, stand)
+            self._refused(self._running or arrivals, error, stand)
         except RaygpError as error:
             self.problem = error
-            self._failed(arrivals, str(error), stand)
+            self._failed(self._running or arrivals, str(error), stand)
         else:
             self._notes.change(lambda notes: policy.after_success(notes, arrivals))
         self._said = None
@@ -316,7 +333,8 @@ class Watcher:
     def _hear(self, event: Event) -> None:
         """What an update tells: passed on, and its cost kept for the budget."""
         if isinstance(event, UpdateStarted):
-            self._key = f"{event.version}-{event.arrival}"
+            # One that was begun over a part of what waits goes on first: what came since is not to blame for it.
+            self._key, self._running = f"{event.version}-{event.arrival}", (*event.beside, event.arrival)
         elif isinstance(event, EpochEnded):
             self._ledger = event.ledger
         elif isinstance(event, Refused) and event.record is not None:

@@ -17,15 +17,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from raygp.errors import RaygpError
-from raygp.events import Listener
+from raygp.events import Listener, unheard
 from raygp.watch.hands import Hands, Intake
 from raygp.watch.wire import error_of, error_to_line, event_of, event_to_line
-
-if TYPE_CHECKING:
-    from raygp.settings import RunSettings
 
 _PATIENCE_S = 600.0
 """How long a stopped update may take to its next checkpoint."""
@@ -48,6 +45,14 @@ class OtherHands:
     def pid(self) -> int | None:
         """Of the process; None while there is none."""
         return self._process.pid if self._process else None
+
+    def check(self) -> None:
+        """As :meth:`raygp.watch.hands.Hands.check`.
+
+        Raises:
+            RaygpError: also where the process ended without a word.
+        """
+        self._ask({"do": "check"}, unheard)
 
     def ingest(self, intake: Intake, tell: Listener) -> list[str]:
         """As :meth:`raygp.watch.hands.Hands.ingest`.
@@ -229,13 +234,9 @@ def serve(requests: Iterator[dict[str, Any]], hands: Hands, descriptor: int) -> 
 
 
 def _do(request: dict[str, Any], hands: Hands, tell: Listener) -> list[str]:
+    if request["do"] == "check":
+        hands.check()
+        return []
     if request["do"] == "ingest":
         return hands.ingest(Intake(request["source"], request["arrival"]), tell)
     return hands.update(request["arrivals"], tell)
-
-
-def settings_of(content: dict[str, Any]) -> RunSettings:
-    """Settings that were sent as plain data."""
-    from raygp.settings import RunSettings
-
-    return RunSettings.model_validate(content)

@@ -24,7 +24,8 @@ def event_to_line(event: Event) -> str:
     """An event as one line of JSON."""
     form = _form(type(event))
     values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    content = form.model_construct(**values).model_dump_json()
+    # Where a field may hold anything, it may be a number of numpy's.
+    content = form.model_construct(**values).model_dump_json(fallback=lambda value: value.item())
     return json.dumps({"event": type(event).__name__, "fields": content})
 
 
@@ -49,9 +50,14 @@ def error_of(content: dict[str, Any]) -> RaygpError:
     return error
 
 
-@cache
 def _form(kind: type[Event]) -> type[BaseModel]:
     """A model with the fields of an event, which can be written and read."""
+    return _form_of(kind.__name__)
+
+
+@cache
+def _form_of(name: str) -> type[BaseModel]:
+    kind: type[Event] = vars(events)[name]
     names = {**vars(events), "Card": Card, "Duplicates": Duplicates, "Manifest": Manifest}
     hints = typing.get_type_hints(kind, names)
     fields: dict[str, Any] = {field.name: (hints[field.name], ...) for field in dataclasses.fields(kind)}

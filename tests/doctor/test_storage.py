@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +24,10 @@ from raygp.store import Location, line_lease, write_refusal
 from raygp.store.documents import encode
 from raygp.store.lease import LEASE_FILE, PUBLISHING_FILE, Lease
 from raygp.store.refusals import Refusal
+from raygp.store.watched import WATCH_FILE, Drop, Failing, Left, Watched
+from tests.checkout import PROJECT
 from tests.conftest import LEDGER, UseServer, line_of_two_versions
+from tests.test_start import SLOW
 
 Told = dict[str, tuple[str, str]]
 
@@ -184,6 +189,25 @@ def test_an_update_that_was_refused_and_one_that_is_half_done(line: Location) ->
     assert by_name(list(check_line(line)))["refusals"][0] == "problem"
 
 
+def test_what_a_watcher_has_given_up(line: Location) -> None:
+    now = datetime.now(UTC).isoformat()
+    notes = Watched(
+        failing=Failing(arrivals=["wed"], attempts=2, reason="the loss is not finite", again=now),
+        left={"tue": Left(why="aside", reason="lost 3 points", since=now, head="v0001")},
+        drops={"week9": Drop(state="refused", digest="a", since=now, reason="no samples"),
+               "week8": Drop(state="done", digest="a", since=now)},
+    )  # fmt: skip
+    line.write_bytes(WATCH_FILE, encode(notes))
+    found = [finding for finding in check_line(line) if finding.check == "watcher"]
+    assert [(finding.state, finding.text) for finding in found] == [
+        ("warning", "an update of wed failed 2 times: the loss is not finite"),
+        ("warning", "tue is left alone (aside): lost 3 points"),
+        ("warning", "week9 of the drop folder was not taken in: no samples"),
+    ]
+    line.write_bytes(WATCH_FILE, b"{")
+    assert by_name(list(check_line(line)))["watcher"][0] == "problem"
+
+
 def lease(line: Location, **changes: object) -> tuple[str, str]:
     ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     claim = {"holder": "a", "what": "raygp update", "host": "elsewhere", "pid": 1, "since": ago, "beats": 0}
@@ -230,6 +254,14 @@ def test_what_a_check_raises_is_a_finding_and_the_rest_goes_on(
 def test_a_root_that_is_none(calm: None) -> None:
     assert by_name(list(examine("s3:/bucket")))["storage"][0] == "problem"
     assert by_name(list(examine()))["storage"] == ("not looked at", "no --root was given")
+
+
+def test_the_command_loads_nothing_slow(line: Location) -> None:
+    code = "import json, sys; from raygp.cli import main; main(sys.argv[1:]); print(json.dumps(list(sys.modules)))"
+    command = [sys.executable, "-c", code, "doctor", "--root", line.root]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=120)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert SLOW & loaded == set() and "raygp.doctor.run" in loaded
 
 
 def test_the_command(line: Location, calm: None, capsys: pytest.CaptureFixture[str]) -> None:

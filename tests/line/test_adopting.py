@@ -19,6 +19,7 @@ from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import Adopted, Event, Notice, PhaseEnded, RowsMeasured
 from raygp.export.held_out import held_out_rows
 from raygp.line import Line, adopting
+from raygp.report.adopted import adopted_lines
 from raygp.store import (
     Card,
     Location,
@@ -222,12 +223,30 @@ def test_a_wrong_order_of_classes_shows(line: Line, weights: Path) -> None:
     assert [event.guesses for event in told if isinstance(event, Adopted)] == [True]
 
 
-def test_a_line_that_has_a_version_or_no_arrival_is_refused(
-    new_line: NewLine, line: Line, weights: Path, tmp_path: Path
+def test_what_was_adopted_and_has_seen_nothing_can_be_replaced(
+    line: Line, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line.adopt(weights)
-    with pytest.raises(InputError, match=r"has v0000 \(adopted from lenet\.pth\) as its head already"):
+    line.adopt(weights, classes=list("1234567890"))
+    for at in ("write_version", "promote"):
+        with monkeypatch.context() as patched:
+            patched.setattr(adopting, at, kill)
+            with pytest.raises(Killed):
+                line.adopt(weights)
+        assert line.refresh().card is not None and line.refresh().card.version == "v0000"
+    with pytest.raises(InputError, match="v0000 is this very model already, with these classes"):
+        line.adopt(weights, classes=list("1234567890"))
+    told: list[Event] = []
+    line.listen(told.append)
+    card = line.adopt(weights).version.card
+    assert (card.version, card.parent, card.arrivals, card.classes) == ("v0001", "v0000", [], list("0123456789"))
+    assert card.val_accuracy > 0.7 and line.head is not None and line.head.card == card
+    assert "in place of v0000" in "".join(adopted_lines(next(event for event in told if isinstance(event, Adopted))))
+    assert [version.card.parent for version in line.update(runner=FakeRunner())] == ["v0001", "v0002"]
+    with pytest.raises(InputError, match="has v0003 as its head already"):
         line.adopt(weights)
+
+
+def test_a_line_that_has_no_arrival_is_refused(new_line: NewLine, weights: Path, tmp_path: Path) -> None:
     empty = new_line(tmp_path / "empty", ((500, 600),))
     empty.withdraw("week0")
     with pytest.raises(InputError, match="has no arrival that the model could be measured on: publish one first"):

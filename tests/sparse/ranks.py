@@ -22,6 +22,7 @@ from raygp.sparse import (
     prune,
     rank,
     reduce_gradient_sum,
+    unused_parameters,
     verify_masks,
     world_size,
     wrap_ddp,
@@ -76,6 +77,7 @@ class Report:
     mask_bytes: int
     disagreements: dict[str, str]
     training: dict[str, Training] = field(default_factory=dict)
+    unused: dict[str, set[str]] = field(default_factory=dict)
     buffers: dict[str, Tensor] = field(default_factory=dict)
     buffer_bytes: int = 0
 
@@ -108,6 +110,8 @@ def _work(number: int, world: int, folder: str) -> None:
     report.training["channels_last packed"] = train(number, world, sgd, packed=True, channels_last=True)
     report.training["channels_last plain"] = train(number, world, sgd, packed=False, channels_last=True)
     report.training["asleep"] = train_asleep(number)
+    for case in ("all used", "one unused", "left out at random"):
+        report.unused[case], report.training[case] = train_unused(number, case)
     model = nn.Sequential(nn.BatchNorm1d(3), nn.BatchNorm1d(2))
     for i, buffer in enumerate(model.buffers()):
         buffer.copy_(torch.arange(buffer.numel()).view(buffer.shape) * 10 + i + number)
@@ -208,6 +212,44 @@ def train(
     average_buffers(model)
     found.state = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     return found
+
+
+class Sometimes(nn.Module):
+    """Two layers of which the second is not always used, and a norm."""
+
+    def __init__(self, case: str) -> None:
+        super().__init__()
+        self.case, self.first, self.second, self.norm = case, nn.Linear(3, 3), nn.Linear(3, 3), nn.BatchNorm1d(3)
+
+    def forward(self, values: Tensor) -> Tensor:
+        values = self.norm(self.first(values))
+        used = {"all used": True, "one unused": False}.get(self.case, bool(torch.rand(()) < 0.5))
+        return self.second(values) if used else values
+
+
+def train_unused(number: int, case: str) -> tuple[set[str], Training]:
+    """A model of which some parameters get no gradient, on one rank alone or on all."""
+    torch.manual_seed(1)
+    model = Sometimes(case)
+    masks = random_masks(model, 0.5)
+    before, random = dict(model.named_buffers()), torch.random.get_rng_state()
+    before = {name: buffer.clone() for name, buffer in before.items()}
+    unused = unused_parameters(model, lambda: model(normal(4, 3, seed=number)).square().sum(), seed=7)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert torch.equal(random, torch.random.get_rng_state()) and all(p.grad is None for p in model.parameters())
+    ddp, _ = wrap_ddp(model, masks, some_unused=bool(unused))
+    optimizer, second = sgd(model), model.second.weight.detach().clone()
+    found = Training({}, [], [], [])
+    for step in range(8):
+        torch.manual_seed(10 * step + number)
+        optimizer.zero_grad()
+        ddp(normal(4, 3, seed=10 * step + number)).square().sum().backward()
+        optimizer.step()
+        found.not_zero += nonzero_dormant(masks, optimizer)
+    assert torch.equal(model.second.weight, second) == (case == "one unused")
+    average_buffers(model)
+    found.state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    return unused, found
 
 
 def train_asleep(number: int) -> Training:

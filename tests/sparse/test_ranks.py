@@ -106,6 +106,16 @@ def test_packed_traffic_sends_active_connections_and_the_dense_rest(reports: lis
         assert set(report.training["asleep"].sent_by_step) == {0}
 
 
+@pytest.mark.parametrize("case", ["all used", "one unused", "left out at random"])
+def test_parameters_without_a_gradient_are_found_and_workers_stay_alike(case: str, reports: list[Report]) -> None:
+    second = {"second.weight", "second.bias"}
+    for report in reports:
+        assert report.unused[case] == (set() if case == "all used" else second)
+        assert report.training[case].not_zero == []
+        for name, tensor in report.training[case].state.items():
+            assert torch.equal(tensor, reports[0].training[case].state[name]), name
+
+
 def test_plain_traffic_sends_everything(reports: list[Report]) -> None:
     for case in ("sgd plain", "adam plain", "channels_last plain"):
         assert set(reports[0].training[case].sent_by_step) == {4 * (CONNECTIONS + DENSE_REST)}

@@ -12,7 +12,7 @@ from raygp.line import Line
 from raygp.settings import RunSettings
 from raygp.store import Location, create_line, read_head
 from raygp.store.watched import Watched, WatchNotes
-from raygp.watch.hands import OwnHands
+from raygp.watch.hands import OwnHands, digest_of
 from raygp.watch.loop import Watcher
 from tests.digits import FewDigits
 from tests.line.fakes import FakeRunner
@@ -55,7 +55,9 @@ class Rig:
         line = Line(self.location)
         settings = self.settings
         hands = OwnHands(line, settings, self.runner)
-        return Watcher(line, settings, hands, self.events.append, lambda: self.now, self._sleep)
+        return Watcher(
+            line, settings.watch, hands, self.events.append, digest_of(settings), lambda: self.now, self._sleep
+        )
 
     def once(self) -> Watcher:
         """What cron starts."""

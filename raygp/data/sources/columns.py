@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raygp.data.listing import listed
 from raygp.data.sources.naming import PARTITIONS
 from raygp.data.text import tidy
 from raygp.errors import InputError
@@ -52,7 +53,7 @@ def choose_column(columns: Sequence[str], names: Sequence[str], what: str, where
     if not found:
         raise InputError(f"{where} has no column of {what}: {_expected(columns, names)}")
     if len(found) > 1 and tidy(found[0]).lower() == tidy(found[1]).lower():
-        raise InputError(f"{where} has the columns {_listed(found[:2])}: give one of them another name")
+        raise InputError(f"{where} has the columns {all_of(found[:2])}: give one of them another name")
     return found[0]
 
 
@@ -64,7 +65,7 @@ def choose_text_label(columns: Sequence[str], where: str) -> str:
     """
     others = [] if named(columns, LABELS) else named(columns, TEXT_LABELS)
     if len(others) > 1:
-        raise InputError(f"{where} has the columns {_listed(others)}: call the one that is meant 'label'")
+        raise InputError(f"{where} has the columns {all_of(others)}: call the one that is meant 'label'")
     return others[0] if others else choose_column(columns, (*LABELS, *TEXT_LABELS), "labels", where)
 
 
@@ -88,13 +89,13 @@ def choose_label(columns: Sequence[str], classes: bool | None, where: str) -> st
         raise InputError(f"{where} has no column of {wanted}: {_expected(columns, names)}")
     if classes is None and labels and texts:
         raise InputError(
-            f"{where} has the columns {_listed([labels[0], *texts])}: whether a label is a class or a text depends on "
+            f"{where} has the columns {all_of([labels[0], *texts])}: whether a label is a class or a text depends on "
             "the line's task, which is not known here"
         )
     if texts and not (classes and labels):
         if len(texts) > 1:
             raise InputError(
-                f"{where} has the columns {_listed(texts)}, and each may be the transcript: give all but one of them "
+                f"{where} has the columns {all_of(texts)}, and each may be the transcript: give all but one of them "
                 "other names"
             )
         return texts[0]
@@ -105,5 +106,6 @@ def _expected(columns: Sequence[str], names: Sequence[str]) -> str:
     return f"expected one of {', '.join(names)}, found {', '.join(columns) or 'none'}"
 
 
-def _listed(columns: Sequence[str]) -> str:
-    return " and ".join([", ".join(map(repr, columns[:-1])), repr(columns[-1])])
+def all_of(columns: Sequence[str]) -> str:
+    """Names of columns for messages: all of them."""
+    return listed([repr(column) for column in columns], last=" and ")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.data.sources.compression import plain_file
 from raygp.data.sources.emnist import characters, is_emnist
-from raygp.data.sources.idxnames import IdxPart, find_idx_set, looks_like_idx
+from raygp.data.sources.idxnames import IdxPart, find_idx_set, looks_like_idx, set_of
 from raygp.data.sources.kind import LIKELY, UNLIKELY, SourceKind
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
 from raygp.errors import InputError
@@ -223,8 +223,7 @@ def _pictures(path: Path) -> Iterator[SourceSample]:
     file = IdxFile.read(path)
     if file.kind != "u1" or not (len(file.shape) == 3 or (len(file.shape) == 4 and file.shape[3] in _MODES)):
         raise InputError(f"{path} holds no images of height by width in bytes")
-    transposed = "emnist" in path.name.lower()
-    for row, load in enumerate(file.rows(transposed)):
+    for row, load in enumerate(file.rows(is_emnist(set_of(path)))):
         yield SourceSample(None, "", f"#{row:06d}", load)
 
 

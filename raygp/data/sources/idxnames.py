@@ -67,6 +67,12 @@ def looks_like_idx(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def set_of(path: Path) -> str:
+    """Name of the set that a file of this path belongs to, such as ``emnist-letters``; empty for MNIST's own."""
+    file = _idx_file(path.parent, path)
+    return file.set if file else ""
+
+
 def find_idx_set(path: Path, passed_over: PassedOver) -> IdxSet:
     """The one set of idx files at a path.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from raygp.data.sources.columns import (
     TEXT_LABELS,
     TEXTS,
     TRANSCRIPTS,
+    all_of,
     choose_column,
     choose_label,
     choose_text_label,
@@ -180,7 +181,7 @@ class Columns:
                 return of_class[0]
             if len(of_class) > 1 and not named(of_class, LABELS):
                 raise InputError(
-                    f"{self._path} has the columns of classes {_listed(of_class)}: call the one that is meant 'label'"
+                    f"{self._path} has the columns of classes {all_of(of_class)}: call the one that is meant 'label'"
                 )
         if self.texts:
             return choose_text_label(self._names, str(self._path))
@@ -222,7 +223,7 @@ class Columns:
             return media[0]
         order = SAMPLES if self._classes is not False else tuple(dict.fromkeys((SAMPLES[0], "audio", *SAMPLES)))
         if media and not named(media, order):
-            raise InputError(f"{self._path} has the columns of samples {_listed(media)}: call one of them 'sample'")
+            raise InputError(f"{self._path} has the columns of samples {all_of(media)}: call one of them 'sample'")
         flat = [name[: -len(part) - 1] for name in self._own for part in _PARTS if name.endswith(f".{part}")]
         flat = [name for name in dict.fromkeys(flat) if name not in self._own]
         # A column of strings called "sample" is no sample where there is an image beside it.
@@ -318,7 +319,3 @@ def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]])

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const specs = JSON.parse(document.getElementById("charts").textContent);
+  const { kinds, charts } = JSON.parse(document.getElementById("charts").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
@@ -8,7 +8,7 @@
   function filled(value, room) {
     if (Array.isArray(value)) return value.map((one) => filled(one, room));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, key === "values" ? one : filled(one, room)]));
+      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, filled(one, room)]));
     }
     if (value === "@width") return room;
     if (value === "@plot") return Math.max(120, room - 66);
@@ -25,18 +25,33 @@
       axisXOrdinal: { labelOverlap: true } };
   }
 
+  // Data come column by column.
+  function rowsOf(columns) {
+    const names = Object.keys(columns);
+    return columns[names[0]].map((_, at) => Object.fromEntries(names.map((name) => [name, columns[name][at]])));
+  }
+  function specOf(name, room) {
+    const [kind, data] = charts[name];
+    const datasets = Object.fromEntries(Object.entries(data).map(([key, columns]) => [key, rowsOf(columns)]));
+    return { ...filled(kinds[kind], room), datasets };
+  }
+
   const drawn = new Map();
   async function draw(plot) {
     const room = Math.floor(plot.clientWidth);
-    if (!room || !specs[plot.dataset.chart]) return;
+    if (!room || !charts[plot.dataset.chart]) return;
     const before = drawn.get(plot);
     if (before && before.room === room && before.dark === dark.matches) return;
     drawn.set(plot, { room, dark: dark.matches });
     if (before && before.result) before.result.finalize();
-    const spec = filled(specs[plot.dataset.chart], room);
+    const spec = specOf(plot.dataset.chart, room);
     const options = { actions: false, renderer: "svg", config: config(room), ast: true };
     const result = await window.raygpEmbed(plot, spec, options);
     (drawn.get(plot) || {}).result = result;
+    // The plot itself says what it shows, and the table below has the figures: nothing in it is read out.
+    plot.querySelectorAll("[role]").forEach((part) => {
+      for (const name of ["role", "aria-roledescription", "aria-label"]) part.removeAttribute(name);
+    });
     plot.dataset.drawn = "yes";
   }
   // A chart is drawn when it is about to be seen: a line may have hundreds.

@@ -1,0 +1,18 @@
+"""Names as they stand in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str], most: int = 5, last: str = ", ") -> str:
+    """The first few of some names, then how many more there are: ``a, b and 3 more``.
+
+    Args:
+        names: as they are to be shown.
+        most: so many are named.
+        last: what stands before the last one, where all are named.
+    """
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+    return last.join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
