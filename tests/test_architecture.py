@@ -34,7 +34,7 @@ ALLOWED = {
     "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell", "drift", "watch", "doctor", "health",
+        "export", "check", "tell", "drift", "watch", "doctor", "health", "page",
     },
 }
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from raygp.data.admission import listed
+from raygp.data.listing import listed
 from raygp.events import (
     Adopted,
     AllKnown,

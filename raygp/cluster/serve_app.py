@@ -74,4 +74,5 @@ def build(args: dict[str, Any]) -> Application:
         code=find_code(spec.task) if spec.task.get("name") == OWN else None,
         limits=Limits(given.max_bytes, given.max_batch, given.max_waiting),
     )
-    return application(settings)
+    app: Application = application(settings)
+    return app

@@ -105,5 +105,8 @@ def test_every_command_that_prints_a_table_has_json() -> None:
 
     commands = next(action for action in make_parser()._actions if action.dest not in ("help", "version"))
     with_json = {name for name, parser in commands.choices.items() if "--json" in parser._option_string_actions}
-    assert with_json == {"adopt", "check", "update", "sweep", "status", "versions", "show", "predict", "withdraw", "gc"}
+    assert with_json == {
+        "adopt", "approve", "check", "doctor", "gc", "predict", "reject", "report", "show", "status", "sweep", "tell",
+        "update", "versions", "watch", "withdraw",
+    }  # fmt: skip
     assert set(commands.choices) == {name.replace("_", "-") for name in COMMANDS}
