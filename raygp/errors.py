@@ -34,7 +34,7 @@ class DriftedError(RejectedError):
 
 
 class StoppedError(RaygpError):
-    """An update was asked to end (SIGTERM, Ctrl-C) and did so after a checkpoint: the same command goes on from there."""
+    """An update was asked to end (SIGTERM, Ctrl-C) and did so after a checkpoint: the same command goes on."""
 
     exit_code = 143  # What shells report of a process that SIGTERM ended; 130 where it was Ctrl-C.
 
