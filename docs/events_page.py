@@ -63,7 +63,7 @@ def _row(kind: type[Event]) -> str:
     about = (inspect.getdoc(kind) or "").split("\n\n")[0]
     if common:
         said.append("and [those below](#fields-of-several-events)")
-    return f"| `{type_name(kind)}` | {_cell(about)} | {'<br>'.join(said)} |"
+    return f"| `{type_name(kind)}` | {_cell(about)} | {'<br>'.join(said) or 'none'} |"
 
 
 def _texts(kind: type) -> dict[str, str]:

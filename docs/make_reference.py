@@ -27,6 +27,7 @@ from pydantic.fields import FieldInfo  # noqa: E402
 from docs.events_page import events_page  # noqa: E402
 from docs.inputs_page import inputs_page  # noqa: E402
 from raygp.cli import make_parser  # noqa: E402
+from raygp.drift.settings import DriftSettings  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
 from raygp.search.space import Draw  # noqa: E402
 from raygp.settings import RunSettings  # noqa: E402
@@ -65,6 +66,7 @@ SECTIONS = [
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),
+    Section("on_drift", "Given as a word, such as `warn`, or as a mapping of these.", DriftSettings),
     Section("watch", "", WatchSettings),
     Section("watch.drop", "", DropSettings),
     Section("watch.budget", "", BudgetSettings),

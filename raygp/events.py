@@ -12,7 +12,7 @@ One update is told as::
         for each phase:  PhaseStarted
             for each epoch:  StepsDone (now and then), EpochEnded, CheckpointStored
         PhaseEnded
-    Promoted or Refused
+    Promoted, Refused, or AwaitsApproval and later Approved and Promoted, or Rejected
 
 StopAsked comes where a signal asks an update to end after its next checkpoint.
 
@@ -166,6 +166,8 @@ class UpdatesWaiting(Event):
 
     root: str
     arrivals: int
+    fold: bool = False
+    """Whether there is one for all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,16 +189,23 @@ class UpdateStarted(Event):
     version: str
     """What its candidate will be called."""
     arrival: str
+    """Of several the newest."""
     parent: str | None
     """None: an initial synthesis."""
     plan: str
     """Name of the plan."""
     metric: str = ""
     """What accuracies are called where they are no shares of right answers, such as ``R2``. Else empty."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that are folded in together with it, oldest first; some may have no training rows."""
     old_rows: int = 0
     """Training rows of the arrivals that the parent has seen."""
     new_rows: int = 0
     """Those of the arrivals that this update folds in."""
+    update: str = ""
+    """Id of the update, which is the same when it goes on after an interruption."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of the plan, as it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +223,7 @@ class Refused(Event):
 
     version: str
     arrival: str
+    """Of several the newest."""
     reason: str
     head: str | None
     """What stays the head."""
@@ -223,6 +233,46 @@ class Refused(Event):
     """What to try."""
     record: UpdateRecord | None = None
     """What the update did and measured."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it folded in, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwaitsApproval(Event):
+    """A candidate passed the gate and waits for a person (``promote: approve``); until then no update starts."""
+
+    root: str
+    card: Card
+    since: str
+    """UTC, ISO 8601."""
+    reason: str = ""
+    """What the gate said."""
+    is_new: bool = False
+    """Whether it waits from now on; if not, an update met it, and did nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approved(Event):
+    """A person approved the candidate that waited. Promoted follows."""
+
+    version: str
+    by: str
+    """Empty if that was not said."""
+    before: str | None
+    """The head until now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejected(Event):
+    """A person rejected the candidate that waited: its files are gone, and its update counts as refused."""
+
+    card: Card
+    """Of what was."""
+    because: str
+    by: str
+    """Empty if that was not said."""
+    head: str | None
+    """What stays the head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -392,6 +442,9 @@ class Working(Event):
 @dataclass(frozen=True, kw_only=True)
 class StopAsked(Event):
     """A signal has asked the update to end: it does so after its next checkpoint. A second signal ends it at once."""
+
+    signal: str = "SIGTERM"
+    """Its name; Ctrl-C is SIGINT."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
 
@@ -18,7 +18,7 @@ from raygp.errors import InputError
 from raygp.search.settings import SweepSettings
 from raygp.tasks import TaskRef
 from raygp.tell import TELLERS, TellerList, TellSettings
-from raygp.update.fields import Settings, Share, flat_errors
+from raygp.update.fields import S, Settings, Share, flat_errors
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
@@ -89,6 +89,9 @@ class RunSettings(Settings):
     ladder: bool = True
     """Whether an update whose candidate is refused goes on with safer plans from the same parent: examples chosen at
     random, all of them and the parent's answers, then twice the epochs. All are charged. A sweep does without."""
+    promote: Literal["auto", "approve"] = "auto"
+    """``auto``: a candidate that passes the gate becomes the head. ``approve``: it waits for ``raygp approve``, and no
+    update of the line starts until it is approved or rejected."""
     workers: Annotated[Workers, BeforeValidator(Workers.parse), PlainSerializer(lambda workers: workers.spelled)] = (
         Workers(2, 2)
     )
@@ -121,8 +124,12 @@ class RunSettings(Settings):
     """Who else is told of what happens to the line: a list of tellers, each of one of the kinds below."""
 
 
-class _TellAlone(Settings):
+class StandingSettings(Settings):
+    """What holds of a line whatever is done to it."""
+
     tell: TellerList = ()
+    watch: WatchSettings = WatchSettings()
+    single_writer: bool = False
 
 
 _ROLES: dict[str, Role] = {"synthesis": "synthesis", "plan": "update"}
@@ -161,11 +168,7 @@ def load_settings(task: TaskRef, file: str | None = None, overrides: Sequence[st
     for override in settings:
         _override(tree, override)
     _take_at_its_word(tree["synthesis"], task)
-    try:
-        found = RunSettings.model_validate(tree)
-    except ValidationError as error:
-        source = f"{file}: " if file is not None else ""
-        raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
+    found = _validated(RunSettings, tree, file)
     return found.model_copy(update={key: _named_truly(getattr(found, key), role, task) for key, role in _ROLES.items()})
 
 
@@ -176,10 +179,38 @@ def load_tell(file: str | None) -> tuple[TellSettings, ...]:
         InputError: the file cannot be read, or a setting of a teller does not exist or does not fit.
     """
     tree = {} if file is None else {"tell": _read_yaml(file).get("tell", ())}
+    return _validated(StandingSettings, tree, file).tell
+
+
+def load_standing(file: str | None, overrides: Sequence[str] = (), **flags: Any) -> StandingSettings:
+    """Of the settings that :func:`load_settings` would give, those that no task has a say in: that loads no torch.
+    Other settings are not looked at.
+
+    Raises:
+        InputError: the file cannot be read, or one of these settings does not exist or does not fit.
+    """
+    known = StandingSettings.model_fields
+    tree: dict[str, Any] = {"watch": WatchSettings().model_dump(mode="json")}
+    if file is not None:
+        _merge(tree, {key: value for key, value in _read_yaml(file).items() if key in known})
+    _merge(tree, {key: value for key, value in flags.items() if key in known and value is not None})
+    for override in overrides:
+        if override.partition("=")[0].partition(".")[0] in known:
+            _override(tree, override)
+    return _validated(StandingSettings, tree, file)
+
+
+def _validated(kind: type[S], tree: dict[str, Any], file: str | None) -> S:
+    """Settings from plain data.
+
+    Raises:
+        InputError: one does not exist or does not fit; the message gives it, and the file if there is one.
+    """
     try:
-        return _TellAlone.model_validate(tree).tell
+        return kind.model_validate(tree)
     except ValidationError as error:
-        raise InputError(f"{file}: " + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
+        source = f"{file}: " if file is not None else ""
+        raise InputError(source + "; ".join(_explain(problem, tree) for problem in flat_errors(error))) from error
 
 
 def check_task_settings(task: TaskRef) -> None:

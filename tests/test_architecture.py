@@ -9,7 +9,7 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading"}
+BASE = {"__version__", "errors", "registry", "record", "events", "event_json", "stopping", "loading", "finding"}
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),
@@ -26,12 +26,15 @@ ALLOWED = {
     "search": {"store", "update"},
     "report": {"store", "update", "search", "drift"},
     "cluster": {"sparse", "store", "data", "tasks", "update", "search", "settings", "inference", "serve"},
-    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export"},
+    "page": {"sparse", "store", "data", "tasks", "inference", "search", "drift", "export", "report"},
+    "line": {"store", "data", "tasks", "update", "search", "settings", "inference", "drift", "adopt", "export", "page"},
+    "health": {"store", "line"},
     "watch": {"store", "data", "update", "settings", "line"},
     "check": {"sparse", "store", "data", "tasks", "settings", "line"},
+    "doctor": {"store", "line", "serve"},
     "cli": {
         "store", "data", "tasks", "update", "search", "settings", "line", "report", "cluster", "inference", "serve",
-        "export", "check", "tell", "drift", "watch",
+        "export", "check", "tell", "drift", "watch", "doctor", "health",
     },
 }
 

@@ -5,10 +5,18 @@ import re
 from typing import Any
 
 from raygp.cluster.metrics import METRICS
+from raygp.health import METRICS as LINE_METRICS
 from tests.checkout import PROJECT
 
 DASHBOARD: dict[str, Any] = json.loads((PROJECT / "ops" / "grafana.json").read_text())
-NAME = re.compile(r"\bray_(raygp_\w+)")
+NAME = re.compile(r"\b(?:ray_(raygp_\w+)|(raygp_line_\w+))")
+TAGS = {name: {"update", *tags} for name, (_, tags) in METRICS.items()}
+TAGS |= {name: {"line", *labels} for name, (_, labels) in LINE_METRICS.items()}
+
+
+def names(expression: str) -> list[str]:
+    """Metrics of running updates, which Ray gives a prefix, and of lines, which have none."""
+    return [running or line for running, line in NAME.findall(expression)]
 
 
 def targets() -> list[dict[str, str]]:
@@ -16,15 +24,15 @@ def targets() -> list[dict[str, str]]:
 
 
 def test_the_dashboard_shows_every_metric_and_no_other() -> None:
-    shown = {name for target in targets() for name in NAME.findall(target["expr"])}
-    assert shown == set(METRICS)
+    shown = {name for target in targets() for name in names(target["expr"])}
+    assert shown == {*METRICS, *LINE_METRICS}
 
 
 def test_legends_name_tags_that_the_query_keeps_and_the_metric_has() -> None:
     for target in targets():
-        (name,) = NAME.findall(target["expr"])
+        (name,) = names(target["expr"])
         (kept,) = re.findall(r"by \(([^)]*)\)", target["expr"])
-        tags = {"update", *METRICS[name][1]}
+        tags = TAGS[name]
         assert set(kept.split(", ")) == tags
         assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= tags
 

@@ -79,8 +79,9 @@ def test_a_worker_loads_no_torchvision_before_an_image_is_decoded() -> None:
 
 COMMANDS = [
     "--help", "--version", "update --help", "ingest --help", "adopt --help", "predict --help", "status",
-    "status --json", "versions", "versions --graph", "show", "show v0000 --json", "gc", "gc --dry-run",
-    "rollback v0000", "rollback v0001", "withdraw wed",
+    "status --json", "status --metrics", "versions", "versions --graph", "show", "show v0000 --json", "gc",
+    "gc --dry-run", "tell --help", "tell --events /dev/null", "rollback v0000", "rollback v0001", "watch --help",
+    "watch --retry", "withdraw wed",
 ]  # fmt: skip
 
 

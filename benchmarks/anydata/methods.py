@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmarks.cost.methods import DENSE, changed
+from raygp.report.baseline import FINE_TUNING_EPOCHS
 from raygp.update.plan import Plan
 from raygp.update.plans import named_plan
 
@@ -51,8 +52,8 @@ def _fine_tuning(task: str) -> Method:
     return Method(plan, start, True)
 
 
-FINE_TUNING_EPOCHS, FINE_TUNING_LR = 5, 0.5
-"""Epochs over everything, and the peak learning rate as a part of the one that the first version is trained with."""
+FINE_TUNING_LR = 0.5
+"""The peak learning rate of fine-tuning, as a part of the one that the first version is trained with."""
 
 METHODS: dict[str, Callable[[str], Method]] = {
     "raygp": _sparse,

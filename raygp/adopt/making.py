@@ -107,7 +107,7 @@ def make_dense(
             f"{location.root}: no arrival has a validation row of a class that {checkpoint.where} knows, so the model "
             "could not be measured: ingest some with raygp ingest, with --val-share above 0"
         )
-    catalog = build_catalog(location, arrivals[:-1], arrivals[-1], chosen.classes, replays=False)
+    catalog = build_catalog(location, arrivals[:-1], arrivals[-1:], chosen.classes, replays=False)
     probed = None if rows.left_out["val"] else probe_rows(catalog, "")
     outcome = _measure(model, task, rows, chosen.classes, seed, probed)
     origin = _origin(checkpoint, found, chosen, converted, rows.left_out["val"])

@@ -15,7 +15,7 @@ from raygp.data.sources import SourceSample
 from raygp.events import unheard
 from raygp.line import Line
 from raygp.line.in_process import InProcessRunner
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.store import Location, promote, write_version
 
 _FEWEST = 12

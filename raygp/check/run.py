@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from raygp.check import data, learning, memory, model, rehearsal, travel
-from raygp.check.finding import Fault, Finding
+from raygp.check.finding import Fault
 from raygp.check.subject import Subject
 from raygp.errors import RaygpError
+from raygp.finding import Finding
 from raygp.tasks.own_errors import in_layer, in_own_code
 
 
@@ -55,7 +56,7 @@ def check_task(subject: Subject, without: Collection[str] = ()) -> Iterator[Find
         without: names of checks that are left out.
     """
     failed: set[str] = set()
-    yield from (Finding("names", "note", doubt) for doubt in getattr(subject.task, "oversights", ()))
+    yield from (Finding("names", "warning", doubt) for doubt in getattr(subject.task, "oversights", ()))
     for check in CHECKS:
         if check.name in without:
             continue
@@ -73,8 +74,8 @@ def _finding(check: Check, subject: Subject) -> Finding:
     try:
         return Finding(check.name, "ok", check.look(subject))
     except (Fault, RaygpError) as error:
-        return Finding(check.name, "wrong", str(error))
+        return Finding(check.name, "problem", str(error))
     except Exception as error:  # Code of one's own raises what it likes.
         file = subject.code.file if subject.code else subject.task.name
         said = in_own_code(error) or in_layer(error, file) or f"{type(error).__name__}: {error}"
-        return Finding(check.name, "wrong", said)
+        return Finding(check.name, "problem", said)

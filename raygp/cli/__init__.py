@@ -14,7 +14,7 @@ from types import ModuleType
 
 from raygp import __version__
 from raygp.cli.options import add_root, parse_options
-from raygp.cli.running import run_command
+from raygp.cli.running import run_command, spelled_command
 
 COMMANDS = (
     "init_task",
@@ -23,14 +23,20 @@ COMMANDS = (
     "adopt",
     "update",
     "sweep",
+    "watch",
     "status",
     "versions",
     "show",
+    "report",
     "predict",
     "export",
+    "approve",
+    "reject",
     "rollback",
     "withdraw",
+    "doctor",
     "serve",
+    "tell",
     "gc",
 )
 """Modules of this package, in the order in which ``--help`` lists them."""
@@ -43,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 bad input, 3 lost a race, 4 refused by the gate, 130 and 143 interrupted.
     """
     options = parse_options(make_parser(), arguments)
-    return run_command(lambda: options.command(options))
+    return run_command(lambda: options.command(options), spelled_command(arguments))
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         console.print(f"{finding.state:<12}  {finding.check:<12}  {finding.text}", soft_wrap=True, markup=False)
     if options.json:
         print_json([dataclasses.asdict(finding) for finding in found])
-    wrong = [finding.check for finding in found if finding.state == "wrong"]
+    wrong = [finding.check for finding in found if finding.state == "problem"]
     if wrong:
         raise InputError(
             f"{options.task}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not right, see above"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raygp.cli.ingest import parts_runner
 from raygp.cli.options import add_held_out, add_publish_options, add_root, add_update_options, run_settings
-from raygp.cli.running import load_slow_modules, make_console, run_command
+from raygp.cli.running import load_slow_modules, make_console, run_command, spelled_command
 from raygp.cli.telling import following
 from raygp.cli.versions import show_versions
 from raygp.data.ingest_settings import IngestSettings, default_shares, numbered_arrivals
@@ -65,10 +65,10 @@ def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Call
         )
         with following(options, console, line, "a job", settings.tell):
             publish_missing(line, task, make_source, publish, options.ingest_workers)
-            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
+            line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep, fold=options.fold)
         show_versions(line, console)
 
-    return run_command(command)
+    return run_command(command, spelled_command())
 
 
 def publish_missing(

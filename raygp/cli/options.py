@@ -145,6 +145,7 @@ def add_update_options(parser: argparse.ArgumentParser, from_environment: bool =
     parser.add_argument("--workers", metavar="N", help="training workers, or a range of them such as 1..8 (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)
+    parser.add_argument("--fold", action="store_true", help="one update for all arrivals that wait, not one for each")
     parser.add_argument("--sweep", action="store_true", help="look for the best plan of each arrival (Ray Tune)")
     add_sweep_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
@@ -186,6 +187,13 @@ def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
     """
     from raygp.settings import load_settings
 
+    given = given_settings(options)
+    return load_settings(task, given["file"], given["overrides"], **given["flags"])
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What the update options say of settings, as plain data: ``file``, ``overrides`` and ``flags``, as
+    :func:`raygp.settings.load_settings` takes them."""
     flags = {"workers": options.workers, "seed": options.seed, "single_writer": options.single_writer}
     sweep: dict[str, Any] = {
         "trials": options.max_trials,
@@ -194,8 +202,8 @@ def run_settings(options: argparse.Namespace, task: TaskRef) -> RunSettings:
         "objective": options.objective,
         "search": options.search,
     }
-    given = {key: value for key, value in sweep.items() if value is not None}
-    return load_settings(task, options.config, options.overrides, **flags, sweep=given)
+    chosen = {key: value for key, value in sweep.items() if value is not None}
+    return {"file": options.config, "overrides": options.overrides, "flags": {**flags, "sweep": chosen}}
 
 
 def _dashed(words: Sequence[str]) -> str:

@@ -46,6 +46,12 @@ def _show(console: Console, done: Rollback) -> None:
     found, metric = done.card.val_accuracy, done.card.metric
     validation = called(found, metric) if metric else f"{percent(found)} %"
     console.print(f"head: {done.before} -> {done.version} (validation {validation})")
+    if done.waited:
+        console.print(
+            f"{done.waited} was made from {done.before} and does not wait for approval any more: it waits again once "
+            f"{done.before} is the head",
+            soft_wrap=True,
+        )
     if not done.before_is_readable:
         console.print(f"the card of {done.before} cannot be read: see raygp status for the arrivals that wait now")
         return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -38,18 +41,47 @@ def load_slow_modules() -> None:
         import torch  # noqa: F401
 
 
-def run_command(command: Callable[[], None]) -> int:
-    """Run a command; a RaygpError becomes one line on standard error and its exit code."""
+def run_command(command: Callable[[], None], spelled: str = "") -> int:
+    """Run a command; a RaygpError becomes one line on standard error and its exit code.
+
+    Args:
+        command: what to run.
+        spelled: what goes on with it if it is interrupted, as a shell takes it (:func:`spelled_command`).
+    """
     try:
         with on_sigterm(leave):
             command()
+        return 0
+    except StoppedError as error:
+        said, code = str(error), error.exit_code
     except RaygpError as error:
         print(f"raygp: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("raygp: interrupted; run the same command again to go on", file=sys.stderr)
-        return 130
+        said, code = "interrupted; run the same command again to go on", 130
     except Terminated:
-        print("raygp: stopped on request; run the same command again to go on", file=sys.stderr)
-        return StoppedError.exit_code
-    return 0
+        said, code = "stopped on request; run the same command again to go on", StoppedError.exit_code
+    print(f"raygp: {said}" + (f":\n  {spelled}" if spelled else ""), file=sys.stderr)
+    return code
+
+
+def spelled_command(arguments: Sequence[str] | None = None) -> str:
+    """The command that runs now, as a shell takes it: with all its options, quoted where they need it.
+
+    Args:
+        arguments: of ``raygp``; None: those of this process, which may be a job.
+    """
+    if arguments is not None:
+        return shlex.join(["raygp", *arguments])
+    program, *given = sys.argv
+    if os.path.basename(program) == "__main__.py":  # python -m raygp
+        return shlex.join([_python(), "-m", "raygp", *given])
+    if program.endswith(".py"):
+        return shlex.join([_python(), program, *given])
+    return shlex.join([os.path.basename(program) if os.path.exists(program) else "raygp", *given])
+
+
+def _python() -> str:
+    """This Python, in the form in which a shell finds it."""
+    name = os.path.basename(sys.executable)
+    return name if shutil.which(name) == sys.executable else sys.executable

@@ -8,12 +8,15 @@ from rich.console import Console
 
 from raygp.cli.options import add_json
 from raygp.cli.running import make_console, print_json
+from raygp.drift import drift_line
 from raygp.line import Line
 from raygp.report.adopted import origin_line, weights_lines
+from raygp.report.drift import drift_table, transfer_line
 from raygp.report.parts import parts_table
 from raygp.report.rungs import rung_lines
 from raygp.report.tables import layers_table, phases_table, versions_table
-from raygp.store import Card
+from raygp.report.verdict import waiting_line
+from raygp.store import Card, read_approval
 
 NAME = "show"
 HELP = "one version: where it comes from, phases, layers, cost"
@@ -38,6 +41,7 @@ def run(options: argparse.Namespace) -> None:
         print_json(card.model_dump(mode="json"))
     else:
         _show(make_console(), card)
+        _show_approval(make_console(), line, card)
 
 
 def _show(console: Console, card: Card) -> None:
@@ -45,7 +49,8 @@ def _show(console: Console, card: Card) -> None:
         _show_origin(console, card)
     else:
         origin = f"from {card.parent}" if card.parent else "initial synthesis"
-        console.print(f"{card.version}, {origin}, folds in {card.arrival} ({card.created}), update {card.update}")
+        folds = ", ".join(card.folded_in)
+        console.print(f"{card.version}, {origin}, folds in {folds} ({card.created}), update {card.update}")
         classes = f"{len(card.classes)} classes, " if card.classes else ""
         console.print(f"{classes}plan '{card.plan['name']}', seed {card.seed}")
     for line in rung_lines(card):
@@ -61,7 +66,21 @@ def _show(console: Console, card: Card) -> None:
         console.print(f"trial {card.sweep['winner']} won: {card.sweep['why']}")
     if parts := parts_table(card):
         parts.show(console)
+    if transfer := card.backward_transfer:
+        console.print(transfer_line(transfer, card.metric), markup=False, soft_wrap=True)
+    if card.drift is not None:
+        console.print(drift_line(card.drift), markup=False, soft_wrap=True)
+        drift_table(card.drift).show(console)
     layers_table(card).show(console)
+
+
+def _show_approval(console: Console, line: Line, card: Card) -> None:
+    """Of a version that a person approved, or has to."""
+    if (waiting := line.waiting) and waiting.version == card.version:
+        console.print(waiting_line(line.root, card.version), soft_wrap=True, markup=False)
+    elif approved := read_approval(line.location, card.version):
+        by = f" by {approved.by}" if approved.by else ""
+        console.print(f"approved{by} ({approved.at[:19]} UTC)", markup=False)
 
 
 def _show_origin(console: Console, card: Card) -> None:

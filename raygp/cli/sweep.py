@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
         return update.run(options)
     line = line_of(options)
     settings = run_settings(options, line.task)
-    forecast = line.forecast_sweep(settings)
+    forecast = line.forecast_sweep(settings, fold=options.fold)
     if options.json:
         print_json(_json(forecast))
     else:
@@ -50,7 +50,8 @@ def _show(console: Console, forecast: SweepForecast, settings: RunSettings) -> N
 
     sweep, layout, cost = settings.sweep, forecast.layout, forecast.layout.cost
     space_table(settings.plan, layout.space).show(console)
-    console.print(f"{forecast.arrival} on {forecast.parent}: {layout.trials} trials, {sweep.search} search")
+    arrivals = ", ".join((*forecast.beside, forecast.arrival))
+    console.print(f"{arrivals} on {forecast.parent}: {layout.trials} trials, {sweep.search} search")
     for point in layout.points:
         end = ", to its end" if sweep.scheduler != "none" and point in layout.kept else ""
         console.print(f"tried first{end}: {describe(point)}")
@@ -72,6 +73,7 @@ def _json(forecast: SweepForecast) -> dict[str, object]:
     layout = forecast.layout
     return {
         "arrival": forecast.arrival,
+        "beside": list(forecast.beside),
         "parent": forecast.parent,
         "space": {path: draw.model_dump(mode="json", exclude_none=True) for path, draw in layout.space.items()},
         "trials": layout.trials,

@@ -23,6 +23,12 @@ def add_events(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def everybody(options: argparse.Namespace, tell: Sequence[TellSettings] | None = None) -> list[TellSettings]:
+    """Who is told beside the terminal. Arguments and errors as for :func:`following`."""
+    tellers = [*(load_tell(options.config) if tell is None else tell)]
+    return [*tellers, JsonLinesSettings(file=options.events)] if options.events is not None else tellers
+
+
 @contextlib.contextmanager
 def following(
     options: argparse.Namespace,
@@ -43,11 +49,9 @@ def following(
     Raises:
         InputError: the settings file cannot be read, or a teller in it does not fit.
     """
-    everybody = [*(load_tell(options.config) if tell is None else tell)]
-    if options.events is not None:
-        everybody.append(JsonLinesSettings(file=options.events))
+    tellers = everybody(options, tell)
     with printing(console, line.location) as printer, contextlib.ExitStack() as stack:
         stack.callback(line.listen(printer))
-        told: Listener = stack.enter_context(listeners(everybody, line, notice=printer, doing=doing))
+        told: Listener = stack.enter_context(listeners(tellers, line, notice=printer, doing=doing))
         stack.callback(line.listen(told))
         yield printer

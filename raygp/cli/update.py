@@ -37,8 +37,15 @@ def run(options: argparse.Namespace) -> None:
 
     doing = "raygp sweep" if options.sweep else "raygp update"
     with following(options, console, line, doing, settings.tell):
-        promoted = line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep)
+        promoted = line.update(settings, runner=RayRunner(options.verbose), sweep=options.sweep, fold=options.fold)
     if options.json:
-        print_json({"promoted": [version.name for version in promoted], "versions": versions_json(line)})
+        waiting = line.waiting
+        print_json(
+            {
+                "promoted": [version.name for version in promoted],
+                "waiting": waiting.version if waiting else None,
+                "versions": versions_json(line),
+            }
+        )
     elif promoted:
         show_versions(line, console)

@@ -13,7 +13,8 @@ from raygp.line import Line
 from raygp.line.summary import summary
 from raygp.report.graph import versions_graph
 from raygp.report.tables import versions_table
-from raygp.store import read_head
+from raygp.report.verdict import waiting_line
+from raygp.store import find_waiting, read_head
 
 NAME = "versions"
 HELP = "all versions with accuracy, density and cost"
@@ -42,14 +43,20 @@ def show_versions(line: Line, console: Console) -> None:
     if not cards:
         console.print("no version yet (raygp update makes the first)")
         return
-    versions_table(cards, line.state.version).show(console)
+    waiting = line.waiting
+    versions_table(cards, line.state.version, waiting.version if waiting else None).show(console)
+    if waiting:
+        console.print(waiting_line(line.root, waiting.version), soft_wrap=True, markup=False)
 
 
 def versions_json(line: Line) -> list[dict[str, Any]]:
-    """Each version as reports/summary.json has it, and whether it is the head."""
-    head = line.state.version
+    """Each version as reports/summary.json has it, whether it is the head, and whether it waits for approval."""
+    head, waiting = line.state.version, line.waiting
     versions: list[dict[str, Any]] = summary([version.card for version in line.versions()], 0.0)["versions"]
-    return [{**version, "head": version["version"] == head} for version in versions]
+    name = waiting.version if waiting else None
+    return [
+        {**version, "head": version["version"] == head, "waiting": version["version"] == name} for version in versions
+    ]
 
 
 def _show_graph(line: Line, console: Console) -> None:
@@ -57,5 +64,7 @@ def _show_graph(line: Line, console: Console) -> None:
     if not cards:
         console.print("no version yet (raygp update makes the first)")
     # Of a damaged line the graph shows what can still be read: only the head's name is looked up.
-    for tree in versions_graph(cards, read_head(line.location)):
+    head = read_head(line.location)
+    waiting = find_waiting(line.location, head)
+    for tree in versions_graph(cards, head, waiting[1].version if waiting else None):
         console.print(tree)

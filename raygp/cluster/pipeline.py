@@ -27,7 +27,7 @@ from raygp.tasks.protocol import Task
 _BATCH_ROWS = 1024
 
 
-def examples_dataset(catalog: Catalog, task: Task, pieces: list[dict[str, Any]]) -> ray.data.Dataset:
+def examples_dataset(catalog: Catalog, task: Task, pieces: list[dict[str, Any]], board: Any = None) -> ray.data.Dataset:
     """A dataset of decoded examples (columns ``inputs``, ``targets``, ``ids``) out of ``pieces``.
 
     Args:
@@ -35,11 +35,11 @@ def examples_dataset(catalog: Catalog, task: Task, pieces: list[dict[str, Any]])
         task: whose ``decode`` runs in the tasks.
         pieces: each ``{"split", "shard" (its number in the split, or that of each row's), "rows" (which of its rows, in
             order)}``.
+        board: handle of an actor that is told how many rows have been decoded (:mod:`raygp.cluster.board`).
     """
     dataset = ray.data.from_items(pieces, override_num_blocks=len(pieces))
-    return dataset.map_batches(
-        partial(_read_piece, catalog=catalog, task=task), batch_size=1, batch_format="numpy", zero_copy_batch=True
-    )
+    read = partial(_read_piece, catalog=catalog, task=task, board=board)
+    return dataset.map_batches(read, batch_size=1, batch_format="numpy", zero_copy_batch=True)
 
 
 def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
@@ -47,7 +47,7 @@ def refs_of(catalog: Catalog, split: str) -> tuple[ShardRef, ...]:
     return catalog.train if split == TRAIN else catalog.held_out[split]  # type: ignore[index]
 
 
-def materialise(catalog: Catalog, task: Task) -> dict[str, MaterializedDataset[Any]]:
+def materialise(catalog: Catalog, task: Task, board: Any = None) -> dict[str, MaterializedDataset[Any]]:
     """Decode every split once into the object store, in parallel over shards. Empty splits are left out.
 
     The results are brought to the driver's node. If they stayed where they were decoded, a node that is taken away
@@ -58,7 +58,7 @@ def materialise(catalog: Catalog, task: Task) -> dict[str, MaterializedDataset[A
         refs = refs_of(catalog, split)
         if refs:
             pieces = [piece for number, ref in enumerate(refs) for piece in _whole(split, number, ref)]
-            datasets[split] = _beside_driver(examples_dataset(catalog, task, pieces).materialize())
+            datasets[split] = _beside_driver(examples_dataset(catalog, task, pieces, board).materialize())
     return datasets
 
 
@@ -123,7 +123,7 @@ def _whole(split: str, number: int, ref: ShardRef, rows_a_piece: int = 4096) -> 
         yield {"split": split, "shard": number, "rows": np.arange(start, min(start + rows_a_piece, ref.shard.rows))}
 
 
-def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -> Iterator[Decoded]:
+def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task, board: Any = None) -> Iterator[Decoded]:
     """A Ray task: one piece, as a stream of decoded blocks."""
     for split, number, rows in zip(batch["split"], batch["shard"], batch["rows"], strict=True):
         rows = np.asarray(rows, dtype=np.int64)
@@ -134,6 +134,8 @@ def _read_piece(batch: dict[str, np.ndarray], *, catalog: Catalog, task: Task) -
                 for name in ("inputs", "targets"):
                     packed: list[Any] = [pack_array(array) for array in block[name]]
                     block[name] = as_objects(packed)
+            if board is not None:
+                board.add_rows.remote(len(block["ids"]))
             yield block
 
 

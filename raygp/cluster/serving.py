@@ -196,24 +196,33 @@ def _listen(host: str, port: int) -> int:
         raise InputError(f"--host {host} --port {port}: {reason}; choose another") from error
 
 
+def application(settings: ServeSettings) -> Any:
+    """What Ray Serve runs, whoever starts it. Its name there has to be "raygp". Raises as :func:`require_serve`."""
+    deployment = (
+        require_serve()
+        .deployment(_Replica)
+        .options(
+            name=_DEPLOYMENT,
+            num_replicas=settings.replicas,
+            # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
+            max_ongoing_requests=settings.limits.max_waiting + 256,
+            graceful_shutdown_timeout_s=_DRAIN_S,
+            graceful_shutdown_wait_loop_s=0.2,
+        )
+    )
+    return deployment.bind(settings)
+
+
 def _start(serve: Any, settings: ServeSettings, port: int) -> Any:
     from ray.serve.config import HTTPOptions
     from ray.serve.schema import LoggingConfig
 
     quiet = LoggingConfig(enable_access_log=False)
-    deployment = serve.deployment(_Replica).options(
-        name=_DEPLOYMENT,
-        num_replicas=settings.replicas,
-        # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
-        max_ongoing_requests=settings.limits.max_waiting + 256,
-        graceful_shutdown_timeout_s=_DRAIN_S,
-        graceful_shutdown_wait_loop_s=0.2,
-    )
     try:
         serve.start(
             proxy_location="HeadOnly", http_options=HTTPOptions(host=settings.host, port=port), logging_config=quiet
         )
-        return serve.run(deployment.bind(settings), name=_APP, route_prefix="/", logging_config=quiet)
+        return serve.run(application(settings), name=_APP, route_prefix="/", logging_config=quiet)
     except Exception as error:  # Serve raises RuntimeError and errors of its own, with long messages.
         # They end with the cause; before it come the frames of a traceback.
         cause = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()

@@ -24,6 +24,8 @@ _FAST = {
     # Train's controller looks at its workers this often. A report waits for that look, 2 s by default.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     "RAY_DATA_PARQUET_FOOTER_NUM_ACTORS": "1",
+    # Python sees a signal this often while it waits for Ray. Within the default second, two Ctrl-C would count as one.
+    "RAY_get_check_signal_interval_milliseconds": "100",
     # Tune stores the state of a sweep this often. After a crash, trials that ended later are run again.
     "TUNE_GLOBAL_CHECKPOINT_S": "2",
     # A spot machine is called back with two minutes' notice or less; draining nodes are looked for this often.

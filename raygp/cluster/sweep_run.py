@@ -3,7 +3,7 @@ decides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,7 @@ from raygp.cluster.sweep_watch import Budget, Lines, begin_watch
 from raygp.cluster.train_run import decode, fit, outcome_in, run_config, scaling, train_run, wait_for_room
 from raygp.cluster.worker import WorkerConfig, run_shared_work, run_worker
 from raygp.errors import RaygpError
-from raygp.events import Listener, unheard
+from raygp.events import Listener, Notice, unheard
 from raygp.record import CostLedger
 from raygp.search.algorithms import SCORE, SEARCHES, SearchRequest
 from raygp.search.choice import TrialResult, read_trial, score
@@ -109,33 +109,31 @@ class _TuneTrials:
     def __init__(self, job: UpdateJob, settings: RunSettings) -> None:
         self._job, self._settings = job, settings
         self._checkpoints: dict[str, str] = {}
-
-    @cached_property
-    def _datasets(self) -> dict[str, Any]:
-        return decode(self._job, self._settings)
+        self._datasets: dict[str, Any] = {}
 
     @cached_property
     def _scaling(self) -> ScalingConfig:
         return scaling(self._settings.workers, self._settings.sweep.concurrent, self._settings.gpus)
 
-    def prepare(self, say: Callable[[str], None]) -> None:
+    def prepare(self, tell: Listener) -> None:
         """Decode the data, then wait for room."""
-        _ = self._datasets
-        wait_for_room(self._scaling, say)
+        with Board(tell).watching() as board:
+            self._datasets = decode(self._job, self._settings, board)
+        wait_for_room(self._scaling, lambda line: tell(Notice(text=line)))
 
     def share_work(self) -> CostLedger:
         """Read it, or compute it with as many workers as a trial has: only then are the sums the same bit by bit."""
         job, settings, folder = self._job, self._settings, f"{self._job.folder}/{_SHARED}"
         found = SharedWork.read(job.location, folder)
         if found is None:
-            board = Board(unheard)
             run = f"{job.folder}/shared-run"
-            worker = WorkerConfig(
-                job, board.handle, run, tuple(self._datasets), settings.packed_gradients, shared=folder
-            )
-            config = run_config(job.location, job.folder, "shared-run", settings.max_failures)
-            placed = scaling(settings.workers, gpus=settings.gpus, streamed=not self._datasets)
-            fit(train_run(run_shared_work, worker, self._datasets, placed, config), board, job.update_id)
+            with Board(unheard).watching() as board:
+                worker = WorkerConfig(
+                    job, board.handle, run, tuple(self._datasets), settings.packed_gradients, shared=folder
+                )
+                config = run_config(job.location, job.folder, "shared-run", settings.max_failures)
+                placed = scaling(settings.workers, gpus=settings.gpus, streamed=not self._datasets)
+                fit(train_run(run_shared_work, worker, self._datasets, placed, config), board, job.update_id)
             found = SharedWork.read(job.location, folder)
         if found is None:
             raise RaygpError(f"{job.location.url(folder)}: the shared work of the sweep was not stored; run again")
@@ -211,17 +209,17 @@ def _run_trial(point: Point, trials: _Trials) -> None:
     job = replace(trials.job, plan=plan_of(trials.job.plan, point))
     name = tune.get_context().get_trial_id()
     settings = trials.settings
-    board = Board(unheard)
     shared = f"{trials.folder}/{_SHARED}" if settings.sweep.share_work else None
     folder = f"{trials.folder}/{_TRIALS}"
-    worker = WorkerConfig(
-        job, board.handle, f"{folder}/{name}", tuple(trials.datasets), settings.packed_gradients,
-        settings.checkpoint_minutes, shared, (trials.register, name),
-    )  # fmt: skip
     report = _Report(job, trials.job, settings.sweep, name, trials.register)
     config = run_config(job.location, folder, name, settings.max_failures, [report])
     try:
-        fit(train_run(run_worker, worker, trials.datasets, trials.scaling, config), board, name)
+        with Board(unheard).watching() as board:
+            worker = WorkerConfig(
+                job, board.handle, f"{folder}/{name}", tuple(trials.datasets), settings.packed_gradients,
+                settings.checkpoint_minutes, shared, (trials.register, name),
+            )  # fmt: skip
+            fit(train_run(run_worker, worker, trials.datasets, trials.scaling, config), board, name)
     except RaygpError as error:
         # If it were raised, Tune would start another attempt, which would only meet it again.
         tune.report({SCORE: -1.0, "val_accuracy": 0.0, PERCENT_DONE: 0.0, "failed": str(error)})

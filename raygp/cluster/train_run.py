@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from raygp.cluster.board import Board
+from raygp.cluster.board import DECODING, Board
 from raygp.cluster.internals import cause_of, most_cpus, waits_for_workers, when_controlled
 from raygp.cluster.pipeline import materialise
 from raygp.cluster.process_group import NodesTorchConfig
@@ -26,9 +25,9 @@ from raygp.cluster.run_files import drop_damaged_index, run_storage
 from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
-from raygp.events import Listener, Notice
+from raygp.events import Listener, Notice, Working
 from raygp.settings import RunSettings, Workers
-from raygp.stopping import keeping_handler, on_sigterm
+from raygp.stopping import asking
 from raygp.store import Location
 from raygp.update.checkpoints import load
 from raygp.update.job import UpdateJob
@@ -54,28 +53,34 @@ def run_update(job: UpdateJob, settings: RunSettings, tell: Listener, local: boo
         local: run the loop in this process, with one worker, instead of on workers that Ray Train starts.
 
     Raises:
-        StoppedError: SIGTERM came; the update's last checkpoint is kept.
+        StoppedError: a signal came; the update's last checkpoint is kept.
         RaygpError: the update failed; the message says why. Nothing but the update's folder was written.
     """
-    datasets = decode(job, settings)
-    board = Board(tell)
-    worker = WorkerConfig(
-        job, board.handle, job.folder, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes
-    )
-    config = run_config(job.location, "updates", job.update_id, settings.max_failures)
-    if local:
-        placed = ScalingConfig(num_workers=0)
-    else:
-        placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
-        wait_for_room(placed, lambda line: tell(Notice(text=line)))
-    result = fit(train_run(run_worker, worker, datasets, placed, config), board, job.update_id)
+    with Board(tell).watching() as board:
+        datasets = decode(job, settings, board)
+        worker = WorkerConfig(
+            job, board.handle, job.folder, tuple(datasets), settings.packed_gradients, settings.checkpoint_minutes
+        )
+        config = run_config(job.location, "updates", job.update_id, settings.max_failures)
+        if local:
+            placed = ScalingConfig(num_workers=0)
+        else:
+            placed = scaling(settings.workers, gpus=settings.gpus, streamed=not datasets)
+            wait_for_room(placed, lambda line: board.tell(Notice(text=line)))
+            board.tell(Working(what="starting workers"))
+        result = fit(train_run(run_worker, worker, datasets, placed, config), board, job.update_id)
     if result.checkpoint is None:
         raise TrainingError(f"{job.update_id}: the run ended without a candidate; run again to go on")
     return outcome_in(result.checkpoint, job.update_id)
 
 
-def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
+def decode(job: UpdateJob, settings: RunSettings, board: Board) -> dict[str, Any]:
     """The update's splits, decoded once into the object store; empty if they are to be streamed.
+
+    Args:
+        job: the update.
+        settings: memory limit.
+        board: tells how far that is.
 
     Raises:
         InputError: they do not fit and the task's examples cannot be streamed.
@@ -83,7 +88,12 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
     task, catalog = job.make_task(), job.catalog()
     size = decoded_bytes(catalog, task)
     if size <= settings.resident_mib << 20:
-        return dict(materialise(catalog, task))
+        board.tell(Working(what=DECODING, total=catalog.rows))
+        board.decoding(catalog.rows)
+        try:
+            return dict(materialise(catalog, task, board.handle))
+        finally:
+            board.decoding(None)
     if not can_be_streamed(task):
         raise InputError(
             f"{size >> 20} MiB of decoded data do not fit resident_mib={settings.resident_mib}, and task {task.name} "
@@ -95,8 +105,8 @@ def decode(job: UpdateJob, settings: RunSettings) -> dict[str, Any]:
 class TrainRun:
     """A run of Ray Train that can be ended while it waits for nodes.
 
-    Its controller answers no call then, and Ray's own handler of Ctrl-C would wait for an answer. So Ctrl-C and
-    :meth:`end` kill the controller. The run's workers end with it, and its checkpoints stay.
+    Its controller answers no call then, and Ray's own handler of Ctrl-C would wait for an answer. So that handler is
+    not installed, and :meth:`end` kills the controller. The run's workers end with it, and its checkpoints stay.
     """
 
     def __init__(self, trainer: TorchTrainer) -> None:
@@ -107,12 +117,6 @@ class TrainRun:
     def _follow(self, controller: Any) -> None:
         """Called by Ray in the main thread, once it has started the controller."""
         self._controller = controller
-
-        def abort(*_: Any) -> None:
-            self.end()
-            raise KeyboardInterrupt
-
-        signal.signal(signal.SIGINT, abort)
 
     def fit(self) -> ray.train.Result:
         """Run it to its end.
@@ -127,8 +131,9 @@ class TrainRun:
         return self._controller is not None and waits_for_workers(self._controller, _ANSWER_S)
 
     def end(self) -> None:
-        """End the run at once."""
-        ray.kill(self._controller)
+        """End the run at once, if it has begun."""
+        if self._controller is not None:
+            ray.kill(self._controller)
 
 
 def run_config(
@@ -142,6 +147,7 @@ def run_config(
     return RunConfig(
         name=name,
         **run_storage(location, folder),
+        # If writing the last one is cut off, the one before counts.
         checkpoint_config=CheckpointConfig(num_to_keep=2),
         # A node that is taken away does not count as a failure, however often that happens.
         failure_config=FailureConfig(max_failures, controller_failure_limit=1, max_preemption_failures=-1),
@@ -170,26 +176,37 @@ def train_run(
 def fit(run: TrainRun, board: Board, name: str) -> ray.train.Result:
     """Run it to its end; what goes wrong becomes a RaygpError that begins with ``name``.
 
+    Args:
+        run: has not begun.
+        board: of its workers, which is being watched.
+        name: of the run.
+
     Raises:
-        StoppedError: SIGTERM came. The run's last checkpoint is kept.
-        KeyboardInterrupt: Ctrl-C came. The run's last checkpoint is kept.
+        StoppedError: a signal came. The run's last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C came twice. The run's last checkpoint is kept.
+        raygp.stopping.Terminated: SIGTERM came twice.
         RaygpError: the run failed.
     """
     result = None
-    with board.watching(), on_sigterm(board.stop), keeping_handler(signal.SIGINT), _ended_while_waiting(run, board):
+    with asking(board.asked, run.end), _ended_while_waiting(run, board):
         try:
             result = run.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(f"{name}: {_cause(error)}") from error
         except ray.exceptions.RayActorError:
-            if not board.stopping:
+            if not board.asked:
                 raise
+    with contextlib.suppress(ray.exceptions.RayError):
+        board.catch_up()
     if board.failure:
-        failed = RaygpError(f"{name}: {board.failure.message}")
+        message = f"{name}: {board.failure.message}"
+        if board.asked and board.failure.exit_code == StoppedError.exit_code:
+            raise board.asked.error(message)  # The workers do not know which signal it was.
+        failed = RaygpError(message)
         failed.exit_code = board.failure.exit_code
         raise failed
-    if board.stopping or result is None:
-        raise StoppedError(f"{name}: stopped on request; run the same command again to go on")
+    if board.asked or result is None:
+        raise board.asked.error(f"{name}: stopped on request; run the same command again to go on")
     return result
 
 
@@ -201,7 +218,7 @@ def _ended_while_waiting(run: TrainRun, board: Board) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_PATIENCE_S):
-            if board.stopping and run.waits() and not over.is_set():
+            if board.asked and run.waits() and not over.is_set():
                 return run.end()
 
     thread = threading.Thread(target=watch, name="raygp-stop", daemon=True)
@@ -247,6 +264,7 @@ def scaling(workers: int | Workers, runs: int = 1, gpus: bool | None = None, str
     # each worker asks for what it would get if all came.
     needed = (wanted.least if wanted.elastic and not streamed else wanted.most) * runs
     cpus = max(resources.get("CPU", 0.0), most_cpus())
+    # Else half of the CPUs in equal parts, so that Ray Data's tasks have the other half; in hundredths, rounded down.
     share = 1.0 if cpus > needed else max(0.01, int(50 * (cpus or 1.0) / needed) / 100)
     return ScalingConfig(resources_per_worker={"CPU": share}, **elastic)
 

@@ -27,7 +27,7 @@ from raygp.cluster.streaming import StreamingData
 from raygp.data.batches import TrainingData
 from raygp.data.catalog import Catalog
 from raygp.errors import RaygpError, StoppedError
-from raygp.events import CheckpointStored, Event, Notice, StepsDone
+from raygp.events import CheckpointStored, Event, Notice, StepsDone, Working
 from raygp.sparse import MaskDisagreement, world_size
 from raygp.update.candidate import make_update
 from raygp.update.checkpoints import save_checkpoint, save_outcome
@@ -119,6 +119,7 @@ def _run(worker: WorkerConfig) -> None:
         outcome = done
     else:
         reporter = _Reporter(worker, rank)
+        reporter.event(Working(what="handing rows to the workers"))
         update = reporter.ladder = _make_update(worker, reporter)
         reporter.metrics = _metrics_of(worker.job, done) if rank == 0 else None
         if done is not None:
@@ -191,7 +192,7 @@ class _Reporter:
         return max(1, plan.most_epochs)
 
     def event(self, event: Event) -> None:
-        """Send it to metrics and board. Of the steps of an epoch, only as many as a reader can follow are sent."""
+        """Send it to metrics and board. Of what tells how far something is, only as much as a reader can follow."""
         if self._rank != 0:
             return
         now = time.monotonic()
@@ -201,10 +202,10 @@ class _Reporter:
         if self.metrics:
             self.metrics(event)
         # The board may carry out calls out of turn, and a short run can be over before a call that nobody waits for is
-        # carried out. So what is not a mere step is waited for, and nothing overtakes a step.
+        # carried out. So what does not merely tell how far something is is waited for, and nothing overtakes a step.
         ray.get(self._unconfirmed)
         self._unconfirmed = [self._worker.board.push.remote(event)]
-        if not isinstance(event, StepsDone):
+        if not isinstance(event, StepsDone | Working):
             ray.get(self._unconfirmed)
 
     def checkpoint(self, make: Callable[[], Checkpoint]) -> None:
@@ -236,10 +237,17 @@ class _Reporter:
             ray.train.report({})
         _stop_if_asked(self._worker.board, self._rank)
         # Without a checkpoint they stay: another may succeed before the node is gone.
-        if self.leaving() and ray.train.collective.broadcast_from_rank_zero(failure is None):
+        if self._called_back() and ray.train.collective.broadcast_from_rank_zero(failure is None):
             raise Leaving
 
     def leaving(self) -> bool:
+        """Whether the driver was asked to stop, or a node is called back."""
+        asked = self._rank == 0 and ray.get(self._worker.board.stopping.remote())
+        # Through torch's process group: between steps it answers in no time, and Ray's broadcast does not.
+        agreed = self.ladder is not None and self.ladder.update.learner.agree(int(asked))[0]
+        return bool(agreed) or self._called_back()
+
+    def _called_back(self) -> bool:
         """Whether a node that workers of this group are on is being drained, as a spot machine is that is called
         back."""
         return ray.train.get_preemption_info() is not None
@@ -253,7 +261,7 @@ def _stop_if_asked(board: Any, rank: int) -> None:
     """
     asked = ray.get(board.stopping.remote()) if rank == 0 else None
     if ray.train.collective.broadcast_from_rank_zero(asked):
-        raise StoppedError("stopped on request; run the same command again to go on from its last finished epoch")
+        raise StoppedError("stopped on request; run the same command again to go on from its last checkpoint")
 
 
 def _require_group() -> None:

@@ -56,29 +56,29 @@ class Catalog:
 
 
 def build_catalog(
-    location: Location, seen: Sequence[Manifest], new: Manifest, classes: Sequence[str], replays: bool = True
+    location: Location, seen: Sequence[Manifest], new: Sequence[Manifest], classes: Sequence[str], replays: bool = True
 ) -> Catalog:
     """The catalog of an update that folds ``new`` into a model that has seen ``seen``, in that order.
 
     Args:
         location: root of the line.
         seen: arrivals whose held-out rows count too.
-        new: the arrival.
+        new: the arrivals, one at least.
         classes: vocabulary.
         replays: whether training examples of ``seen`` are wanted; if not, their shards are not read at all.
 
     Raises:
         InputError: there is no validation row, so neither phases nor the gate could judge.
     """
-    manifests = [*seen, new]
+    manifests = [*seen, *new]
     held_out: dict[Split, tuple[ShardRef, ...]] = {split: _number(manifests, split) for split in ("val", "test")}
     if not held_out["val"]:
         raise InputError(
-            f"arrival {new.arrival}: no validation rows in it or before it, so nothing could be judged: raygp withdraw "
-            f"{new.arrival} takes it out; then ingest its source again, with --val-share above 0"
+            f"arrival {new[-1].arrival}: no validation rows in it or before it, so nothing could be judged: raygp "
+            f"withdraw {new[-1].arrival} takes it out; then ingest its source again, with --val-share above 0"
         )
     replayed = seen if replays else ()
-    train = _number([*replayed, new], "train")
+    train = _number([*replayed, *new], "train")
     return Catalog(location, train, held_out, sum(m.rows("train") for m in replayed), tuple(classes))
 
 

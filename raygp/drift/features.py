@@ -76,7 +76,7 @@ def outputs_by_row(task: Task, outputs: Values, classes: Sequence[str]) -> np.nd
         classes: its vocabulary, by id.
     """
     if isinstance(outputs, Padded):
-        shares = Padded(outputs.values.float().softmax(dim=-1), outputs.lengths)
+        shares = Padded(outputs.values.detach().float().softmax(dim=-1), outputs.lengths)
         return _mean_over_positions(shares.values, shares).cpu().numpy()
     answers = task.answers(outputs, classes)
     if labels_are_numbers(task):

@@ -23,7 +23,7 @@ import torch
 from raygp.data.catalog import Catalog, ShardRef
 from raygp.data.ragged import stacked
 from raygp.data.reading import read_examples
-from raygp.drift.comparing import Sample, compare
+from raygp.drift.comparing import LEAST_ROWS, Sample, compare
 from raygp.drift.features import FeatureWatch, outputs_by_row
 from raygp.inference import Predictor
 from raygp.record import CostLedger, DriftRecord
@@ -55,6 +55,11 @@ class Arrivals:
     classes: Sequence[str]
     """Vocabulary of both."""
 
+    @property
+    def rows(self) -> int:
+        """Of the side that has fewer to look at."""
+        return min(sum(one.rows("train") for one in self.new), sum(one.rows("val") for one in self.seen))
+
 
 def look(location: Location, task: Task, parent: Card, arrivals: Arrivals, seed: int) -> DriftRecord:
     """Compare new arrivals with those that a version has seen.
@@ -71,18 +76,21 @@ def look(location: Location, task: Task, parent: Card, arrivals: Arrivals, seed:
     """
     started = time.perf_counter()
     draws = np.random.default_rng([seed, 0xA22])
-    looking = _Looking(location, task, Predictor.of(location, parent, task), arrivals)
-    new = looking.sample(arrivals.new, "train", draws)
-    seen = looking.sample(arrivals.seen, "val", draws)
+    if arrivals.rows < LEAST_ROWS:  # Labels alone can be compared: no model is loaded for them.
+        new, seen, ledger = Sample(_counts(task, arrivals.new)), Sample(_counts(task, arrivals.seen)), CostLedger()
+    else:
+        looking = _Looking(location, task, Predictor.of(location, parent, task), arrivals)
+        new, seen = looking.sample(arrivals.new, "train", draws), looking.sample(arrivals.seen, "val", draws)
+        ledger = looking.ledger
     parts = compare(new, seen, seed)
-    looking.ledger.worker_seconds = time.perf_counter() - started
+    ledger.worker_seconds = time.perf_counter() - started
     return DriftRecord(
         parent=parent.version,
         arrivals=[manifest.arrival for manifest in arrivals.new],
         rows=0 if new.outputs is None else len(new.outputs),
         seen_rows=0 if seen.outputs is None else len(seen.outputs),
         new_labels=sorted(set(new.counts) - set(seen.counts)),
-        ledger=looking.ledger,
+        ledger=ledger,
         labels=parts.get("labels"),
         features=parts.get("features"),
         together=parts.get("together"),
@@ -110,19 +118,11 @@ class _Looking:
             parts = [self._answered(inputs, watch) for inputs in self._batches(refs, targets, draws)]
         features = [part[0] for part in parts]
         return Sample(
-            self._counts(manifests),
+            _counts(self.task, manifests),
             self._values(targets),
             None if not features or any(part is None for part in features) else _finite(features),  # type: ignore[arg-type]
             _finite([part[1] for part in parts]) if parts else None,
         )
-
-    def _counts(self, manifests: Sequence[Manifest]) -> Counter[str]:
-        """Training rows by class: manifests know them all, so nothing is drawn."""
-        found: Counter[str] = Counter()
-        if self.task.labels_are_classes:
-            for manifest in manifests:
-                found.update({label: rows for label, rows in manifest.labels.items() if rows})
-        return found
 
     def _values(self, targets: Sequence[np.ndarray]) -> np.ndarray | None:
         if not targets or self.task.labels_are_classes:
@@ -166,6 +166,15 @@ class _Looking:
             self.ledger.charge(len(decoded) / 3.0, *map(training_flops, self._forward))
         found = outputs_by_row(self.task, outputs, self.predictor.classes)
         return watch.by_row(len(decoded), outputs), found
+
+
+def _counts(task: Task, manifests: Sequence[Manifest]) -> Counter[str]:
+    """Training rows by class: manifests know them all, so nothing is drawn. Empty where labels are no classes."""
+    found: Counter[str] = Counter()
+    if task.labels_are_classes:
+        for manifest in manifests:
+            found.update({label: rows for label, rows in manifest.labels.items() if rows})
+    return found
 
 
 def drawn_rows(refs: Sequence[ShardRef], wanted: int, draws: np.random.Generator) -> list[tuple[ShardRef, np.ndarray]]:

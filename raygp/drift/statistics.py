@@ -37,7 +37,7 @@ class Levels:
         return "large" if effect >= self.large else "moderate"
 
 
-LABELS, NUMBERS, TOGETHER = Levels(0.1, 0.3), Levels(0.2, 0.4), Levels(0.15, 0.3)
+LABELS, NUMBERS, TOGETHER = Levels(0.1, 0.3), Levels(0.15, 0.35), Levels(0.1, 0.2)
 """Of Cramer's V, of Kolmogorov-Smirnov distances, and of the root of the MMD. Chosen on handwritten digits; what they
 find and what they wrongly find elsewhere is in docs/results/drift.md."""
 
@@ -46,8 +46,8 @@ def compare_counts(new: Mapping[str, int], seen: Mapping[str, int], draws: np.ra
     """Whether classes come in other shares: the chi-square test, with Cramer's V as its effect.
 
     V is that of a table in which both samples weigh alike: else it would shrink with the arrival, however unlike it is.
-    What chance adds to it on average is taken off. Where a class is too rare for the chi-square distribution, tables
-    with the same margins are drawn instead.
+    It is adjusted for chance: 0 is what chance gives on average, 1 is nothing in common. Where a class is too rare for
+    the chi-square distribution, tables with the same margins are drawn instead.
 
     Args:
         new: rows by class of the arrival.
@@ -64,18 +64,20 @@ def compare_counts(new: Mapping[str, int], seen: Mapping[str, int], draws: np.ra
     rows = table.sum(axis=1)
     if not rows.all():
         return None
-    free = len(names) - 1
+    free, columns = len(names) - 1, table.sum(axis=0)
     if free == 0:
         return DriftPart(effect=0.0, p=1.0, level="none")
-    found = _chi_square(table[:1], rows, table.sum(axis=0))[0]
-    expected = rows[:, None] * table.sum(axis=0) / rows.sum()
-    if expected.min() >= _EXPECTED:
+    found = _chi_square(table[:1], rows, columns)[0]
+    if (rows[:, None] * columns / rows.sum()).min() >= _EXPECTED:
         p = float(chi2.sf(found, free))
+        by_chance = 0.25 * free * float((1.0 / rows).sum())
     else:
-        drawn = draws.multivariate_hypergeometric(table.sum(axis=0), rows[0], _DRAWS, method="marginals")
+        drawn = draws.multivariate_hypergeometric(columns, rows[0], _DRAWS, method="marginals")
         # Rounding must not make a table as extreme as ours less so.
-        p = (1 + int((_chi_square(drawn, rows, table.sum(axis=0)) >= found * (1 - 1e-9)).sum())) / (1 + _DRAWS)
-    effect = _cramers_v(table / rows[:, None], rows)
+        p = (1 + int((_chi_square(drawn, rows, columns) >= found * (1 - 1e-9)).sum())) / (1 + _DRAWS)
+        by_chance = float(_squared_v(drawn, rows, columns).mean())
+    squared = float(_squared_v(table[:1], rows, columns)[0])
+    effect = float(np.sqrt(np.clip((squared - by_chance) / (1.0 - by_chance), 0.0, 1.0))) if by_chance < 1.0 else 0.0
     return DriftPart(effect=effect, p=p, level=LABELS.of(effect, p), found=int(p <= SURE))
 
 
@@ -86,11 +88,10 @@ def _chi_square(first_rows: np.ndarray, rows: np.ndarray, columns: np.ndarray) -
     return np.asarray((off**2 / (columns * share * (1.0 - share))).sum(axis=1))
 
 
-def _cramers_v(shares: np.ndarray, rows: np.ndarray) -> float:
-    ours, theirs = shares
-    squared = 0.5 * float(((ours - theirs) ** 2 / (ours + theirs)).sum())
-    by_chance = 0.25 * (len(ours) - 1) * float((1.0 / rows).sum())
-    return float(np.sqrt(np.clip(squared - by_chance, 0.0, 1.0)))
+def _squared_v(first_rows: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Cramer's V, squared, of the same tables with both rows scaled to the same sum."""
+    ours, theirs = first_rows / rows[0], (columns - first_rows) / rows[1]
+    return np.asarray(0.5 * ((ours - theirs) ** 2 / (ours + theirs)).sum(axis=1))
 
 
 def compare_numbers(new: np.ndarray, seen: np.ndarray) -> DriftPart | None:
@@ -135,7 +136,7 @@ def compare_together(new: np.ndarray, seen: np.ndarray, draws: np.random.Generat
     squared = cdist(every, every, "sqeuclidean")
     middle = float(np.median(squared[np.triu_indices(len(every), 1)])) if every.shape[1] else 0.0
     if middle <= 0.0:
-        return DriftPart(effect=0.0, p=1.0, level="none", tested=new.shape[1])
+        return DriftPart(effect=0.0, p=1.0, level="none")
     kernel = np.exp(squared / (-2.0 * middle))
     np.fill_diagonal(kernel, 0.0)
     count = len(ours)
@@ -147,7 +148,7 @@ def compare_together(new: np.ndarray, seen: np.ndarray, draws: np.random.Generat
     # Rounding must not make a permutation as extreme as the truth less so.
     p = (1 + int((values[1:] >= values[0] - 1e-12).sum())) / (1 + _PERMUTATIONS)
     effect = float(np.sqrt(np.clip(values[0], 0.0, 1.0)))
-    return DriftPart(effect=effect, p=p, level=TOGETHER.of(effect, p), tested=every.shape[1], found=int(p <= SURE))
+    return DriftPart(effect=effect, p=p, level=TOGETHER.of(effect, p), found=int(p <= SURE))
 
 
 def _some(rows: np.ndarray, draws: np.random.Generator) -> np.ndarray:

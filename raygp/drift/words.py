@@ -15,6 +15,8 @@ def drift_line(drift: DriftRecord) -> str:
     """
     which = f"arrival{'s' if len(drift.arrivals) > 1 else ''} {', '.join(drift.arrivals)}"
     verb = "differ" if len(drift.arrivals) > 1 else "differs"
+    if not drift.parts:
+        return f"{which} could not be compared with what {drift.parent} has seen: too few rows"
     if drift.level == "none":
         return f"{which} {'are' if len(drift.arrivals) > 1 else 'is'} like what {drift.parent} has seen"
     said = [_part(name, part) for name, part in drift.parts.items() if part.level != "none"]

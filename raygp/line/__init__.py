@@ -4,6 +4,7 @@ Start reading at :class:`raygp.line.line.Line`.
 """
 
 from raygp.line.adopting import Adoption
+from raygp.line.approval import Approval, AwaitingVersion
 from raygp.line.line import Line
 from raygp.line.runner import Runner
 from raygp.line.state import LineState, read_state
@@ -14,6 +15,8 @@ from raygp.line.withdrawal import Withdrawal
 
 __all__ = [
     "Adoption",
+    "Approval",
+    "AwaitingVersion",
     "Line",
     "LineState",
     "Rollback",

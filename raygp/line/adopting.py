@@ -18,6 +18,7 @@ from raygp.store import (
     Card,
     Head,
     Location,
+    find_waiting,
     line_lease,
     promote,
     read_head,
@@ -157,9 +158,10 @@ def _clear_the_way(location: Location, head: Head | None) -> None:
     """
     waiting = waiting_version(location, head)
     if waiting is not None and waiting.origin is None:
+        ends = "raygp reject" if find_waiting(location) else "raygp update"
         raise InputError(
-            f"{location.root}: {waiting.version} has been trained and is about to become the head: raygp update ends "
-            "that. A model is adopted as a line's first version: make another line for it"
+            f"{location.root}: {waiting.version} has been trained and is about to become the head: {ends} ends that. A "
+            "model is adopted as a line's first version: make another line for it"
         )
     if waiting is not None:
         remove_version(location, waiting)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from raygp.errors import DriftedError
 from raygp.events import Drifted, Listener, Notice
-from raygp.store import drift_path, read_drift, write_drift
+from raygp.store import drift_path, list_drift, read_drift, write_drift
 
 if TYPE_CHECKING:
     from raygp.line.runner import Runner
+    from raygp.line.state import LineState
     from raygp.record import DriftRecord
     from raygp.settings import RunSettings
-    from raygp.store import Manifest
+    from raygp.store import Location, Manifest
     from raygp.update.job import UpdateJob
 
 _METHOD = 1
@@ -62,6 +63,19 @@ def with_drift(job: UpdateJob, settings: RunSettings, runner: Runner, tell: List
     return replace(job, drift=found, sweep=sweep)
 
 
+def known_drift(location: Location, state: LineState) -> dict[str, DriftRecord]:
+    """By name, those of the pending arrivals that were compared with what the head has seen, and how.
+
+    Raises:
+        InputError: what is kept of a comparison cannot be read.
+    """
+    if not state.pending or state.version is None:
+        return {}
+    pending = {manifest.arrival for manifest in state.pending}
+    found = list_drift(location, state.version)
+    return {drift.arrivals[-1]: drift for drift in found if pending.issuperset(drift.arrivals)}
+
+
 def forget_drift(job: UpdateJob) -> None:
     """Delete what was kept of the comparison: it is on the version's card by now."""
     if job.drift is not None:
@@ -76,9 +90,8 @@ def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
     from raygp.drift.looking import Arrivals, look
 
     assert job.parent is not None
-    new = _new(job)
-    names = {manifest.arrival for manifest in new}
-    arrivals = Arrivals([manifest for manifest in job.seen if manifest.arrival not in names], new, job.classes)
+    before = [manifest for manifest in job.seen if manifest.arrival in job.parent.arrivals]
+    arrivals = Arrivals(before, _new(job), job.classes)
     try:
         found = look(job.location, job.make_task(), job.parent, arrivals, job.seed)
     except Exception as error:  # Somebody's model or task raises what it likes, and so does a shard that is damaged.
@@ -90,8 +103,8 @@ def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
 
 
 def _new(job: UpdateJob) -> list[Manifest]:
-    """The arrivals that the update folds in."""
-    return [*job.beside, job.arrival]
+    """The arrivals that the update trains on for the first time."""
+    return [manifest for manifest in (*job.beside, job.arrival) if manifest.rows("train")]
 
 
 def _path(job: UpdateJob) -> str:

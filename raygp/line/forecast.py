@@ -19,13 +19,16 @@ class SweepForecast:
     """What a sweep would do."""
 
     arrival: str
+    """Of several the newest."""
     parent: str
     layout: Layout
     """What it would try, and the cost that this is expected to have."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it would be of, oldest first."""
 
 
-def forecast_sweep(location: Location, state: LineState, settings: RunSettings) -> SweepForecast:
-    """What ``raygp sweep`` would try for the arrival that is next.
+def forecast_sweep(location: Location, state: LineState, settings: RunSettings, fold: bool = False) -> SweepForecast:
+    """What ``raygp sweep`` would try for the arrival that is next; with ``fold``, for all that wait together.
 
     Raises:
         InputError: the space does not fit the plan, nothing waits, or there is no version yet.
@@ -34,7 +37,8 @@ def forecast_sweep(location: Location, state: LineState, settings: RunSettings) 
         raise InputError(f"nothing is waiting in {location.root}: a sweep is of the next arrival")
     if state.card is None:
         raise InputError(f"{location.root} has no version yet, and the first one's plan is not searched for")
-    arrival, card = state.next, state.card
+    card, trained = state.card, [manifest for manifest in state.pending if manifest.rows("train")]
+    new = trained if fold else trained[:1]
     seen, _ = seen_manifests(location, state)
     past = [found.sweep for found in reversed(list_versions(location)) if found.sweep]
     layout = lay_out(
@@ -44,6 +48,6 @@ def forecast_sweep(location: Location, state: LineState, settings: RunSettings) 
         card.val_accuracy,
         card.total_connections,
         sum(manifest.rows("train") for manifest in seen),
-        arrival.rows("train"),
+        sum(manifest.rows("train") for manifest in new),
     )
-    return SweepForecast(arrival.arrival, card.version, layout)
+    return SweepForecast(new[-1].arrival, card.version, layout, tuple(manifest.arrival for manifest in new[:-1]))

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raygp.errors import InputError, RaygpError, StoppedError
-from raygp.events import CheckpointStored, Event, Listener, Notice, StepsDone
-from raygp.stopping import on_sigterm
+from raygp.errors import InputError, RaygpError
+from raygp.events import CheckpointStored, Event, Listener, Notice, StepsDone, StopAsked, unheard
+from raygp.stopping import Asked, asking
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from raygp.update.job import UpdateJob
     from raygp.update.outcome import Outcome
     from raygp.update.state import Checkpoint
+    from raygp.update.telling import HowFar
 
 _SHOW_INTERVAL_S = 0.5
 _KEPT = 2
@@ -38,7 +39,7 @@ class InProcessRunner:
     """Carries updates out in this process with one worker, whatever the settings say of workers and GPUs.
 
     Checkpoints are the same files as those of a Ray run, in the same place: each goes on with what the other began.
-    SIGTERM ends an update after its next checkpoint.
+    SIGTERM or Ctrl-C ends an update after its next checkpoint, a second one at once.
     """
 
     sweeps = False
@@ -58,7 +59,7 @@ class InProcessRunner:
 
         Raises:
             InputError: the data do not fit into ``resident_mib``, or cannot be read.
-            StoppedError: SIGTERM came; the last checkpoint (or the finished candidate) is kept.
+            StoppedError: a signal came; the last checkpoint (or the finished candidate) is kept.
             TrainingError: training went wrong.
         """
         from raygp.update.candidate import make_update
@@ -69,13 +70,14 @@ class InProcessRunner:
         if isinstance(done, Outcome):
             return done
         task = job.make_task()
-        data = _resident(job, task, settings.resident_mib)
-        observer = _Observer(job, tell)
+        data = _resident(job, task, settings.resident_mib, tell)
+        asked = Asked()
+        observer = _Observer(job, tell, asked)
         with job.told():
             update = make_update(job, task, data, observer, checkpoint_seconds=60.0 * settings.checkpoint_minutes)
             if done is not None:
                 update.resume(done)
-        with on_sigterm(observer.stop), job.told():
+        with asking(asked), job.told():
             outcome = update.run()
             observer.finished(outcome)
         return outcome
@@ -94,14 +96,10 @@ class InProcessRunner:
 class _Observer:
     """Passes events on, stores checkpoints, and ends the update after one if that was asked for."""
 
-    def __init__(self, job: UpdateJob, tell: Listener) -> None:
-        self._job, self._tell = job, tell
+    def __init__(self, job: UpdateJob, tell: Listener, asked: Asked) -> None:
+        self._job, self._tell, self._asked = job, tell, asked
         self._told = 0.0
-        self._stopping = False
-
-    def stop(self) -> None:
-        """End the update after its next checkpoint."""
-        self._stopping = True
+        self._told_of_the_end = False
 
     def event(self, event: Event) -> None:
         """Pass it on; of the steps of an epoch, only as many as a reader can follow."""
@@ -138,7 +136,10 @@ class _Observer:
 
     def leaving(self) -> bool:
         """Whether a checkpoint is wanted at once."""
-        return self._stopping
+        if self._asked and not self._told_of_the_end:
+            self._told_of_the_end = True
+            self._tell(StopAsked(signal=self._asked.name))
+        return bool(self._asked)
 
     def _store(self, save: Callable[[Path], None], failed: str) -> bool:
         """Write a checkpoint's files, and delete those that it makes needless; whether they could be written."""
@@ -160,15 +161,16 @@ class _Observer:
     def _drop_old(self) -> None:
         from raygp.update.checkpoints import checkpoint_names
 
+        # In the order of names, which is that of time.
         for name in checkpoint_names(self._job.location, self._job.folder)[:-_KEPT]:
             self._job.location.delete(f"{self._job.folder}/{name}", recursive=True)
 
     def _stop_if_asked(self) -> None:
-        if self._stopping:
-            raise StoppedError("stopped on request; run the same command again to go on from its last checkpoint")
+        if self._asked:
+            raise self._asked.error("stopped on request; run the same command again to go on from its last checkpoint")
 
 
-def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
+def _resident(job: UpdateJob, task: Task, limit_mib: int, tell: Listener = unheard) -> ResidentData:
     """All rows of the update, decoded into memory.
 
     Raises:
@@ -176,6 +178,7 @@ def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
     """
     from raygp.data.reading import decoded_bytes
     from raygp.data.resident import ResidentData
+    from raygp.update.telling import HowFar
 
     catalog = job.catalog()
     if (size := decoded_bytes(catalog, task)) > limit_mib << 20:
@@ -183,12 +186,13 @@ def _resident(job: UpdateJob, task: Task, limit_mib: int) -> ResidentData:
             f"{size >> 20} MiB of decoded data do not fit resident_mib={limit_mib}: raise it, or update on Ray, which "
             "streams larger data"
         )
-    held_out = {split: _examples(catalog, refs, task) for split, refs in catalog.held_out.items() if refs}
+    far = HowFar(tell, "decoding rows", catalog.rows)
+    held_out = {split: _examples(catalog, refs, task, far) for split, refs in catalog.held_out.items() if refs}
     groups = {split: catalog.groups(split) for split in held_out}
-    return ResidentData(_examples(catalog, catalog.train, task), catalog.old_rows, held_out, groups)
+    return ResidentData(_examples(catalog, catalog.train, task, far), catalog.old_rows, held_out, groups)
 
 
-def _examples(catalog: Catalog, refs: Sequence[ShardRef], task: Task) -> Examples:
+def _examples(catalog: Catalog, refs: Sequence[ShardRef], task: Task, far: HowFar) -> Examples:
     """The rows of some shards, decoded."""
     import numpy as np
 
@@ -201,4 +205,5 @@ def _examples(catalog: Catalog, refs: Sequence[ShardRef], task: Task) -> Example
         for part in read_examples(catalog, ref, task):
             inputs += list(part["inputs"])
             targets += [np.asarray(target) for target in part["targets"]]
+            far.add(len(part["targets"]))
     return Examples.of(inputs, targets, task.sequences)

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from raygp.errors import InputError
-from raygp.events import Event, Listener, Notice, Published, RolledBack, SamplesChecked, Withdrawn
-from raygp.line import adopting, upkeep, withdrawal
-from raygp.line.own_code import GivenCode
-from raygp.line.state import LineState, read_state
-from raygp.line.unfinished import UnfinishedUpdate, find_unfinished
+from raygp.events import Published, RolledBack, SamplesChecked, Withdrawn
+from raygp.line import adopting, approval, upkeep, withdrawal
+from raygp.line.guessing import open_named
+from raygp.line.standing import Standing
 from raygp.line.version import Version
 from raygp.store import (
     Card,
     Garbage,
-    Location,
     Manifest,
     Verified,
     arrival_names,
-    check_root_usable,
-    list_arrivals,
-    list_versions,
-    open_line,
-    read_card,
     verify_arrival,
 )
 
@@ -36,14 +27,13 @@ if TYPE_CHECKING:
     from raygp.data.sources import Source
     from raygp.line.forecast import SweepForecast
     from raygp.line.runner import Runner
+    from raygp.page import Story
     from raygp.settings import RunSettings
-    from raygp.tasks import Task
-    from raygp.tasks.own import TaskCode
 
 _WEEK_S = 7 * 86_400.0
 
 
-class Line:
+class Line(Standing):
     """A model line at a root in storage. Opening it reads nothing; where it stands is read once, when it is asked for.
 
     Nothing is printed. What happens while something is done is told to listeners as :mod:`raygp.events`::
@@ -65,131 +55,6 @@ class Line:
     Every method raises :class:`raygp.errors.InputError` if there is no line at the root (but for :meth:`ingest`), or a
     document of it cannot be read, and :class:`raygp.errors.RaygpError` if storage fails.
     """
-
-    def __init__(
-        self,
-        root: str | Location,
-        *,
-        single_writer: bool = False,
-        task: str | os.PathLike[str] | None = None,
-        task_changed: bool = False,
-    ) -> None:
-        self.location = root if isinstance(root, Location) else Location(root, single_writer)
-        self._given = GivenCode(task, task_changed)
-        self._listeners: list[Listener] = []
-        self._state: LineState | None = None
-
-    def __repr__(self) -> str:
-        return f"Line({self.root!r})"
-
-    @property
-    def root(self) -> str:
-        """Where the line lives."""
-        return self.location.root
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell a listener of everything that happens from now on; call what is returned to end that."""
-        self._listeners.append(listener)
-
-        def stop() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return stop
-
-    # -- where it stands ----------------------------------------------------------------------------------------------
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a line at the root. Raises InputError if the root holds something else."""
-        return check_root_usable(self.location) is not None
-
-    @property
-    def state(self) -> LineState:
-        """Where the line stands: read once, and again after this object has changed something. See :meth:`refresh` for
-        what others have changed."""
-        if self._state is None:
-            self._state = read_state(self.location)
-        return self._state
-
-    def refresh(self) -> LineState:
-        """Read anew where the line stands."""
-        self._state = None
-        return self.state
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """The line's task: its name and options."""
-        # It never changes: what else there is to read of the line may wait until it is asked for.
-        return self._state.task if self._state else open_line(self.location).task
-
-    @property
-    def code(self) -> TaskCode | None:
-        """The code of the line's task, if it is one's own: what was given, or the file of the recorded name in the
-        current folder. Where it has changed, and ``task_changed`` says so, it is the line's from now on.
-
-        Raises:
-            InputError: it is not there, or is not the one that the line was made with.
-            ConflictError: it has changed, and somebody is at work on the line.
-        """
-        if not self._given.is_settled:
-            self._given.settle(self.location, self.task)
-            self._state = None if self._given.reference else self._state  # It may be another task by now.
-        return self._given.code
-
-    def use_code(self, code: TaskCode | None) -> None:
-        """Take this as the code of the line's task, whatever was given or lies in the current folder."""
-        self._given.use(code)
-
-    def make_task(self) -> Task:
-        """The line's task as an object. Raises as :attr:`code`."""
-        from raygp.tasks import make_task
-
-        code = self.code
-        return make_task(self.task, code)
-
-    def _version(self, card: Card) -> Version:
-        # A version that is only looked at needs no code: what was not given is looked for when a model is made.
-        return Version(self.location, card, self.code if self._given.code else None)
-
-    @property
-    def head(self) -> Version | None:
-        """The version that counts; None if there is none yet."""
-        return self._version(self.state.card) if self.state.card else None
-
-    @property
-    def pending(self) -> tuple[Manifest, ...]:
-        """Arrivals that wait for an update, oldest first."""
-        return self.state.pending
-
-    def versions(self) -> list[Version]:
-        """All versions, oldest first, in the head's history or not."""
-        open_line(self.location)
-        return [self._version(card) for card in list_versions(self.location)]
-
-    def version(self, name: str = "head") -> Version:
-        """One version, by its name or as ``"head"``.
-
-        Raises:
-            InputError: there is no such version, or no version at all.
-        """
-        if name != "head":
-            open_line(self.location)
-            return self._version(read_card(self.location, name))
-        if self.head is None:
-            raise InputError(f"{self.root} has no version yet: raygp update makes the first")
-        return self.head
-
-    def arrivals(self) -> list[Manifest]:
-        """All published arrivals, oldest first."""
-        open_line(self.location)
-        return list_arrivals(self.location)
-
-    def unfinished(self) -> list[UnfinishedUpdate]:
-        """Updates that were begun and are neither over nor refused."""
-        return find_unfinished(self.location)
-
-    # -- what can be done with it -------------------------------------------------------------------------------------
 
     def ingest(
         self,
@@ -221,9 +86,10 @@ class Line:
         from raygp.data.parts import one_by_one
 
         task, code = self._given.for_ingest(self.location, task)
-        opened = self._opened(source, task, code) if isinstance(source, str) else source
+        if isinstance(source, str):
+            source = open_named(source, task, lambda: self.task, code, self._tell)
         published = ingest(
-            self.location, task, opened, settings, self._tell_samples, run or one_by_one, self._tell, code
+            self.location, task, source, settings, self._tell_samples, run or one_by_one, self._tell, code
         )
         self._state = None
         for manifest in published:
@@ -284,18 +150,23 @@ class Line:
         *,
         runner: Runner | None = None,
         sweep: bool = False,
+        fold: bool = False,
         only: Collection[str] | None = None,
     ) -> list[Version]:
-        """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on.
+        """Fold every pending arrival into the line, oldest first. An update that was interrupted goes on::
+
+            for version in line.update(fold=True):  # One for all that waits.
+                print(version.name, version.card.folded_in)
 
         Args:
             settings: plans, workers and the rest; None: the defaults of the line's task.
             runner: carries the updates out; None: one worker in this process, without Ray.
             sweep: search for the plan of each arrival, as ``settings.sweep`` says.
+            fold: one update for all arrivals that wait. One that was begun over a part of them goes on first.
             only: names of the arrivals that are folded in; whatever else waits is left alone. None: all.
 
         Returns:
-            The versions that became head; empty if nothing was pending.
+            The versions that became head; empty if nothing was pending, or one waits for approval (:attr:`waiting`).
 
         Raises:
             RejectedError: the gate refused a candidate: the arrivals after it wait.
@@ -311,21 +182,58 @@ class Line:
             runner = InProcessRunner()
         try:
             code = self.code  # Before anything else: it may change what the line says of its task.
-            chosen = None if only is None else frozenset(only)
-            cards = update_line(self.location, settings or self.settings(), runner, self._tell, sweep, code, chosen)
+            chosen, picked = settings or self.settings(), None if only is None else frozenset(only)
+            cards = update_line(self.location, chosen, runner, self._tell, sweep, code, picked, fold)
             return [self._version(card) for card in cards]
         finally:
             self._state = None
 
-    def forecast_sweep(self, settings: RunSettings | None = None) -> SweepForecast:
-        """What a sweep of the next arrival would try and cost. Nothing is run or written.
+    def approve(self, version: str | None = None, *, by: str = "") -> approval.Approval:
+        """Make the version that waits for approval the head. If that was cut off, the same call ends it.
+
+        Args:
+            version: which one is meant; None: whichever waits.
+            by: who approves it, to be remembered.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line, or moved the head meanwhile.
+        """
+        try:
+            return approval.approve(self.location, version, by, self._tell)
+        finally:
+            self._state = None
+
+    def reject(self, version: str, *, because: str = "", by: str = "") -> Card:
+        """Refuse the version that waits for approval, as the gate would have: its files go, and exactly its update is
+        not tried again.
+
+        Args:
+            version: which one is meant.
+            because: the reason, to be remembered.
+            by: who rejects it.
+
+        Returns:
+            The card of the version that was.
+
+        Raises:
+            InputError: none waits, or another one.
+            ConflictError: somebody else is at work on the line.
+        """
+        try:
+            return approval.reject(self.location, version, because, by, self._tell)
+        finally:
+            self._state = None
+
+    def forecast_sweep(self, settings: RunSettings | None = None, *, fold: bool = False) -> SweepForecast:
+        """What a sweep of the next arrival (or of all that wait) would try and cost. Nothing is run or written.
 
         Raises:
             InputError: the space does not fit the plan, nothing waits, or there is no version yet.
         """
         from raygp.line.forecast import forecast_sweep
 
-        return forecast_sweep(self.location, self.state, settings or self.settings())
+        return forecast_sweep(self.location, self.state, settings or self.settings(), fold)
 
     def roll_back(self, version: str) -> upkeep.Rollback:
         """Make another version the head. What it has not seen waits for the next update.
@@ -355,6 +263,12 @@ class Line:
         self._tell(Withdrawn(manifest=done.manifest, left=done.left, short=done.short))
         return done
 
+    def report(self, out: str | os.PathLike[str] | None = None, *, examples: bool = True) -> Story:
+        """What happened to the line, as plain data and (``out``) as a page. See :func:`raygp.line.reporting.report`."""
+        from raygp.line.reporting import report
+
+        return report(self.location, self.make_task, self._tell, out, examples)
+
     def verify(self) -> list[Verified]:
         """Read every arrival again, published or not, and compare it with its manifest."""
         symbols = self.make_task().symbols
@@ -367,34 +281,6 @@ class Line:
             ConflictError: somebody is at work on the line, or moved the head meanwhile.
         """
         return upkeep.collect_garbage(self.location, older_than_s, dry_run)
-
-    def _tell(self, event: Event) -> None:
-        for listener in list(self._listeners):
-            listener(event)
-
-    def _opened(self, source: str, task: dict[str, Any] | None, code: TaskCode | None) -> Source:
-        """The source that a form or a path names."""
-        from raygp.data.sources import guess_source, is_form, open_source
-        from raygp.data.sources.kind import medium_of
-        from raygp.tasks import make_task
-
-        if is_form(source):
-            return open_source(source)
-        medium, wrong = None, None
-        try:
-            # Options without a name are of the line's task.
-            medium = medium_of(make_task(task if task and "name" in task else self.task, code))
-        except InputError as error:
-            wrong = error
-        try:
-            guessed = guess_source(source, medium)
-        except InputError:
-            # Of a path that might be several kinds, the task decides.
-            if wrong is not None and task and "name" in task and os.path.exists(source):
-                raise wrong from None
-            raise
-        self._tell(Notice(text=f"{source} is read as {guessed}"))
-        return open_source(guessed)
 
     def _tell_samples(self, done: int, total: int) -> None:
         self._tell(SamplesChecked(done=done, total=total))

@@ -43,11 +43,16 @@ class LineState:
         """The arrival that the next update folds in: the oldest that waits and has training rows."""
         return next((manifest for manifest in self.pending if manifest.rows("train")), None)
 
-    def held_out_before(self, arrival: Manifest) -> tuple[Manifest, ...]:
-        """Arrivals without training rows that wait and are older than another: it is folded in together with them."""
+    def going_with(self, arrival: Manifest, fold: bool = False) -> tuple[Manifest, ...]:
+        """Arrivals that wait, are older than another and are folded in together with it: those without training rows.
+
+        Args:
+            arrival: the other one.
+            fold: all of them are.
+        """
         names = [manifest.arrival for manifest in self.pending]
         older = self.pending[: names.index(arrival.arrival)] if arrival.arrival in names else ()
-        return tuple(manifest for manifest in older if not manifest.rows("train"))
+        return older if fold else tuple(manifest for manifest in older if not manifest.rows("train"))
 
     @property
     def version(self) -> str | None:

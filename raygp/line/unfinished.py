@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from raygp.errors import RaygpError
-from raygp.store import Location
+from raygp.store import Location, begun_with, find_waiting, read_head, version_number
+from raygp.store.begun import BEGUN_FILE
 from raygp.store.refusals import REFUSAL_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-(.+)-[0-9a-f]{8}")
@@ -27,20 +28,35 @@ class UnfinishedUpdate:
     """Whether it is a sweep of several updates."""
     epochs: int | None
     """Epochs that its last checkpoint has; None if there is no checkpoint yet."""
+    beside: tuple[str, ...] = ()
+    """Other arrivals that it folds in, of an update that was begun with all that waited; oldest first."""
 
 
 def find_unfinished(location: Location) -> list[UnfinishedUpdate]:
-    """What is half done in a line, by name. Reads one small file for each."""
-    found = []
-    for name in location.list("updates"):
+    """What is half done in a line, by name. Reads one small file for each.
+
+    What is left of an update that is over is not: of one whose version has been promoted, or waits for approval.
+    """
+    found, names = [], location.list("updates")
+    over = _over(location) if names else -1
+    for name in names:
         parts = _UPDATE.fullmatch(name)
-        content = location.list(f"updates/{name}") if parts else []
+        content = location.list(f"updates/{name}") if parts and version_number(parts[1]) > over else []
         if parts is None or not content or REFUSAL_FILE in content:
             continue
         sweep = bool({"tune", "shared", "trials"} & set(content))
         epochs = None if sweep else _epochs(location, f"updates/{name}", content)
-        found.append(UnfinishedUpdate(name, parts[1], parts[2], sweep, epochs))
+        beside = begun_with(location, f"updates/{name}")[:-1] if BEGUN_FILE in content else []
+        found.append(UnfinishedUpdate(name, parts[1], parts[2], sweep, epochs, tuple(beside)))
     return found
+
+
+def _over(location: Location) -> int:
+    """The number of the highest version whose update is over; -1 for none."""
+    head = read_head(location)
+    last = version_number(head.last or head.version) if head else -1
+    waiting = find_waiting(location, head)
+    return max(last, version_number(waiting[0].version)) if waiting else last
 
 
 def update_folders(location: Location, arrival: str) -> list[str]:

@@ -12,6 +12,7 @@ from raygp.store import (
     Garbage,
     Location,
     find_garbage,
+    find_waiting,
     line_lease,
     open_head,
     open_line,
@@ -38,6 +39,9 @@ class Rollback:
     """Arrivals that it has seen again."""
     before_is_readable: bool
     """Whether the card of the former head could be read; if not, the two lists of arrivals are empty."""
+    waited: str | None = None
+    """The version that waited for approval, as a child of the former head. It does no longer, until that is the head
+    again."""
 
     @property
     def moved(self) -> bool:
@@ -49,7 +53,7 @@ def roll_back(location: Location, version: str) -> Rollback:
     """Make an earlier (or later) version the head.
 
     Raises:
-        InputError: there is no such version, or it is damaged, or there is no head yet.
+        InputError: there is no such version, or it is damaged or waits for approval, or there is no head yet.
         ConflictError: somebody else moved the head meanwhile.
     """
     open_line(location)
@@ -58,6 +62,12 @@ def roll_back(location: Location, version: str) -> Rollback:
         raise InputError(f"{location.root} has no version yet: there is nothing to roll back")
     if head.version == version:
         return Rollback(version, version, None, (), (), True)
+    found = find_waiting(location, head)
+    waited = found[1].version if found else None
+    if waited == version:
+        raise InputError(
+            f"{version} waits for approval: raygp approve {version} --root {location.root} makes it the head"
+        )
     before: Card | None = None
     with contextlib.suppress(InputError):
         # A damaged head is what one rolls back from.
@@ -71,6 +81,7 @@ def roll_back(location: Location, version: str) -> Rollback:
         _without(before.arrivals, card.arrivals) if before else (),
         _without(card.arrivals, before.arrivals) if before else (),
         before is not None,
+        waited,
     )
 
 

@@ -13,6 +13,7 @@ from raygp.store import (
     Location,
     Manifest,
     arrival_names,
+    find_waiting,
     finish_removal,
     line_lease,
     list_arrivals,
@@ -95,8 +96,11 @@ def _seen(location: Location, arrival: str) -> set[str]:
         return {name for card in cards if head and card.version == head.version for name in card.arrivals}
     first = versions[0]
     history = set(reachable(cards, head.version if head else None))
+    waiting = find_waiting(location, head)
     clean = f"raygp gc --root {location.root} --older-than 0s"
-    if not history.intersection(card.version for card in versions):
+    if waiting is not None and [card.version for card in versions] == [waiting[0].version]:
+        advice = f"raygp reject {first.version} --root {location.root} drops it; then it can be withdrawn"
+    elif not history.intersection(card.version for card in versions):
         advice = f"{clean} deletes what is not in the head's history; then it can be withdrawn"
     elif first.parent is None:
         advice = "begin another line without it"
@@ -116,7 +120,7 @@ def _check_not_begun(location: Location, manifest: Manifest, later: Sequence[Man
     # An arrival without training rows has no update of its own, but goes with the next one.
     names = [manifest.arrival] if manifest.rows("train") else [manifest.arrival, *(m.arrival for m in later)]
     for unfinished in find_unfinished(location):
-        if unfinished.arrival in names:
+        if unfinished.arrival in names or manifest.arrival in unfinished.beside:
             raise InputError(
                 f"arrival '{manifest.arrival}' cannot be withdrawn while update {unfinished.update} is half done: "
                 f"raygp update goes on with it, raygp gc --root {location.root} --older-than 0s drops it"

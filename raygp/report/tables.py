@@ -9,13 +9,15 @@ from raygp.report.grid import Column, Grid
 from raygp.store import Card, Garbage, Manifest
 
 
-def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]:
+def versions_table(cards: Sequence[Card], head: str | None = None, waiting: str | None = None) -> Grid[Card]:
     """One row a version: what it saw, how sparse and how good it is, what it cost.
 
     Args:
         cards: of the versions.
         head: the version that gets the head's mark.
+        waiting: the one that gets a question mark, as it waits for approval.
     """
+    marks = {waiting: " ?", head: " *"}
     rates = list(dict.fromkeys(name for card in cards for name in error_rates(card)))
     compares = any(card.parent_val_accuracy is not None for card in cards)
     metric = cards[0].metric if cards else ""
@@ -28,7 +30,7 @@ def versions_table(cards: Sequence[Card], head: str | None = None) -> Grid[Card]
     beside = [*of_known, parent] if compares else []
     return Grid(
         [
-            Column("version", lambda card: card.version + (" *" if card.version == head else ""), text=True),
+            Column("version", lambda card: card.version + marks.get(card.version, ""), text=True),
             Column("arrivals", lambda card: str(len(card.arrivals)), 6),
             Column("density", lambda card: f"{card.density:.4f}", 1),
             Column("active", lambda card: f"{card.active_connections:,}", 4),

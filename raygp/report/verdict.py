@@ -5,6 +5,14 @@ from __future__ import annotations
 from raygp.record import Compared, UpdateRecord, called, measured
 
 
+def waiting_line(root: str, version: str) -> str:
+    """What waits for approval, and how a person answers."""
+    return (
+        f"{version} waits for approval: raygp approve {version} --root {root}, or raygp reject {version} --root {root} "
+        "--because TEXT"
+    )
+
+
 def verdict_line(card: UpdateRecord) -> str:
     """Accuracy on validation, the parent's beside it with the noise of the comparison, accuracy on test.
 

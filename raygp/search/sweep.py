@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raygp.events import Listener, Notice, SweepStarted, WorkShared
@@ -24,8 +24,8 @@ SHARED = "shared"
 class Trials(Protocol):
     """Runs the trials of one sweep: Ray Tune does, and so does a test's stand-in."""
 
-    def prepare(self, say: Callable[[str], None]) -> None:
-        """Get the data and room for trials. ``say`` is called with a line if that has to be waited for."""
+    def prepare(self, tell: Listener) -> None:
+        """Get the data and room for trials; ``tell`` is told of what has to be waited for."""
 
     def share_work(self) -> CostLedger:
         """Compute what all trials have in common, unless it is there; gives what it cost when it was computed."""
@@ -58,7 +58,7 @@ def sweep(
         KeyboardInterrupt: the sweep was interrupted before any trial finished.
     """
     layout = layout_of(job, settings, past)
-    trials.prepare(lambda line: tell(Notice(text=line)))
+    trials.prepare(tell)
     tell(SweepStarted(version=job.version, trials=layout.trials))
     shared = CostLedger()
     if settings.share_work:
@@ -90,6 +90,6 @@ def layout_of(job: UpdateJob, settings: SweepSettings, past: Sequence[Mapping[st
         past,
         job.parent.val_accuracy,
         job.parent.total_connections,
-        sum(manifest.rows("train") for manifest in job.seen),
-        job.arrival.rows("train"),
+        job.old_rows,
+        job.new_rows,
     )

@@ -7,6 +7,7 @@ it is there, the arrival or version exists. Whoever reads a file checks its size
 
 from raygp.store.arrivals import ArrivalWriter, Part, PartWriter, check_free
 from raygp.store.backends import STORES, Connect, Files, StoredFile
+from raygp.store.begun import begun_with, note_begun
 from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
 from raygp.store.drift import drift_path, list_drift, read_drift, write_drift
@@ -50,6 +51,14 @@ from raygp.store.samples import kept_index, make_index, read_index, sample_diges
 from raygp.store.shards import read_labels, read_shard
 from raygp.store.verify import Verified, verify_arrival
 from raygp.store.versions import check_weights, read_tensors, remove_version, write_version
+from raygp.store.waiting import (
+    Waiting,
+    find_waiting,
+    forget_waiting,
+    mark_waiting,
+    read_approval,
+    write_approval,
+)
 from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
 
 __all__ = [
@@ -73,7 +82,9 @@ __all__ = [
     "ShardInfo",
     "StoredFile",
     "Verified",
+    "Waiting",
     "arrival_names",
+    "begun_with",
     "change_task",
     "check_arrival_name",
     "check_free",
@@ -86,9 +97,11 @@ __all__ = [
     "find_manifest",
     "find_manifests",
     "find_parts",
+    "find_waiting",
     "finish_interrupted_promotion",
     "finish_removal",
     "forget_parts",
+    "forget_waiting",
     "index_part",
     "is_half_withdrawn",
     "keep_part",
@@ -98,7 +111,9 @@ __all__ = [
     "list_drift",
     "list_versions",
     "make_index",
+    "mark_waiting",
     "next_version",
+    "note_begun",
     "open_head",
     "open_line",
     "part_plans",
@@ -107,6 +122,7 @@ __all__ = [
     "published_from",
     "publishing_lease",
     "reachable",
+    "read_approval",
     "read_card",
     "read_drift",
     "read_head",
@@ -126,6 +142,7 @@ __all__ = [
     "version_to_make",
     "waiting_version",
     "withdrawn_since",
+    "write_approval",
     "write_drift",
     "write_refusal",
     "write_version",

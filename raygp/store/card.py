@@ -78,7 +78,7 @@ class Card(UpdateRecord, Document):
     FORMAT: ClassVar[int] = 6
     UPGRADES: ClassVar[Mapping[int, Upgrade]] = {1: _with_history, 2: with_comparisons, 3: dict, 4: dict, 5: dict}
     """Format 4 says how good a version is among the classes that its parent knows. Format 5 has ``origin``,
-    format 6 ``drift``."""
+    format 6 ``beside`` and ``drift``."""
 
     version: str = Field(pattern=r"^v\d{4,}$")
     parent: str | None
@@ -94,7 +94,11 @@ class Card(UpdateRecord, Document):
     """All arrivals seen, in the order in which they were folded in."""
 
     arrival: str
-    """The one that this version folded in; empty for one that was adopted, which has seen none."""
+    """The one that this version folded in, of several the newest; empty for one that was adopted, which has seen
+    none."""
+
+    beside: list[str] = Field(default_factory=list)
+    """The others that it folded in, oldest first. Empty for what an earlier raygp wrote."""
 
     classes: list[str]
     """Label vocabulary: position is class id; a descendant only appends."""
@@ -114,6 +118,11 @@ class Card(UpdateRecord, Document):
     """Trials that the plan was chosen from, and why it was; None if it was given."""
     origin: Origin | None = None
     """Where the weights are from, of a version that was adopted and not trained here."""
+
+    @property
+    def folded_in(self) -> list[str]:
+        """The arrivals that this version folded in, oldest first; empty for one that was adopted."""
+        return [*self.beside, self.arrival] if self.arrival else []
 
     @property
     def measured_on(self) -> list[str]:

@@ -20,6 +20,7 @@ from raygp.store.location import Location
 from raygp.store.manifest import QUARANTINE_FILE, list_arrivals
 from raygp.store.refusals import REFUSAL_FILE
 from raygp.store.samples import SAMPLES_FOLDER, made_name
+from raygp.store.waiting import APPROVED_FILE, Waiting, find_waiting
 from raygp.store.withdrawal import WITHDRAWN_FILE
 
 _UPDATE = re.compile(r"(v\d{4,})-.+")
@@ -44,8 +45,8 @@ class Garbage:
 def find_garbage(location: Location, older_than_s: float) -> tuple[Head | None, list[Garbage]]:
     """What could be deleted: files that nothing names and that, with all their folder's, are older than the limit.
 
-    Kept whatever their age: the head, what it was made from, a child of it that waits to be promoted, published
-    arrivals, the gate's refusals that still hold, reports.
+    Kept whatever their age: the head, what it was made from, a child of it that waits for approval or to be promoted,
+    what the update of one that waits for approval left, published arrivals, refusals that still hold, reports.
 
     Returns:
         The head that this is true for, and the garbage.
@@ -57,7 +58,10 @@ def find_garbage(location: Location, older_than_s: float) -> tuple[Head | None, 
     # Listed before the documents are read: what is published in between is not in the list.
     files = [file for file in location.walk() if file.path != LEASE_FILE]
     limit = time.time() - older_than_s
-    found = [*_versions(location, head, files), *_arrivals(location, files), *_updates(head, files), *_strays(files)]
+    waiting = find_waiting(location, head)
+    mark = waiting[0] if waiting else None
+    found = [*_versions(location, head, mark, files), *_arrivals(location, files), *_updates(head, mark, files)]
+    found += _strays(files)
     found += _comparisons(head, files)
     return head, [garbage for garbage in found if max(file.modified for file in garbage.files) < limit]
 
@@ -76,9 +80,12 @@ def remove_garbage(location: Location, head: Head | None, garbage: Sequence[Garb
             _remove_empty_folders(location, file.path)
 
 
-def _versions(location: Location, head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage]:
+def _versions(
+    location: Location, head: Head | None, waiting: Waiting | None, files: Sequence[StoredFile]
+) -> Iterator[Garbage]:
     cards = {card.version: card for card in list_versions(location)}
     kept = {*reachable(list(cards.values()), head.version if head else None), version_to_make(location, head)}
+    kept |= {waiting.version} if waiting else set()
     for version, group in _below("versions", files).items():
         folder = f"versions/{version}"
         card = cards.get(version)
@@ -89,7 +96,11 @@ def _versions(location: Location, head: Head | None, files: Sequence[StoredFile]
             card_first = sorted(group, key=lambda file: file.path != f"{folder}/card.json")
             yield Garbage(folder, "not in the head's history", tuple(card_first))
         else:
-            named = {f"{folder}/card.json", *(f"{folder}/{info.file}" for info in card.files)}
+            named = {
+                f"{folder}/card.json",
+                f"{folder}/{APPROVED_FILE}",
+                *(f"{folder}/{info.file}" for info in card.files),
+            }
             yield from _singly((file for file in group if file.path not in named), "belongs to no version")
 
 
@@ -111,11 +122,13 @@ def _arrivals(location: Location, files: Sequence[StoredFile]) -> Iterator[Garba
     yield from _singly((file for file in indexes if file.path not in made), "index of an arrival that is gone")
 
 
-def _updates(head: Head | None, files: Sequence[StoredFile]) -> Iterator[Garbage]:
+def _updates(head: Head | None, waiting: Waiting | None, files: Sequence[StoredFile]) -> Iterator[Garbage]:
     last = version_number(head.last or head.version) if head else -1
     for update, group in _below("updates", files).items():
         named = _UPDATE.fullmatch(update)
         refused = any(file.path == f"updates/{update}/{REFUSAL_FILE}" for file in group)
+        if waiting is not None and waiting.folder == f"updates/{update}":
+            continue
         if not (refused and named and version_number(named[1]) > last):
             yield Garbage(f"updates/{update}", "of an update that is over or was given up", tuple(group))
 

@@ -101,6 +101,7 @@ def promote(location: Location, card: Card, expected: Head | None) -> Head:
             location.replace(HEAD_FILE, encode(new), current_bytes)
             return new
         except ConflictError:
+            # Maybe our own write, whose answer was lost.
             current, _ = _read(location)
     if current is not None and (current.version, current.card_sha256) == (new.version, new.card_sha256):
         return current

@@ -68,7 +68,7 @@ def line_lease(location: Location, what: str, file: str = LEASE_FILE) -> Iterato
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join()  # First: a beat under way would claim the line once more.
         held.release()
 
 
@@ -94,6 +94,7 @@ def publishing_lease(location: Location, what: str = "raygp ingest") -> Iterator
 
 def _claim(location: Location, file: str, mine: Lease) -> bytes:
     wanted = encode(mine)
+    # Several may wait for the same dead claim. One replaces it; to the others it is a living one then.
     for _ in range(5):
         found = location.read_if_exists(file)
         if found is not None:
@@ -112,7 +113,7 @@ def _wait_until_dead(location: Location, file: str, found: bytes) -> None:
     """
     other = decode(Lease, found, location.url(file))
     deadline = time.monotonic() + LAPSE_S
-    while not _gone(other) and time.monotonic() < deadline:
+    while not is_gone(other) and time.monotonic() < deadline:
         time.sleep(min(0.5, BEAT_S))
         now = location.read_if_exists(file)
         if now is None:
@@ -124,8 +125,9 @@ def _wait_until_dead(location: Location, file: str, found: bytes) -> None:
             )
 
 
-def _gone(other: Lease) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
+def is_gone(other: Lease) -> bool:
+    """Whether the holder was a process of this machine that has ended. A number that was given to another process since
+    looks like a living holder; that its claim does not change tells."""
     if other.host != socket.gethostname():
         return False
     try:
@@ -133,7 +135,7 @@ def _gone(other: Lease) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        return False  # There is one, of another user.
     return False
 
 

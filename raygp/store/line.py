@@ -15,7 +15,8 @@ _LONGEST = 80
 """Characters of a value in a message."""
 _OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples"}
 _OWN_NAMES = _OWN_FOLDERS | {
-    LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json", "watch.json", "watching.json",
+    LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json", "waiting.json", "watch.json",
+    "watching.json",
 }  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def write_version(location: Location, card_without_files: Card, tensors: dict[st
         existing = find_card(location, version)
         if existing is None:
             raise
+        # The other may have made the same tensors, which lie under the same name.
         if info.file not in {file.file for file in existing.files}:
             location.delete(path)
         return _own(location, existing, update)

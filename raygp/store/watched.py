@@ -18,6 +18,8 @@ from raygp.store.location import Location
 
 WATCH_FILE = "watch.json"
 _TRIES = 8
+Why = Literal["refused", "failed", "drifted", "aside"]
+"""Why an arrival is left alone."""
 
 
 class _Part(BaseModel):
@@ -27,7 +29,7 @@ class _Part(BaseModel):
 class Left(_Part):
     """An arrival that watchers leave alone for now."""
 
-    why: Literal["refused", "failed", "aside"]
+    why: Why
     reason: str
     """For people."""
     since: str
@@ -102,9 +104,10 @@ class WatchNotes:
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._content: bytes | None = None
+        self.content: bytes | None = None
+        """As last read or written; None: there is none."""
         self.now = Watched()
-        """As last read or written."""
+        """What that says."""
 
     def read(self) -> Watched:
         """Read it anew.
@@ -112,9 +115,9 @@ class WatchNotes:
         Raises:
             InputError: it cannot be read.
         """
-        self._content = self._location.read_if_exists(WATCH_FILE)
+        self.content = self._location.read_if_exists(WATCH_FILE)
         where = self._location.url(WATCH_FILE)
-        self.now = Watched() if self._content is None else decode(Watched, self._content, where)
+        self.now = Watched() if self.content is None else decode(Watched, self.content, where)
         return self.now
 
     def change(self, change: Callable[[Watched], Watched]) -> Watched:
@@ -136,9 +139,9 @@ class WatchNotes:
                 return wanted
             content = encode(wanted)
             try:
-                self._location.replace(WATCH_FILE, content, self._content)
+                self._location.replace(WATCH_FILE, content, self.content)
             except ConflictError:
                 continue
-            self._content, self.now = content, wanted
+            self.content, self.now = content, wanted
             return wanted
         raise ConflictError(f"{self._location.url(WATCH_FILE)}: others keep changing it: try again later")

@@ -49,5 +49,15 @@ TELLERS: Registry[type[TellSettings]] = Registry(
 )
 """By kind, the class of its settings."""
 
-TellerList = tuple[SerializeAsAny[Annotated[TellSettings, BeforeValidator(by_registry(TELLERS, "kind"))]], ...]
+
+def _is_list(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected a list of tellers, such as [{kind: jsonl, file: events.jsonl}]")
+    return value
+
+
+TellerList = Annotated[
+    tuple[SerializeAsAny[Annotated[TellSettings, BeforeValidator(by_registry(TELLERS, "kind"))]], ...],
+    BeforeValidator(_is_list),
+]
 """Type of the setting ``tell``."""

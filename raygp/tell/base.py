@@ -52,7 +52,11 @@ class Told:
         return json.dumps(self.content, ensure_ascii=False, allow_nan=False).encode()
 
 
-class NotAgain(Exception):
+class NotTold(Exception):
+    """A teller failed; the message says why. Any other exception counts as the same."""
+
+
+class NotAgain(NotTold):
     """A teller failed in a way that the same event would meet again: it is not tried once more."""
 
 
@@ -60,9 +64,8 @@ class Teller(Protocol):
     """Passes events on. Both methods are called in one thread, which is not the one that works on the line."""
 
     def tell(self, told: Told) -> None:
-        """Pass one event on. Whatever this raises is a failure: the event is tried again as often as the settings say,
-        then the next one comes, and the line's listeners get a Notice with the reason; :class:`NotAgain` is not tried
-        again."""
+        """Pass one event on. Whatever this raises is a failure (best a :class:`NotTold`): the event is tried again as
+        often as the settings say, then the next one comes, and a Notice gives the reason."""
         ...
 
     def close(self) -> None:

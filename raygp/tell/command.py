@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from raygp.errors import InputError
-from raygp.tell.base import HookSettings, NotAgain, Told
+from raygp.tell.base import HookSettings, NotAgain, NotTold, Told
 
 _SAID = 300
 """Characters of what a program printed that a message has at most."""
@@ -53,7 +53,7 @@ class _Command:
 
         Raises:
             NotAgain: it cannot be started, or did not end in time.
-            RuntimeError: its exit code is not 0.
+            NotTold: its exit code is not 0.
         """
         limit = self._settings.timeout_s
         try:
@@ -75,7 +75,7 @@ class _Command:
         if process.returncode:
             lines = errors.decode(errors="replace").strip().splitlines()
             said = f": {lines[-1][:_SAID]}" if lines else ""
-            raise RuntimeError(f"it ended with code {process.returncode}{said}")
+            raise NotTold(f"it ended with code {process.returncode}{said}")
 
     def close(self) -> None:
         """Nothing is open."""

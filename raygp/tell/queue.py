@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 
-from raygp.tell.base import OUTCOMES, PROGRESS, NotAgain, Teller, TellSettings, Told
+from raygp.tell.base import OUTCOMES, PROGRESS, NotAgain, NotTold, Teller, TellSettings, Told
 
 CAPACITY = 1000
 """Events that wait for one teller at most; then progress goes first, outcomes last."""
@@ -30,7 +30,7 @@ class Queue:
         self._closing = False
         self._deadline = float("inf")
         self._problem = ""
-        self._dropped = 0
+        self._dropped = False
         self._was_told = False
         """Whether the listener has been told of the failures since something last went well."""
 
@@ -52,11 +52,7 @@ class Queue:
     def problem(self) -> str:
         """What went wrong and has not been asked for yet; empty if nothing did."""
         with self._changed:
-            found = self._problem
-            if not found and self._dropped:
-                found = f"it is too slow: {self._dropped:,} events were left out"
-                self._dropped = 0
-            self._problem = ""
+            found, self._problem = self._problem, ""
         return found and f"{self.settings.title}: {found}"
 
     def close(self, deadline: float) -> None:
@@ -70,7 +66,7 @@ class Queue:
         if self._thread.is_alive():
             with self._changed:
                 left = len(self._waiting)
-                self._fail("it had not come to an end" + (f", {left:,} more events were left out" if left else ""))
+                self._fail("it had not come to an end" + (f", and {left:,} more wait" if left else ""))
 
     def _make_room(self) -> None:
         """Leave one event out: progress if there is any, an outcome only if there is nothing else."""
@@ -78,7 +74,9 @@ class Queue:
         for gone in (PROGRESS, {*types} - OUTCOMES, OUTCOMES):
             if (place := next((place for place, name in enumerate(types) if name in gone), None)) is not None:
                 del self._waiting[place]
-                self._dropped += 1
+                if not self._dropped:
+                    self._problem = self._problem or f"it is too slow for {CAPACITY:,} events: some are left out"
+                self._dropped = True
                 return
 
     def _work(self) -> None:
@@ -135,4 +133,4 @@ class Queue:
 def in_words(error: Exception) -> str:
     """What went wrong, on one line."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, NotAgain) and text else f"{text} ({type(error).__name__})" if text else repr(error)
+    return text if isinstance(error, NotTold) and text else f"{text} ({type(error).__name__})" if text else repr(error)

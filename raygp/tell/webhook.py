@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from raygp import __version__
 from raygp.errors import InputError
-from raygp.tell.base import HookSettings, NotAgain, Told
+from raygp.tell.base import HookSettings, NotAgain, NotTold, Told
 
 SIGNATURE, TIMESTAMP, DELIVERY = "Raygp-Signature", "Raygp-Timestamp", "Raygp-Delivery"
 """Headers of a request."""
@@ -127,7 +127,7 @@ class _Webhook:
 
         Raises:
             NotAgain: the server refuses it.
-            RuntimeError: it cannot be reached, or says that it is busy or broken.
+            NotTold: it cannot be reached, or says that it is busy or broken.
         """
         if told is not self._last:
             self._last, self._delivery = told, str(uuid.uuid4())
@@ -140,11 +140,11 @@ class _Webhook:
             error.close()
             said = f"the server answered {error.code} {error.reason}".rstrip()
             if error.code >= 500 or error.code in _MAY_PASS:
-                raise RuntimeError(said) from None
+                raise NotTold(said) from None
             raise NotAgain(said) from None
         except (OSError, HTTPException) as error:
             # Chained errors may hold the whole URL.
-            raise RuntimeError(f"it cannot be reached: {getattr(error, 'reason', None) or error}") from None
+            raise NotTold(f"it cannot be reached: {getattr(error, 'reason', None) or error}") from None
 
     def _headers(self, told: Told, body: bytes) -> Mapping[str, str]:
         timestamp = str(int(time.time()))

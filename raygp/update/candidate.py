@@ -84,7 +84,7 @@ def make_update(
             gate_new_margin=job.gate_new_margin,
             classes=job.classes,
             parent_classes=known,
-            arrival=job.arrival.arrival,
+            arrivals=[manifest.arrival for manifest in job.trained_on],
             observer=observer,
             shared=shared,
             checkpoint_seconds=checkpoint_seconds,

@@ -68,7 +68,7 @@ class Update:
         gate_new_margin: float = 0.0,
         classes: Sequence[str] = (),
         parent_classes: int | None = None,
-        arrival: str | None = None,
+        arrivals: Sequence[str] = (),
         observer: Observer | None = None,
         shared: SharedWork | None = None,
         checkpoint_seconds: float | None = None,
@@ -88,7 +88,7 @@ class Update:
             gate_new_margin: by how much more than guessing rows of new classes must be right.
             classes: names of the candidate's classes, for the gate and the record.
             parent_classes: how many of them the parent knows; None: all.
-            arrival: its name; None: the last that brought validation rows.
+            arrivals: names of the new ones; empty: the last that brought validation rows.
             observer: told of events, offered checkpoints.
             shared: results of passes over the parent that are known.
             checkpoint_seconds: offer a checkpoint inside an epoch if the last is so old, or the observer says that
@@ -105,7 +105,7 @@ class Update:
         self._examples = ExampleChoice(plan, learner, data, seed, shared)
         self._running = RunningUpdate(plan, learner, self._examples, seed, shared)
         gate = GateSettings(gate_tolerance, gate_confidence, gate_class_tolerance, gate_new_margin)
-        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrival)
+        self._judge = Judge(learner, has_parent, gate, classes, parent_classes, arrivals)
         self._clock = CheckpointClock(checkpoint_seconds, learner, self.observer)
         self._buffers: Tensors = {}
         self._seconds_before = 0.0
@@ -247,7 +247,7 @@ class Update:
     def _train(self, phase: Phase) -> Verdict | None:
         """What is left of a round's epochs, each with its evaluation and checkpoint; a refusal if they are given up."""
         cursor, epochs = self.cursor, self.plan.epochs_of(phase)
-        if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):
+        if epochs and self.has_parent and (cursor.epochs_total, cursor.step) == (0, 0):  # Later, it is shrunk already.
             self.learner.shrink(self.plan.shrink)
         while cursor.epoch < epochs:
             if self._may_give_up and (verdict := self._judge.given_up(self.plan, phase, cursor, self._phase_record)):
@@ -336,7 +336,7 @@ class Update:
         """Let the phase judge the round, and move the cursor on."""
         cursor, record = self.cursor, self._phase_record
         cursor.stage, cursor.epoch = "enter", 0
-        cursor.round += 1
+        cursor.round += 1  # First: phases compare the rounds that are over with those that they may have.
         follows = phase.leave(self._running)
         record.density_after, record.val_accuracy = self.masks.density, self.state.record.val_accuracy
         if follows is Next.PHASE:

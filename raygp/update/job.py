@@ -33,8 +33,9 @@ class UpdateJob:
     """Task spec, as line.json holds it."""
     parent: Card | None
     seen: tuple[Manifest, ...]
-    """Arrivals that the parent has seen, in its order; then those without training rows that go with this one."""
+    """Arrivals that the parent has seen, in its order; then those that are folded in together with this one."""
     arrival: Manifest
+    """The one that is folded in, of several the newest that has training rows."""
     plan: Plan
     """The synthesis plan if there is no parent, else the update plan."""
     seed: int
@@ -69,9 +70,34 @@ class UpdateJob:
 
     @property
     def beside(self) -> tuple[Manifest, ...]:
-        """Arrivals without training rows that are folded in together with this one."""
+        """Arrivals that are folded in together with this one, oldest first, with training rows or without."""
         known = self.parent.arrivals if self.parent else []
         return tuple(manifest for manifest in self.seen if manifest.arrival not in known)
+
+    @property
+    def before(self) -> tuple[Manifest, ...]:
+        """Arrivals that the parent has seen, in its order."""
+        return self.seen[: len(self.seen) - len(self.beside)]
+
+    @property
+    def folded_in(self) -> list[str]:
+        """Names of the arrivals that it folds in, oldest first."""
+        return [manifest.arrival for manifest in (*self.beside, self.arrival)]
+
+    @property
+    def trained_on(self) -> tuple[Manifest, ...]:
+        """The new arrivals that have training rows, oldest first: this one, and others if several are folded."""
+        return (*(manifest for manifest in self.beside if manifest.rows("train")), self.arrival)
+
+    @property
+    def old_rows(self) -> int:
+        """Training rows of the arrivals that the parent has seen."""
+        return sum(manifest.rows("train") for manifest in self.before)
+
+    @property
+    def new_rows(self) -> int:
+        """Those of the arrivals that are folded in."""
+        return sum(manifest.rows("train") for manifest in self.trained_on)
 
     @property
     def update_id(self) -> str:
@@ -121,7 +147,7 @@ class UpdateJob:
         """The rows that the update reads: without replay, none that earlier arrivals brought to train on."""
         # The trials of a sweep share their data, and its space may replay where the plan does not.
         replays = self.plan.replay.share > 0.0 or bool(self.sweep)
-        return build_catalog(self.location, self.seen, self.arrival, self.classes, replays)
+        return build_catalog(self.location, self.before, (*self.beside, self.arrival), self.classes, replays)
 
     def recorded(self, outcome: Outcome) -> UpdateRecord:
         """What the update did and measured, with what was found out about its arrival before it began."""
@@ -146,6 +172,7 @@ class UpdateJob:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             arrivals=[manifest.arrival for manifest in (*self.seen, self.arrival)],
             arrival=self.arrival.arrival,
+            beside=[manifest.arrival for manifest in self.beside],
             classes=self.classes,
             task=self.task,
             plan=self.plan.model_dump(mode="json"),

@@ -37,8 +37,8 @@ class Judge:
     """Names of the candidate's classes."""
     known_classes: int | None = None
     """How many of them the parent knows; None: all."""
-    arrival: str | None = None
-    """Name of the arrival; None: the last that brought validation rows."""
+    arrivals: Sequence[str] = ()
+    """Names of the new arrivals that are trained on; empty: the last one that brought validation rows."""
     parent_scores: np.ndarray | None = None
     """The parent's on validation, once they are known: rows x metrics x 2 (:meth:`scores_of_parent`)."""
 
@@ -66,9 +66,9 @@ class Judge:
         if not known.any():
             return Look(error=1.0), ""
         is_of_arrival = np.zeros(len(known), dtype=bool)
-        # An arrival may have brought nothing to validate on.
-        name = list(rows.arrivals)[-1] if self.arrival is None else self.arrival
-        is_of_arrival[rows.arrivals.get(name, slice(0, 0))] = True
+        for name in self.arrivals or list(rows.arrivals)[-1:]:
+            # An arrival may have brought nothing to validate on.
+            is_of_arrival[rows.arrivals.get(name, slice(0, 0))] = True
         new, old = np.flatnonzero(known & is_of_arrival), np.flatnonzero(known & ~is_of_arrival)
         ours, before = accuracy(scores[new]), accuracy(scores[old])
         metric = self.metric
@@ -76,8 +76,9 @@ class Judge:
         scatter = float(np.std(scores[known, 0])) if metric else None
         surprising = surprises(ours, len(new), before, len(old), scatter)
         right = "" if metric else " right"
+        who = "arrivals surprise" if len(self.arrivals) > 1 else "arrival surprises"
         words = (
-            f"the arrival surprises the parent: {called(ours, metric)}{right} on {len(new):,} rows, "
+            f"the {who} the parent: {called(ours, metric)}{right} on {len(new):,} rows, "
             f"{measured(before, metric)} on earlier ones"
         )
         return Look(error=1.0 - accuracy(scores[known]), surprising=surprising), words if surprising else ""

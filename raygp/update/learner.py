@@ -107,7 +107,7 @@ class Learner:
 
         Args:
             ids: ids of training examples.
-            epoch: number of the epoch in the update: it seeds order and augmentation.
+            epoch: number of the epoch in the update: it seeds order, augmentation and, by step, dropout.
             before_step: called with the part of the epoch that is done, in [0, 1); sets the learning rate, prunes.
             watch: called now and then with the state of the epoch.
             after_step: called after each step with the steps done and those of the epoch.
@@ -146,6 +146,7 @@ class Learner:
             losses = self._training_losses(network, inputs, targets, batch.ids)
             # DDP averages over workers, whose slices may differ by one: this makes it the mean of the global batch.
             loss = losses.sum() * (ranks / batch_size)
+            # DDP's gradients are views of its buckets, and have to stay there.
             self.optimizer.zero_grad(set_to_none=self._ddp is None)
             torch.autograd.backward(loss)
             if self._traffic is None or not self._traffic.enabled:

@@ -11,6 +11,7 @@ from raygp.data.catalog import Catalog, ShardRef
 ROWS = 16
 """So many rows at the most."""
 _POINTS = 1e-6
+"""What is the same but for rounding."""
 _LOSS, _LOSS_SHARE = 0.05, 0.1
 """How far a row's loss may move from a model that was measured on a GPU, maybe in bfloat16, to the same one loaded on a
 CPU: so much, and so much of itself."""

@@ -90,7 +90,7 @@ class RunningUpdate:
             return  # Such as an adopted model: nothing is dormant, so nobody needs the gradients.
         number, gradient = self.cursor.phase, None
         if self._shared and number == 0:
-            gradient = self._shared.gradient_for(self.plan, self.learner.device)
+            gradient = self._shared.gradient_for(self.plan, self.learner.device)  # Shared are those of the parent.
         if gradient is None:
             gradient = self.learner.gradient_sum(self._examples.growth_sample(number, sample))
         generator = torch_generator(self._seed, "growth", number)
@@ -134,7 +134,7 @@ class RunningUpdate:
         assert self.snapshot is not None
         self.unpack(self.snapshot)
         self.verify()
-        self.evaluate()
+        self.evaluate()  # The accuracy that is on record was that of the round which is taken back.
         self.snapshot = None
 
     def drop_snapshot(self) -> None:

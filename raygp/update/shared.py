@@ -53,6 +53,7 @@ class SharedWork:
         tensors["parent-scores"] = torch.from_numpy(self.parent_scores)
         state = {"key": self.key, "examples": examples, "ledger": self.ledger}
         location.write_bytes(f"{folder}/{_TENSORS}", save(tensors))
+        # Last: where it lies, the tensors are whole.
         location.write_bytes(f"{folder}/{_STATE}", json.dumps(state).encode())
 
     @classmethod

@@ -44,6 +44,7 @@ class Cursor:
     waited: int = 0
     """Epochs since then."""
     pruned_in_round: int = 0
+    """Connections removed in this round, which come back if it is taken back."""
     removals: int = 0
     """Removals of a gradual pruning that are done."""
 

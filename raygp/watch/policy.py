@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from raygp.store.watched import Failing, Left, Watched
+from raygp.store.watched import Failing, Left, Watched, Why
 from raygp.watch.settings import WatchSettings
 
 Kind = Literal["failure", "storage", "quiet", "budget", "approval", "refused", "others"]
@@ -72,7 +72,7 @@ def decide(stand: Stand, notes: Watched, policy: WatchSettings, now: float) -> D
     resting = {
         name: notes.left[name] for name in stand.pending if name in notes.left and rests(notes.left[name], stand)
     }
-    refused = [name for name, left in resting.items() if left.why == "refused"]
+    refused = [name for name, entry in resting.items() if entry.why == "refused"]
     if refused and policy.refused == "wait":
         return Pause("refused", f"{_names(refused)}: {resting[refused[0]].reason}")
     fresh = [name for name in stand.pending if name not in resting]
@@ -121,6 +121,16 @@ def after_refusal(
     return leave(notes, trained, why, reason, stand, now)
 
 
+def after_drift(notes: Watched, arrivals: Sequence[str], reason: str, stand: Stand, now: float) -> Watched:
+    """They are so unlike what the line has seen that the settings say to wait. Of several, each is looked at by
+    itself; on another head, again."""
+    notes = _without(notes, arrivals)
+    trained = [name for name in arrivals if stand.pending.get(name)]
+    if len(trained) == 1:
+        notes = leave(notes, trained, "drifted", reason, stand, now)
+    return notes.model_copy(update={"apart": [*notes.apart, *trained]})
+
+
 def after_failure(
     notes: Watched, arrivals: Sequence[str], reason: str, stand: Stand, policy: WatchSettings, now: float
 ) -> tuple[Watched, Failure]:
@@ -157,7 +167,7 @@ class Failure:
 def leave(
     notes: Watched,
     arrivals: Sequence[str],
-    why: Literal["refused", "failed", "aside"],
+    why: Why,
     reason: str,
     stand: Stand,
     now: float,

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from raygp.check import check_task, memory
-from raygp.check.finding import Finding
 from raygp.check.rows import Row, made_up_rows, rows_of_source
 from raygp.check.subject import Subject
 from raygp.errors import InputError
+from raygp.finding import Finding
 from raygp.tasks import make_task
 from raygp.tasks.making import fitted
 from tests.own_tasks import SOUND, code_of, spec_of
@@ -32,7 +32,7 @@ def findings(text: str, without: Collection[str] = SLOW) -> dict[str, Finding]:
 
 
 def wrong(found: dict[str, Finding]) -> dict[str, str]:
-    return {name: finding.text for name, finding in found.items() if finding.state == "wrong"}
+    return {name: finding.text for name, finding in found.items() if finding.state == "problem"}
 
 
 def test_a_sound_task_passes_all_checks() -> None:
@@ -284,7 +284,7 @@ def test_names_that_are_read_are_not_told(name: str) -> None:
 def doubts_of(text: str) -> list[str]:
     subject = subject_of(text)
     subject.rows = subject.rows[:1]  # What else is looked at is of no interest here.
-    return [finding.text for finding in check_task(subject, SLOW) if finding.state == "note"]
+    return [finding.text for finding in check_task(subject, SLOW) if finding.state == "warning"]
 
 
 def test_whose_loss_is_used_is_said() -> None:

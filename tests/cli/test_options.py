@@ -87,7 +87,14 @@ def test_status_says_that_an_update_is_half_done_and_how_to_go_on_or_drop_it(
     assert out.count("half done") == 1 and f"raygp gc --root {line.root} --older-than 0s drops it" in out
     found = json.loads(printed(capsys, "status", "--json", "--root", line.root))["unfinished"]
     assert found == [
-        {"update": "v0002-wed-0123abcd", "version": "v0002", "arrival": "wed", "sweep": False, "epochs": 3}
+        {
+            "update": "v0002-wed-0123abcd",
+            "version": "v0002",
+            "arrival": "wed",
+            "sweep": False,
+            "epochs": 3,
+            "beside": [],
+        }
     ]
     printed(capsys, "gc", "--root", line.root, "--older-than", "0s")
     assert "half done" not in printed(capsys, "status", "--root", line.root)

@@ -83,12 +83,12 @@ def test_what_is_wrong_ends_with_code_2(here: Path, capsys: pytest.CaptureFixtur
     assert main(["check", "my_task.py"]) == 2
     printed = capsys.readouterr()
     assert printed.err == "raygp: my_task.py: loss is not right, see above\n"
-    assert "wrong         loss          my_task.py, line 24: loss must give a tensor" in printed.out
+    assert "problem       loss          my_task.py, line 24: loss must give a tensor" in printed.out
     assert "not looked at  gradient" in printed.out.replace("not looked at ", "not looked at ")
     assert "rows that are made up" in printed.out
     assert main(["check", "my_task.py", "--json"]) == 2
     found = {row["check"]: row["state"] for row in json.loads(capsys.readouterr().out)}
-    assert found["loss"] == "wrong" and found["samples"] == "ok" and found["update"] == "not looked at"
+    assert found["loss"] == "problem" and found["samples"] == "ok" and found["update"] == "not looked at"
 
 
 def test_what_cannot_be_checked_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,17 +8,21 @@ import re
 import pytest
 from rich.console import Console
 
-from raygp.events import EpochEnded, StepsDone
+from raygp.events import EpochEnded, StepsDone, UpdateStarted
 from raygp.record import CostLedger, EpochRecord
 from raygp.report.grid import Column, Grid
+from raygp.report.live import LiveView
 from raygp.report.progress import PhaseLines
 from raygp.report.tables import arrivals_table, layers_table, phases_table, versions_table
+from tests.cli.terminal import screen as on_terminal
 from tests.store.helpers import MakeCard
 
 
 def console(width: int, terminal: bool = False) -> tuple[Console, io.StringIO]:
     out = io.StringIO()
-    return Console(file=out, width=width, highlight=False, force_terminal=terminal, no_color=True), out
+    return Console(
+        file=out, width=width, highlight=False, force_terminal=terminal, force_interactive=terminal, no_color=True
+    ), out
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 160])
@@ -80,13 +84,15 @@ def test_progress_lines_fit_the_terminal(width: int) -> None:
         phase=1, phases=2, kind="prune-permanent", round=0, epoch=2, epochs=3, density=0.119, step=50, steps=1000,
         loss=0.3, examples_per_s=12_345.0,
     )  # fmt: skip
-    with PhaseLines(screen, "v0002") as lines:
-        lines.show(steps)
-        lines.show(event())
-    shown = re.sub(r"\x1b\[[?\d;]*[A-Za-z]|\r", "\n", out.getvalue()).split("\n")
-    last = [line for line in shown if line.strip()][-1]
+    view = LiveView(screen)
+    view.follow(UpdateStarted(version="v0002", arrival="week3", parent="v0001", plan="default"))
+    view.follow(steps)
+    view.follow(event())
+    view.close()
+    lines = [line for line in on_terminal(out.getvalue()) if line]
+    last = lines[-1]
     assert "v0002  2/2 prune-permanent" in last and "epoch 3/3" in last and "validation 99.07%" in last
-    assert max(len(line) for line in shown) <= width
+    assert max(len(line) for line in re.split(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n", out.getvalue())) <= width
     assert ("examples/s" in last) == (width == 120)
 
 

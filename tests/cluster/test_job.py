@@ -96,7 +96,7 @@ def test_a_version_read_back_gives_the_accuracy_on_its_card(line: tuple[Location
     """Every held-out row counts once: the cards were made by two workers, this by one process without Ray."""
     location, _ = line
     from raygp.line import read_state
-    from raygp.line.update import next_job
+    from raygp.line.jobs import next_job
 
     state = read_state(location)
     card = list_versions(location)[1]

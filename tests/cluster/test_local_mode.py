@@ -12,7 +12,7 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.errors import InputError, RaygpError
 from raygp.events import CheckpointStored, EpochEnded, Event, StepsDone
 from raygp.line import read_state
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location
 from raygp.update.job import UpdateJob

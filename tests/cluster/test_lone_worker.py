@@ -8,7 +8,7 @@ import pytest
 from raygp.cluster import train_run
 from raygp.data.ingest import IngestSettings, ingest
 from raygp.line import read_state
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.settings import load_settings
 from raygp.store import Location
 from tests.digits import FewDigits

@@ -28,7 +28,7 @@ from raygp.tasks import make_task
 
 location, task = Location(sys.argv[1]), make_task({"name": "lenet-300-100"})
 (arrival,) = list_arrivals(location)
-catalog = build_catalog(location, [], arrival, sorted(arrival.labels))
+catalog = build_catalog(location, [], [arrival], sorted(arrival.labels))
 with ray_session():
     datasets = materialise(catalog, task)
     print("decoded", flush=True)

@@ -27,7 +27,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> Catalog:
     settings = IngestSettings(["a", "b"], [0.6, 0.4], 0.15, 0.15)
     ingest(location, {"name": "lenet-300-100"}, FewDigits(0, 301), settings)
     first, second = list_arrivals(location)
-    return build_catalog(location, [first], second, sorted(first.labels))
+    return build_catalog(location, [first], [second], sorted(first.labels))
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, cluster: None) -> tuple[Locat
 @pytest.fixture(scope="module")
 def catalog(line: tuple[Location, str]) -> Catalog:
     first, second = list_arrivals(line[0])
-    return build_catalog(line[0], [first], second, list_versions(line[0])[1].classes)
+    return build_catalog(line[0], [first], [second], list_versions(line[0])[1].classes)
 
 
 def rows_of_shards(catalog: Catalog, split: str) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -24,7 +24,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
 def catalog_of(location: Location, classes: list[str]) -> Catalog:
     """Two arrivals, the second in several shards. Its samples are no images: whoever decoded them would fail."""
     first = publish(location, "first", rows=5)
-    return build_catalog(location, [first], publish(location, "second", rows=7, shard_bytes=40), classes)
+    return build_catalog(location, [first], [publish(location, "second", rows=7, shard_bytes=40)], classes)
 
 
 def test_the_classes_of_all_shards_in_the_order_of_ids(location: Location) -> None:

@@ -13,8 +13,8 @@ from raygp.data.ingest import IngestSettings, ingest
 from raygp.data.known import KnownSamples, check_disjoint, digests_of
 from raygp.errors import ConflictError, InputError
 from raygp.events import Event, Notice
+from raygp.line.jobs import next_job
 from raygp.line.state import read_state
-from raygp.line.update import next_job
 from raygp.settings import load_settings
 from raygp.store import (
     Location,

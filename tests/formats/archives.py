@@ -10,8 +10,8 @@ from typing import Any
 from raygp.store import Location
 
 DATA = Path(__file__).parent / "data"
-VERSIONS = ["v0_1_0"]
-"""Versions of raygp that roots are kept of."""
+VERSIONS = ["v0_1_0", "card_5"]
+"""Versions of raygp that roots are kept of; of one between two of them, by the format of its cards."""
 
 
 def unpack(name: str, folder: Path, version: str = "v0_1_0") -> Location:

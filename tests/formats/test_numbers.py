@@ -80,10 +80,10 @@ def test_each_format_needs_a_way_to_the_next() -> None:
 
 def test_what_is_written_has_the_number_of_its_kind(location: Location, make_card: MakeCard) -> None:
     numbers = {kind.__name__: kind.FORMAT for kind in (Card, Head, Manifest, Refusal)}
-    assert numbers == {"Card": 5, "Head": 2, "Manifest": 3, "Refusal": 1}
+    assert numbers == {"Card": 6, "Head": 2, "Manifest": 3, "Refusal": 1}
     write_version(location, make_card(), {"a": torch.ones(2)})
     publish(location, "a")
-    assert json.loads(location.read_bytes("versions/v0000/card.json"))["format"] == 5
+    assert json.loads(location.read_bytes("versions/v0000/card.json"))["format"] == 6
     assert json.loads(location.read_bytes("arrivals/a/manifest.json"))["format"] == 3
 
 
@@ -140,7 +140,7 @@ def test_a_card_with_accuracies_by_arrival_alone_is_read(number: int, location: 
     assert card.by_arrival["second"] == Compared(rows=None, accuracy=0.7, parent_accuracy=None)
     assert (card.val_rows, card.by_class, card.known, card.new) == (None, {}, None, None)
     again = json.loads(encode(card))
-    assert again["format"] == 5 and "accuracy_by_arrival" not in again
+    assert again["format"] == 6 and "accuracy_by_arrival" not in again
 
 
 def test_a_card_that_says_nothing_of_answers_among_known_classes_is_read(
@@ -152,7 +152,7 @@ def test_a_card_that_says_nothing_of_answers_among_known_classes_is_read(
     assert "among_known" not in stored["known"], "what most updates say nothing of is not stored"
     rewrite(location, lambda card: card.update(format=3))
     card = read_card(location, "v0000")
-    assert card.format == 5 and card.known == both and card.known.among_known is None
+    assert card.format == 6 and card.known == both and card.known.among_known is None
     said = card.model_copy(update={"known": both.model_copy(update={"among_known": 0.95})})
     assert json.loads(encode(said))["known"]["among_known"] == 0.95
 

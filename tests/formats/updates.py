@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from raygp.line.jobs import next_job as job_of
 from raygp.line.state import read_state
-from raygp.line.update import next_job as job_of
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Location
 from raygp.update.job import UpdateJob

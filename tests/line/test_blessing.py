@@ -16,7 +16,7 @@ from raygp.errors import InputError, RejectedError
 from raygp.events import Event, Notice, Refused, unheard
 from raygp.line import Line, read_state, update
 from raygp.line.in_process import InProcessRunner
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.settings import RunSettings, load_settings
 from raygp.store import Card, Location, read_head, read_refusal, remove_version, write_version
 from raygp.tasks import ImageTask

@@ -10,7 +10,7 @@ import pytest
 import raygp
 from raygp.data.ingest import IngestSettings
 from raygp.errors import ConflictError, InputError
-from raygp.line.update import next_job
+from raygp.line.jobs import next_job
 from raygp.store import Location, line_lease, open_line
 from tests.digits import FewDigits
 from tests.own_tasks import SOUND, code_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raygp.errors import InputError
-from raygp.events import BudgetSpent, Event, Notice, SweepStarted, TrialEnded, WorkShared
+from raygp.events import BudgetSpent, Event, Listener, Notice, SweepStarted, TrialEnded, WorkShared
 from raygp.record import CostLedger, UpdateRecord
 from raygp.report.sweep import sweep_line
 from raygp.search.choice import TrialResult, read_trial
@@ -48,9 +48,9 @@ class FakeTrials:
         self.asked: list[str] = []
         self.layout: Layout | None = None
 
-    def prepare(self, say: Callable[[str], None]) -> None:
+    def prepare(self, tell: Listener) -> None:
         self.asked.append("prepare")
-        say("waiting for room")
+        tell(Notice(text="waiting for room"))
 
     def share_work(self) -> CostLedger:
         self.asked.append("share")

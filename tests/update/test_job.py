@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from raygp.errors import InputError
+from raygp.line.jobs import next_job
 from raygp.line.state import read_state
-from raygp.line.update import next_job
 from raygp.settings import load_settings
 from raygp.store import Location
 from tests.conftest import line_of_two_versions

@@ -354,10 +354,11 @@ def test_an_arrival_without_validation_rows_surprises_nobody(parent: Outcome) ->
     val = Examples(turned, held_out["val"].targets)
     data = ResidentData(DATA.train, DATA.old_rows, {"val": val}, groups)  # type: ignore[arg-type]
     found = []
-    for arrival in ("week2", "week3", None):
+    for arrival in (["week2"], ["week3"], (), ["week1", "week2"]):
         learner = make_learner(TASK, data, FITTING, num_classes=10, seed=5, parent=parent.tensors)
-        found.append(Update(FITTING, learner, data, seed=5, has_parent=True, arrival=arrival).look())
-    (surprise, words), (silent, nothing), (last, _) = found
+        found.append(Update(FITTING, learner, data, seed=5, has_parent=True, arrivals=arrival).look())
+    (surprise, words), (silent, nothing), (last, _), (both, _) = found
+    assert not both.surprising, "of several new ones, none is an earlier one"
     assert surprise.surprising and words.startswith("the arrival surprises the parent") and last == surprise
     assert not silent.surprising and nothing == "" and silent.error == surprise.error
 

@@ -1,0 +1,140 @@
+"""``raygp watch``: keep a line up to date by itself."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
+from raygp.cli.watch_lines import WatchLines
+from raygp.events import Event
+from raygp.line import Line
+from raygp.settings import load_standing
+from raygp.stopping import Terminated
+from raygp.watch.loop import Watcher
+from raygp.watch.process import OtherHands
+
+NAME = "watch"
+_METRICS_AGE_S = 30.0
+"""Storage is asked for the line's health no more often than this, however often Prometheus asks."""
+HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--once", action="store_true", help="do what is to do now and exit, as cron wants it")
+    parser.add_argument(
+        "--retry", action="store_true", help="forget what failed or was left out, so that it is tried again, and exit"
+    )
+    parser.add_argument("--interval", type=float, metavar="S", help="seconds between two looks (default 60)")
+    parser.add_argument(
+        "--drop", metavar="DIR", help="drop folder, a path or an address: what comes into it is ingested"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print events as JSON lines; the rest goes to standard error"
+    )
+    parser.add_argument(
+        "--metrics-port", type=int, metavar="PORT",
+        help="serve the line's health for Prometheus at http://127.0.0.1:PORT/metrics (0: a free port)",
+    )  # fmt: skip
+    add_update_options(parser)
+    add_own_task(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Watch until the process is asked to end; with ``--once``, until nothing is to do now.
+
+    Raises:
+        InputError: there is no line, or a setting does not fit.
+        RejectedError: with ``--once``: a candidate was refused.
+        RaygpError: with ``--once``: whatever else went wrong last.
+    """
+    from raygp.tell import listeners
+    from raygp.tell.json_lines import JsonLinesSettings
+
+    given = _given(options)
+    # No plans are looked at here: those of a task load torch, which an idle watcher does without.
+    settings = load_standing(given["file"], given["overrides"], **given["flags"])
+    line = line_of(options, settings.single_writer)
+    lines = WatchLines(sys.stderr if options.json else sys.stdout)
+    everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
+    hands = OtherHands("raygp.cli.watch_hands", _opening(options, settings.single_writer, given))
+    with contextlib.ExitStack() as stack:
+        told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
+
+        if options.metrics_port is not None:
+            lines.say(f"metrics: http://127.0.0.1:{stack.enter_context(_metrics(line, options.metrics_port))}/metrics")
+
+        def tell(event: Event) -> None:
+            lines(event)
+            if options.json:
+                _print_event(event)
+            told(event)
+
+        watcher = Watcher(line, settings.watch, hands, tell, _digest(given))
+        if options.retry:
+            watcher.retry()
+            return
+        try:
+            watcher.run(once=options.once)
+        except Terminated:
+            if options.once:
+                raise
+            lines.say("stopped on request")  # What a service is asked for when it is stopped: no failure.
+            return
+        if watcher.problem is not None:
+            raise watcher.problem
+
+
+def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
+    """Serve the line's health for the time of the block; the port. Raises InputError if it is taken."""
+    from raygp.health import HealthReader, exposition, serving_metrics
+
+    # A line of its own: what another thread reads changes nothing of what the watcher knows.
+    reader = HealthReader(Line(line.location))
+    return serving_metrics(lambda: exposition(reader.read(_METRICS_AGE_S)), port)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of settings, those of the watcher too."""
+    given: list[str] = []
+    if options.interval is not None:
+        given.append(f"watch.interval_s={options.interval}")
+    if options.drop is not None:
+        given.append(f"watch.drop.folder={json.dumps(options.drop)}")
+    if options.sweep:
+        given.append("watch.sweep=true")
+    options.overrides = [*given, *options.overrides]
+    return given_settings(options)
+
+
+def _opening(options: argparse.Namespace, single_writer: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """What the process that updates has to know."""
+    return {
+        "root": options.root,
+        "single_writer": single_writer,
+        "task": options.task,
+        "task_changed": options.task_changed,
+        "settings": given,
+        "verbose": options.verbose,
+    }
+
+
+def _digest(given: dict[str, Any]) -> str:
+    """Of what the options and the settings file say of updates."""
+    file = Path(given["file"]).read_bytes() if given["file"] else b""
+    overrides = [override for override in given["overrides"] if not override.startswith("watch.")]
+    said = json.dumps([overrides, given["flags"]], sort_keys=True)
+    return hashlib.sha256(said.encode() + b"\0" + file).hexdigest()[:16]
+
+
+def _print_event(event: Event) -> None:
+    from raygp.events import as_json
+
+    print(json.dumps(as_json(event), ensure_ascii=False), flush=True)
