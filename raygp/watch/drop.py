@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from raygp.data.sources.skipping import skipped
@@ -77,7 +78,7 @@ class DropFolder:
     def items(self) -> list[Item]:
         """All that lies in it now, sorted by name, without what is passed over and what is empty."""
         groups: dict[str, list[StoredFile]] = defaultdict(list)
-        for file in self._location.walk():
+        for file in (*self._location.walk(), *self._linked()):
             groups[file.path.partition("/")[0]].append(file)
         found = []
         for name, files in sorted(groups.items()):
@@ -89,6 +90,16 @@ class DropFolder:
                 size = sum(file.bytes for file in data)
                 found.append(Item(name, len(data), size, _digest(data), _digest(files), marked))
         return found
+
+    def _linked(self) -> Iterator[StoredFile]:
+        """What lies in folders elsewhere to which a link leads."""
+        if not self._location.is_local:
+            return
+        with os.scandir(self._location.local_path()) as entries:
+            links = [entry.name for entry in entries if entry.is_symlink() and entry.is_dir()]
+        for name in links:
+            for file in Location(self._location.url(name)).walk():
+                yield file._replace(path=f"{name}/{file.path}")
 
     def source(self, item: Item) -> str:
         """The form of its source, or its path where the kind is to be guessed."""

@@ -217,20 +217,20 @@ def serve(requests: Iterator[dict[str, Any]], hands: Hands, descriptor: int) -> 
         hands: do it.
         descriptor: of the pipe for events.
     """
-    with os.fdopen(descriptor, "w") as stream:
 
-        def put(line: str) -> None:
-            with contextlib.suppress(BrokenPipeError):  # The watcher is gone; what is begun ends as it should.
-                stream.write(line + "\n")
-                stream.flush()
+    def put(line: str) -> None:
+        left = memoryview(f"{line}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # The watcher is gone; what is begun ends as it should.
+            while left:
+                left = left[os.write(descriptor, left) :]
 
-        for request in requests:
-            try:
-                done = _do(request, hands, lambda event: put(event_to_line(event)))
-            except RaygpError as error:
-                put(error_to_line(error))
-            else:
-                put(json.dumps({"done": done}))
+    for request in requests:
+        try:
+            done = _do(request, hands, lambda event: put(event_to_line(event)))
+        except RaygpError as error:
+            put(error_to_line(error))
+        else:
+            put(json.dumps({"done": done}))
 
 
 def _do(request: dict[str, Any], hands: Hands, tell: Listener) -> list[str]:

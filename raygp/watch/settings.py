@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from raygp.update.fields import Positive, Settings, Share
-from raygp.watch.windows import Quiet
+from raygp.watch.windows import Quiet, Window
 
 
 class DropSettings(Settings):
@@ -80,6 +80,19 @@ class WatchSettings(Settings):
     """What the line may spend in any seven days."""
     sweep: bool = False
     """Whether the plan of each update is searched for, as ``raygp update --sweep`` does."""
+
+    @field_validator("quiet")
+    @classmethod
+    def _are_windows(cls, windows: list[str]) -> list[str]:
+        for window in windows:
+            Window.parse(window)
+        return windows
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, zone: str) -> str:
+        Quiet([], zone)
+        return zone
 
     @model_validator(mode="after")
     def _fits(self) -> WatchSettings:

@@ -69,6 +69,13 @@ def test_hidden_and_temporary_names_and_empty_folders_are_passed_over(drop: Path
     assert DropFolder(DropSettings(folder=str(drop))).items() == []
 
 
+def test_a_link_to_a_folder_is_a_folder(drop: Path, tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere", 0, 10)
+    (drop / "week").symlink_to(tmp_path / "elsewhere")
+    (item,) = DropFolder(DropSettings(folder=str(drop))).items()
+    assert (item.name, item.files) == ("week", len(list((tmp_path / "elsewhere").rglob("*.png"))))
+
+
 def test_names_in_the_line(drop: Path) -> None:
     assert arrival_name("week 2 (final).tar", ()) == "week-2-final-.tar"
     assert arrival_name("wéek", ["w-ek", "w-ek-2"]) == "w-ek-3"
