@@ -18,7 +18,7 @@ from raygp.update.fields import Settings
 OUTCOMES = frozenset(
     {
         "published", "withdrawn", "adopted", "promoted", "refused", "rolled_back", "failed", "awaits_approval",
-        "approved", "rejected", "gave_up", "set_aside", "drifted",
+        "approved", "rejected", "gave_up", "set_aside", "drop_refused", "drifted",
     }
 )  # fmt: skip
 """Types of the events that say what came of something: what a person wants to be told of."""
