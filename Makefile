@@ -28,7 +28,7 @@ lint: $(STAMP)
 
 # The site, from docs/ and the docstrings; a link that leads nowhere is an error. Takes some 20 s of one CPU.
 docs: $(STAMP)
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html -c docs . $(SITE)
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going -q -b html -c docs . $(SITE)
 	@echo "open $(SITE)/index.html"
 
 # Tests on Ray's cluster spend half of their time waiting for its processes, so they run beside lint and the others. What

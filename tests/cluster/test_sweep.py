@@ -80,9 +80,12 @@ def test_trials_of_two_workers_finish_and_a_sweep_of_one_point_is_a_plain_update
     assert all(torch.equal(ours[key], value) for key, value in theirs.items())
     assert {**card.plan, "name": ""} == {**plain.plan, "name": ""}
     # Shared work and all trials: a plain update, and for each further trial what training alone costs.
-    shared, spent = card.sweep["shared"]["examples"], plain.ledger.examples
-    assert shared > 0
-    assert card.ledger.examples == pytest.approx(spent + (swept.number - 1) * (spent - shared))
+    # Drift was looked at once in both.
+    assert card.drift is not None and plain.drift is not None
+    looked = plain.drift.ledger.examples
+    shared, spent = card.sweep["shared"]["examples"], plain.ledger.examples - looked
+    assert shared > 0 and looked > 0
+    assert card.ledger.examples == pytest.approx(looked + spent + (swept.number - 1) * (spent - shared))
 
 
 def test_a_trial_shows_on_one_line_and_the_winner_says_why(swept: Swept) -> None:
