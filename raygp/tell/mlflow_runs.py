@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raygp.errors import InputError
-from raygp.events import Adopted, Approved, Rejected, RolledBack, UpdateStarted
+from raygp.events import Adopted, Approved, Promoted, Rejected, RolledBack, UpdateStarted
 from raygp.store import Card, Location
 from raygp.store.documents import encode
 from raygp.tasks.extras import installed
@@ -83,12 +83,15 @@ class Mlflow(Tracking):
 
     def tell(self, told: Told) -> None:
         """Do what the event asks for."""
+        in_run, event = self._run is not None, told.event
         super().tell(told)
-        event = told.event
         if self._registry is None:
             return
-        if isinstance(event, Adopted):
-            self._registry.add(told, event.card, None, CHAMPION)
+        if isinstance(event, Adopted) or (isinstance(event, Promoted) and not in_run):
+            if not self._registry.has(told, event.card.version):
+                run = self._made_run(told, event.card)
+                self._registry.add(told, event.card, run, CHAMPION)
+            self._registry.move(told, event.card.version, CHAMPION)
         elif isinstance(event, RolledBack | Approved):
             self._registry.move(told, event.version, CHAMPION)
         elif isinstance(event, Rejected):
@@ -115,6 +118,15 @@ class Mlflow(Tracking):
             run = self._client.create_run(experiment, started, {**tags, "raygp.plan": event.plan}, run_name(event))
             self._log_params(run.info.run_id, flat(event.settings))
         return _Run(self._client, run, told, self._registry, self._settings.weights)
+
+    def _made_run(self, told: Told, card: Card) -> Any:
+        """A run of a version whose update MLflow was not told of, for its card."""
+        started = int(told.at.timestamp() * 1000)
+        tags = {"raygp.line": told.location.root, "raygp.version": card.version, "raygp.outcome": "promoted"}
+        run = self._client.create_run(self._experiment(told), started, tags, card.version)
+        log_version(self._client, run.info.run_id, told.location, card, self._settings.weights)
+        self._client.set_terminated(run.info.run_id, "FINISHED", started)
+        return run
 
     def _experiment(self, told: Told) -> str:
         name = self._settings.experiment or line_name(told)
@@ -174,20 +186,22 @@ class Registry:
             self._make_model(name, told)
             address = told.location.url(f"versions/{card.version}")
             # A server takes no folder of another machine as a source, so that of the run is given.
-            source = f"{run.info.artifact_uri}/{_FOLDER}" if run is not None else address
+            source = f"{run.info.artifact_uri}/{_FOLDER}"
             tags = {
                 "raygp.line": told.location.root, "raygp.version": card.version, "raygp.address": address,
                 "raygp.arrival": card.arrival, "raygp.density": f"{card.density:.6g}",
                 "raygp.val_accuracy": f"{card.val_accuracy:.6g}", "raygp.mask_digest": card.mask_digest,
             }  # fmt: skip
             # There is nothing to wait for, and MLflow would say that it waits.
-            made = self._client.create_model_version(
-                name, source, run.info.run_id if run is not None else None, tags, await_creation_for=0
-            )
+            made = self._client.create_model_version(name, source, run.info.run_id, tags, await_creation_for=0)
             number = made.version
         self._client.set_registered_model_alias(name, alias, number)
         if alias == CHAMPION:
             self.drop(told, CANDIDATE)
+
+    def has(self, told: Told, version: str) -> bool:
+        """Whether a version is registered."""
+        return self._find(self._name(told), told, version) is not None
 
     def move(self, told: Told, version: str, alias: str) -> None:
         """Give a version that is registered an alias; where it is not, nobody has it."""

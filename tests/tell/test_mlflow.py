@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from raygp.events import Approved, AwaitsApproval, Event, Notice, Rejected, RolledBack
+from raygp.events import Adopted, Approved, AwaitsApproval, Event, Notice, Promoted, Rejected, RolledBack
 from raygp.store import Location
 from raygp.tell import listeners, try_out
 from raygp.tell.mlflow_runs import MlflowSettings
@@ -45,7 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
             try:
@@ -115,6 +115,19 @@ def test_runs_and_registered_versions(server: str, tmp_path: Path, capfd: pytest
         aliases = client.get_registered_model("our-line").aliases
         assert list(aliases) == ["champion"]
         assert client.get_model_version("our-line", aliases["champion"]).tags["raygp.version"] == "v0004"
+    # One that was adopted, in no update.
+    adopted = Adopted(
+        card=card("v0006"),
+        prefix="",
+        head_is_new=False,
+        without_rows=(),
+        new_classes=(),
+        test_left_out=0,
+        guesses=False,
+    )
+    tell_all(settings, location, [adopted, Promoted(card=card("v0006"))])
+    champion = client.get_model_version_by_alias("our-line", "champion")
+    assert champion.tags["raygp.version"] == "v0006" and champion.run_id
     # Of another line, nothing is registered.
     tell_all(settings, Location(str(tmp_path / "other")), [back])
     assert capfd.readouterr() == ("", "")
