@@ -69,7 +69,8 @@ def _beside_parent(head: VersionPart, metric: str) -> str:
     rows = "" if pair.rows is None else f"{pair.rows:,} "
     of = f"the {rows}rows of classes that both know" if head.new is not None else "the same rows"
     among = ", answering with these classes alone" if pair.among_known is not None else ""
-    noise = f", where {measured(head.noise, metric)} may be chance" if head.noise else ""
+    shown = measured(head.noise or 0.0, metric)
+    noise = f", where {shown} may be chance" if shown != measured(0.0, metric) else ""
     text = f"On {of}{among}, it has {called(ours, metric)} and its parent {head.parent} {measured(pair.parent, metric)}"
     return f"{text}{noise}."
 
