@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	  || { echo "raygp needs Python 3.11 as '$(PYTHON)'; say PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,export,huggingface,optuna,plots,report,s3,serve,servers,speech,text,timm]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,export,huggingface,optuna,otel,plots,report,s3,serve,servers,speech,tensorboard,text,timm]'
 	touch $@
 
 demo: $(STAMP)
@@ -28,7 +28,7 @@ lint: $(STAMP)
 
 # The site, from docs/ and the docstrings; a link that leads nowhere is an error. Takes some 20 s of one CPU.
 docs: $(STAMP)
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html -c docs . $(SITE)
+	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going -q -b html -c docs . $(SITE)
 	@echo "open $(SITE)/index.html"
 
 # Tests on Ray's cluster spend half of their time waiting for its processes, so they run beside lint and the others. What

@@ -51,6 +51,15 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#8ab4ff", "color-brand-content": "#8ab4ff"},
 }
 
+_FOR_ALL = {
+    # Blocks that are wider than the page are scrolled by keyboard, too.
+    "<pre>": '<pre tabindex="0">',
+    # Between an argument and what is said of it. Dashes as such are left alone, because of options.
+    "</strong> -- ": "</strong>: ",
+    "</strong></a> -- ": "</strong></a>: ",
+    # Captions at the side are headings without a level.
+    '<p class="caption" role="heading">': '<p class="caption" role="heading" aria-level="2">',
+}
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+\.md)\)")
 _MEMBERS = re.compile(r"^[^\n#]+\n\n<!-- members: ([\w.]+) -->$", re.MULTILINE)
@@ -88,13 +97,20 @@ def add_what_the_site_has(app: Sphinx, page: str, content: list[str]) -> None:
     content[0] = _MEMBERS.sub(lambda found: _members(found[1]), content[0])
 
 
-def add_index(app: Sphinx, error: Exception | None) -> None:
-    """The front page under the name that servers look for."""
+def finish(app: Sphinx, error: Exception | None) -> None:
+    """Mend what screen readers and keyboards trip over, and put the front page under the name that servers look for."""
     if error is None and app.builder.format == "html":
+        for page in Path(app.outdir).rglob("*.html"):
+            text = page.read_text()
+            mended = text
+            for before, after in _FOR_ALL.items():
+                mended = mended.replace(before, after)
+            if mended != text:
+                page.write_text(mended)
         shutil.copyfile(Path(app.outdir) / f"{root_doc}.html", Path(app.outdir) / "index.html")
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", add_what_the_site_has)
-    app.connect("build-finished", add_index)
+    app.connect("build-finished", finish)

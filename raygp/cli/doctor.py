@@ -69,11 +69,11 @@ def _ray() -> Iterable[Finding]:
 
 def _show(console: Console, finding: Finding) -> None:
     if not console.is_terminal:  # Something may look for a line in it: it stays whole.
-        console.print(f"{finding.state:<12}  {finding.check:<18}  {finding.text}", soft_wrap=True, markup=False)
+        console.print(f"{finding.state:<13}  {finding.check:<18}  {finding.text}", soft_wrap=True, markup=False)
         if finding.advice:
-            console.print(f"{'':<34}-> {finding.advice}", soft_wrap=True, markup=False)
+            console.print(f"{'':<35}-> {finding.advice}", soft_wrap=True, markup=False)
         return
-    row = Table.grid(Column(width=12), Column(width=18), Column(overflow="fold"), padding=(0, 2, 0, 0))
+    row = Table.grid(Column(width=13), Column(width=18), Column(overflow="fold"), padding=(0, 2, 0, 0))
     row.add_row(Text(finding.state, style=_COLOURS[finding.state]), Text(finding.check), Text(finding.text))
     if finding.advice:
         row.add_row("", "", Text(f"-> {finding.advice}"))

@@ -267,7 +267,7 @@ def test_the_command_loads_nothing_slow(line: Location) -> None:
 def test_the_command(line: Location, calm: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--root", line.root]) == 0
     out = capsys.readouterr().out
-    assert "ok            head                v0001 can be read, and every digest is right\n" in out
+    assert "ok             head                v0001 can be read, and every digest is right\n" in out
     assert out.endswith("0 problems, 0 warnings, 7 ok\n")
     line.write_bytes("updates/v0002-wed-89abcdef/checkpoint_000001/state.json", b"{}")
     assert main(["doctor", "--root", line.root]) == 0, "warnings alone are no failure"
