@@ -20,6 +20,7 @@ from raygp.store import (
     version_to_make,
 )
 from raygp.store.refusals import KeptUpdate, kept_updates
+from raygp.store.waiting import find_waiting
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Facts:
     refused: list[KeptUpdate]
     half_done: list[str]
     """Ids of updates that were begun and are neither over nor refused."""
+    awaits: str = ""
+    """The version that waits for a person's approval; empty if none does."""
 
     @cached_property
     def by_name(self) -> dict[str, Card]:
@@ -81,13 +84,15 @@ def read_facts(location: Location) -> Facts:
         InputError: there is no line at the root, or a document of it cannot be read.
     """
     spec = open_line(location)
-    updates = kept_updates(location)
+    updates, head = kept_updates(location), read_head(location)
+    marked = find_waiting(location, head)
     return Facts(
         location=location,
         task=spec.task,
         cards=list_versions(location),
-        head=read_head(location),
+        head=head,
         manifests=list_arrivals(location),
         refused=[update for update in updates if update.refusal is not None],
         half_done=[update.update for update in updates if update.refusal is None],
+        awaits=marked[0].version if marked else "",
     )

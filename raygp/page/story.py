@@ -82,6 +82,9 @@ class VersionPart(_Part):
     backward_transfer: float | None = None
     """Mean change of accuracy on earlier arrivals against the parent, each arrival counting the same."""
     cost: Cost
+    fine_tuning: float | None = None
+    """A forecast: the examples that fine-tuning a dense network on all arrivals so far would take
+    (:class:`raygp.report.baseline.FineTuning`). None for a first version."""
     so_far: Cost
     """All that the line has spent up to this version: the versions before it and the refused updates that are still
     known, too."""

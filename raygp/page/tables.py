@@ -84,13 +84,15 @@ def costs_table(story: Story) -> Table:
     return Table(
         "costs",
         "Size and cost of every version. What was spent so far counts refused updates, too; beside the arithmetic over "
-        "active connections stands that of the same passes in a dense network.",
+        "active connections stands that of the same passes in a dense network. Fine-tuning is a forecast of examples: "
+        "five epochs over all training rows so far.",
         [
             Column("version", False),
             Column("connections"),
             Column("of"),
             Column("density"),
             Column("examples"),
+            Column("fine-tuning"),
             Column("worker s"),
             Column("examples so far"),
             Column("GFLOP so far"),
@@ -103,6 +105,7 @@ def costs_table(story: Story) -> Table:
                 number_cell(version.total),
                 density_cell(version.density),
                 number_cell(version.cost.examples),
+                number_cell(version.fine_tuning),
                 Cell(f"{version.cost.worker_seconds:,.1f}", version.cost.worker_seconds),
                 number_cell(version.so_far.examples),
                 Cell(f"{version.so_far.sparse_flops / 1e9:,.4g}", version.so_far.sparse_flops),

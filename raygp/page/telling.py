@@ -31,9 +31,7 @@ class _Looked:
     left_out: tuple[str, ...] = ()
 
 
-def tell_story(
-    facts: Facts, make_task: Callable[[], Task], tell: Listener, examples: bool = True, awaits: str = ""
-) -> Story:
+def tell_story(facts: Facts, make_task: Callable[[], Task], tell: Listener, examples: bool = True) -> Story:
     """The story of a line. Nothing is written.
 
     What the models show (masks, sizes of layers, examples) is left out where they cannot be made or read; the story
@@ -44,7 +42,6 @@ def tell_story(
         make_task: gives the line's task, or raises InputError.
         tell: told of what takes time, as Notice.
         examples: look for rows that the head answers differently from its parent.
-        awaits: the version that waits for approval, if one does.
     """
     looked = _look(facts, make_task, tell, examples)
     versions, arrivals = version_parts(facts), arrival_parts(facts)
@@ -57,8 +54,8 @@ def tell_story(
         words.opening(line, task, arrivals, versions),
         words.about_head(head, classes, metric) if head else "",
         words.what_updates_did(versions, metric),
-        words.what_happened(versions, arrivals, refusals, facts.half_done, awaits),
-        words.what_it_cost(spent, refusals),
+        words.what_happened(versions, arrivals, refusals, facts.half_done, facts.awaits),
+        words.what_it_cost(spent, versions, refusals),
     ]
     left_out = list(looked.left_out)
     if without_epochs:
@@ -82,7 +79,7 @@ def tell_story(
         refusals=refusals,
         spent=spent,
         half_done=facts.half_done,
-        awaits=awaits,
+        awaits=facts.awaits,
         left_out=left_out,
     )
 

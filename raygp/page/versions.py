@@ -9,6 +9,7 @@ from raygp.page.facts import Facts
 from raygp.page.story import ArrivalPart, ClassPart, Cost, Matrix, Pair, VersionPart
 from raygp.record import Compared, CostLedger
 from raygp.report.adopted import origin_line
+from raygp.report.baseline import FineTuning
 from raygp.report.parts import parts_of
 from raygp.report.tables import shared_rows
 from raygp.store import Card, Manifest, version_number
@@ -84,6 +85,7 @@ def _version(facts: Facts, card: Card, spent: CostLedger) -> VersionPart:
         own_gain=own_gain(card),
         backward_transfer=card.backward_transfer.by_arrival if card.backward_transfer else None,
         cost=cost_of(card.ledger),
+        fine_tuning=_fine_tuning(facts, card),
         so_far=cost_of(spent),
     )
 
@@ -95,6 +97,17 @@ def _state(facts: Facts, card: Card) -> str:
         return "history"
     is_child = card.parent == (facts.head.version if facts.head else None)
     return "waiting" if is_child and card.version == facts.next_version else "aside"
+
+
+def _fine_tuning(facts: Facts, card: Card) -> float | None:
+    """The forecast of what fine-tuning would take in place of a version's update."""
+    rows = {manifest.arrival: manifest.rows("train") for manifest in facts.manifests}
+    parent = facts.parent_of(card)
+    if parent is None or not set(card.arrivals) <= set(rows):
+        return None
+    old = sum(rows[name] for name in parent.arrivals)
+    found = FineTuning.of(old, sum(rows[name] for name in card.arrivals) - old)
+    return found.examples if found else None
 
 
 def own_gain(card: Card) -> float | None:

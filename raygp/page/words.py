@@ -18,6 +18,7 @@ from raygp.page.story import (
     VersionPart,
 )
 from raygp.record import called, measured
+from raygp.report.baseline import FINE_TUNING_EPOCHS
 
 
 def opening(line: str, task: str, arrivals: Sequence[ArrivalPart], versions: Sequence[VersionPart]) -> str:
@@ -68,7 +69,8 @@ def _beside_parent(head: VersionPart, metric: str) -> str:
     rows = "" if pair.rows is None else f"{pair.rows:,} "
     of = f"the {rows}rows of classes that both know" if head.new is not None else "the same rows"
     among = ", answering with these classes alone" if pair.among_known is not None else ""
-    noise = f", where {measured(head.noise, metric)} may be chance" if head.noise else ""
+    shown = measured(head.noise or 0.0, metric)
+    noise = f", where {shown} may be chance" if shown != measured(0.0, metric) else ""
     text = f"On {of}{among}, it has {called(ours, metric)} and its parent {head.parent} {measured(pair.parent, metric)}"
     return f"{text}{noise}."
 
@@ -149,8 +151,8 @@ def _aside(versions: Sequence[VersionPart]) -> str:
     return f"The line was rolled back: {listed(aside)} {lies} outside the head's history."
 
 
-def what_it_cost(spent: Cost, refusals: Sequence[RefusalPart]) -> str:
-    """What the line spent, beside what the same passes cost in a dense network."""
+def what_it_cost(spent: Cost, versions: Sequence[VersionPart], refusals: Sequence[RefusalPart]) -> str:
+    """What the line spent, beside what the same passes cost in a dense network and what fine-tuning would take."""
     if not spent.examples:
         return ""
     also = ", refused updates included" if refusals else ""
@@ -163,6 +165,14 @@ def what_it_cost(spent: Cost, refusals: Sequence[RefusalPart]) -> str:
         text += (
             f" Over active connections these passes take {flops(spent.sparse_flops)}; with every connection active "
             f"they would take {flops(spent.dense_flops)}: {100 * (1 - share):.0f}% is saved wherever zeros are skipped."
+        )
+    forecasts = [(version.fine_tuning, version.cost) for version in versions if version.fine_tuning is not None]
+    if forecasts:
+        tuned = sum(forecast for forecast, _ in forecasts if forecast)
+        ours = sum(cost.examples for _, cost in forecasts)
+        text += (
+            f" Fine-tuning a dense network on everything at each arrival would take {tuned:,.0f} examples, where "
+            f"updates took {ours:,.0f}: a forecast, of {FINE_TUNING_EPOCHS} epochs each time."
         )
     return text
 

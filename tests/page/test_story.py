@@ -42,6 +42,11 @@ def test_costs_add_up_and_a_refused_update_comes_before_the_version_of_its_name(
     assert story.spent.examples == sum(examples) + 77.0
 
 
+def test_fine_tuning_is_a_forecast_of_five_epochs_over_all_training_rows(story: Story) -> None:
+    assert [part.fine_tuning for part in story.versions] == [None, 5 * 8, 5 * 12, 5 * 16, 5 * 20]
+    assert "would take 280 examples, where updates took 4,010: a forecast, of 5 epochs each time." in story.words[-1]
+
+
 def test_the_matrix_has_the_heads_history_and_what_each_version_was_measured_on(story: Story, root: str) -> None:
     matrix, by_name = story.matrix, facts_of(root).by_name
     assert matrix.versions == ["v0000", "v0001", "v0002", "v0003"] and matrix.left_out == 0
