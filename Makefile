@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	  || { echo "raygp needs Python 3.11 as '$(PYTHON)'; say PYTHON=/path/to/python3.11"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,export,huggingface,optuna,plots,report,s3,serve,servers,speech,text,timm]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,export,huggingface,optuna,otel,plots,report,s3,serve,servers,speech,tensorboard,text,timm]'
 	touch $@
 
 demo: $(STAMP)

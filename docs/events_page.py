@@ -14,8 +14,8 @@ from raygp.events import Event, type_name
 
 ABOUT = """# Events
 
-What `raygp` tells while it works on a line: hooks, trackers and files of JSON lines get these as
-JSON, listeners [from Python](../guides/python.md) as the classes of `raygp.events`. As JSON, every event has
+What `raygp` tells while it works on a line: [commands, webhooks and files of JSON lines](../guides/tell.md) get these
+as JSON, listeners [from Python](../guides/python.md) as the classes of `raygp.events`. As JSON, every event has
 
 - `type`: its name, as it stands below. Names stay what they are; a new version of raygp may add events and fields.
 - `time`: when it was told, UTC, ISO 8601 with microseconds.

@@ -31,6 +31,7 @@ from raygp.drift.settings import DriftSettings  # noqa: E402
 from raygp.search.settings import SweepSettings  # noqa: E402
 from raygp.search.space import Draw  # noqa: E402
 from raygp.settings import RunSettings  # noqa: E402
+from raygp.tell import TELLERS, TellSettings  # noqa: E402
 from raygp.update.optimizers import OPTIMIZERS  # noqa: E402
 from raygp.update.optimizers.base import OptimizerSettings  # noqa: E402
 from raygp.update.phases.base import Phase  # noqa: E402
@@ -66,6 +67,8 @@ SECTIONS = [
     Section("plan.distillation", "", DistillationSettings),
     Section("sweep", "", SweepSettings),
     Section("sweep.space", "What may stand for each field of the space.", Draw),
+    Section("tell: every teller", "What each takes; see [who is told](../guides/tell.md).", TellSettings),
+    *(Section(f"tell: {name}", "", TELLERS.get(name), TellSettings) for name in TELLERS),
     Section("on_drift", "Given as a word, such as `warn`, or as a mapping of these.", DriftSettings),
     Section("watch", "", WatchSettings),
     Section("watch.drop", "", DropSettings),
@@ -112,9 +115,13 @@ def settings_page() -> str:
     ]
     for section in SECTIONS:
         about = section.about or _sentence(_plain(inspect.getdoc(section.model) or "").split("\n\n")[0])
-        lines += [f"## {section.title}", "", about, "", "| setting | values | default | meaning |", "|---|---|---|---|"]
         left_out = getattr(section.base, "model_fields", {})
         fields = {name: field for name, field in section.model.model_fields.items() if name not in left_out}
+        lines += [f"## {section.title}", "", about, ""]
+        if not fields:
+            lines += ["It has no settings.", ""]
+            continue
+        lines += ["| setting | values | default | meaning |", "|---|---|---|---|"]
         lines += [_row(name, field, section.model) for name, field in fields.items()]
         lines.append("")
     return "\n".join(lines[:-1]) + "\n"
@@ -155,7 +162,7 @@ def _spell_value(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_spell_value(item)}" for key, item in value.items()) + "}"
-    return str(getattr(value, "spelled", value))
+    return str(getattr(value, "spelled", value)) or '""'
 
 
 def _values(name: str, model: type[BaseModel]) -> str:

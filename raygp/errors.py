@@ -34,9 +34,9 @@ class DriftedError(RejectedError):
 
 
 class StoppedError(RaygpError):
-    """An update was asked to end (SIGTERM) and did so after a checkpoint: the same command goes on from there."""
+    """An update was asked to end (SIGTERM, Ctrl-C) and did so after a checkpoint: the same command goes on."""
 
-    exit_code = 143  # What shells report of a process that SIGTERM ended.
+    exit_code = 143  # What shells report of a process that SIGTERM ended; 130 where it was Ctrl-C.
 
 
 class TrainingError(RaygpError):

@@ -3,7 +3,7 @@ Ray's metrics follow them, a service or a notebook may too.
 
 One update is told as::
 
-    Drifted                               unless there is nothing to compare the arrival with
+    Drifted                               only if the arrival is unlike what the line has seen
     UpdatesWaiting                        before the first update of a command
     UpdateStarted
         Working (now and then)        what is done before the first step, and between the steps
@@ -172,8 +172,8 @@ class UpdatesWaiting(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Drifted(Event):
-    """An arrival was compared with what the line has seen, and how they differ. They may not: then ``drift.level`` is
-    "none". What is done about it is ``drift.then``."""
+    """An arrival is unlike what the line has seen, and how. What is done about it is ``drift.then``: note, warn, sweep
+    (its update becomes one) or wait (no update starts)."""
 
     version: str
     """What the candidate of its update will be called."""

@@ -47,13 +47,19 @@ def read_yaml(text: str) -> Any:
         if (repeated := next(_repeated(node, "", set()), None)) is None:
             return loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
+        raise ValueError(f"not YAML: {_reason(error)}") from error
     except RecursionError as error:
         raise ValueError("not YAML: too many brackets in one another") from error
     except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
         # The constructors of PyYAML raise them for values such as 2026-13-45 or "!!int x".
         raise ValueError(f"not YAML: a date, a number or another value cannot be read: {error}") from error
     raise ValueError(repeated)
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark and "'\\t'" in (error.problem or ""):
+        return f"a tab in line {error.problem_mark.line + 1}: put blanks in its place"
+    return " ".join(str(error).replace(' in "<unicode string>",', " in").split())
 
 
 def _repeated(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:

@@ -155,6 +155,7 @@ def in_file(tmp_path: Path, text: str | bytes) -> RunSettings:
         ("seed: !!int x", "not YAML: a date, a number or another value cannot be read: invalid literal for int()"),
         ("seed: " + "1" * 5000, "not YAML: a date, a number or another value cannot be read: Exceeds the limit"),
         ("seed: !!timestamp x", "not YAML: a date, a number or another value cannot be read"),
+        ("plan:\n\tepochs: 3", "not YAML: a tab in line 2: put blanks in its place"),
         ("seed: \x01", "not YAML: unacceptable character #x0001"),
         ("[" * 3000, "not YAML: too many brackets in one another"),
         ("seed: 1\n---\nseed: 2\n", "not YAML: expected a single document"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raygp.cli.ingest import parts_runner
-from raygp.cli.options import add_held_out, add_publish_options, add_root, add_update_options, run_settings
+from raygp.cli.options import add_fold, add_held_out, add_publish_options, add_root, add_update_options, run_settings
 from raygp.cli.running import load_slow_modules, make_console, run_command, spelled_command
 from raygp.cli.telling import following
 from raygp.cli.versions import show_versions
@@ -34,6 +34,7 @@ def add_job_options(parser: argparse.ArgumentParser, root: str, val_share: float
     add_held_out(parser, val_share, test_share)
     add_publish_options(parser)
     add_update_options(parser, from_environment=False)
+    add_fold(parser)
 
 
 def run_job(options: argparse.Namespace, task: dict[str, Any], make_source: Callable[[], Source]) -> int:

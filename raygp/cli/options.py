@@ -145,12 +145,16 @@ def add_update_options(parser: argparse.ArgumentParser, from_environment: bool =
     parser.add_argument("--workers", metavar="N", help="training workers, or a range of them such as 1..8 (default 2)")
     parser.add_argument("--seed", type=int, help="seed of splits, updates and data order (default 0)")
     add_single_writer(parser)
-    parser.add_argument("--fold", action="store_true", help="one update for all arrivals that wait, not one for each")
     parser.add_argument("--sweep", action="store_true", help="look for the best plan of each arrival (Ray Tune)")
     add_sweep_options(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show Ray's logs")
     parser.set_defaults(overrides=[])
     parser.epilog = "Any setting can follow as key.path=value, such as plan.alpha=0.2 or plan.phases.1.epochs=3."
+
+
+def add_fold(parser: argparse.ArgumentParser) -> None:
+    """The option that makes one update of several arrivals. A watcher folds anyway."""
+    parser.add_argument("--fold", action="store_true", help="one update for all arrivals that wait, not one for each")
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:

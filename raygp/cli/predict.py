@@ -106,9 +106,7 @@ def _answered(version: Version, samples: Iterable[SourceSample], watch: RowWatch
 
 
 def _looked_at(load: Callable[[], bytes], watch: RowWatch) -> bytes:
-    content = load()
-    watch.see_sample(content)
-    return content
+    return watch.seen(load())
 
 
 def _print_json(version: Version, answers: Iterator[Named], top: int) -> None:

@@ -22,6 +22,7 @@ from raygp.report.parts import worst_line
 from raygp.report.tables import arrivals_table
 from raygp.report.verdict import verdict_line, waiting_line
 from raygp.store import Manifest
+from raygp.store.watched import WatchNotes
 from raygp.tasks.libraries import title_of
 
 NAME = "status"
@@ -80,10 +81,18 @@ def _show(console: Console, line: Line) -> None:
         for drift in known_drift(line.location, state).values():
             if drift.level != "none":
                 console.print(drift_line(drift), markup=False, soft_wrap=True)
+        for arrival, reason in _left(line).items():
+            console.print(f"raygp watch leaves {arrival} alone: {reason}", markup=False, soft_wrap=True)
     else:
         console.print("nothing is waiting")
     for unfinished in _unfinished(line):
         console.print(_unfinished_line(line, unfinished), soft_wrap=True)
+
+
+def _left(line: Line) -> dict[str, str]:
+    """Arrivals that wait and that watchers leave alone, and why."""
+    left = WatchNotes(line.location).read().left if line.pending else {}
+    return {manifest.arrival: left[manifest.arrival].reason for manifest in line.pending if manifest.arrival in left}
 
 
 def _unfinished(line: Line) -> list[UnfinishedUpdate]:
@@ -150,6 +159,7 @@ def _json(line: Line) -> dict[str, Any]:
         "backward_transfer": _plain(state.card.backward_transfer) if state.card else None,
         "seen": list(state.seen),
         "pending": [_waiting(manifest, drift.get(manifest.arrival)) for manifest in state.pending],
+        "left_alone": _left(line),
         "waiting": _awaiting(line),
         "unfinished": [asdict(unfinished) for unfinished in _unfinished(line)],
     }

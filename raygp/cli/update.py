@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from raygp.cli.options import add_json, add_own_task, add_update_options, line_of, run_settings
+from raygp.cli.options import add_fold, add_json, add_own_task, add_update_options, line_of, run_settings
 from raygp.cli.running import load_slow_modules, make_console, print_json
 from raygp.cli.telling import following
 from raygp.cli.versions import show_versions, versions_json
@@ -16,6 +16,7 @@ HELP = "fold every new arrival into the model, oldest first"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_update_options(parser)
+    add_fold(parser)
     add_own_task(parser)
     add_json(parser)
 

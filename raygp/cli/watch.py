@@ -21,6 +21,8 @@ from raygp.watch.loop import Watcher
 from raygp.watch.process import OtherHands
 
 NAME = "watch"
+HANDS = "raygp.cli.watch_hands"
+"""Module of the process that ingests and updates."""
 _METRICS_AGE_S = 30.0
 """Storage is asked for the line's health no more often than this, however often Prometheus asks."""
 HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     line = line_of(options, settings.single_writer)
     lines = WatchLines(sys.stderr if options.json else sys.stdout)
     everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
-    hands = OtherHands("raygp.cli.watch_hands", _opening(options, settings.single_writer, given))
+    hands = OtherHands(HANDS, _opening(options, settings.single_writer, given))
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
 

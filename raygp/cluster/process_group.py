@@ -14,6 +14,7 @@ import ray.util
 from ray.train.torch import TorchConfig
 
 _SIOCGIFADDR = 0x8915
+"""Linux's number for asking an interface for its IPv4 address. Python has no name for it."""
 _Backend: Any = TorchConfig().backend_cls
 
 
@@ -55,6 +56,7 @@ def interface_of(address: str) -> str | None:
             # An interface without an IPv4 address answers with an error.
             with contextlib.suppress(OSError):
                 answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+                # A struct ifreq: 16 bytes of name, 2 of the kind of address, 2 of a port, then the address.
                 if socket.inet_ntoa(answer[20:24]) == address:
                     return name
     return None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from raygp.record import DriftPart
+
+# Imported where it is needed: whoever reads settings imports this package.
+if TYPE_CHECKING:
+    import numpy as np
 
 LEAST_ROWS = 20
 """Fewer rows on a side are not compared: chance would explain almost anything."""
@@ -36,6 +39,8 @@ def compare(new: Sample, seen: Sample, seed: int) -> dict[str, DriftPart]:
         seen: of what came before.
         seed: of all that is drawn. The same samples and seed give the same answer.
     """
+    import numpy as np
+
     from raygp.drift.statistics import compare_counts, compare_numbers, compare_together
 
     draws = np.random.default_rng([seed, 0xD21F7])

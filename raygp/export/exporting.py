@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from raygp.store import Card, Location
     from raygp.tasks import Answer
 
-ABOUT, CARD, PROGRAM = "raygp.json", "README.md", "predict.py"
+ABOUT, CARD, PROGRAM, CONFIG = "raygp.json", "README.md", "predict.py", "config.json"
 _CALIBRATION_ROWS = 128
 _MEASURED_ROWS = 1_000
 """Held-out rows on which the accuracy of a quantized model is measured, at most."""
@@ -97,6 +97,7 @@ class _Export:
         from raygp.export.checking import ROWS
         from raygp.export.describing import describe, files_of
         from raygp.export.held_out import held_out_rows
+        from raygp.export.hub import hub_config
         from raygp.export.model_card import model_card
         from raygp.export.whole import Subject
         from raygp.store import find_manifests
@@ -111,6 +112,8 @@ class _Export:
         about |= {"check": check.plain() if check else None, "quantized": quantized, "files": {}}
         self._store(about)
         program = self._program(subject, about, rows)
+        if config := hub_config(subject, about["preprocessing"]):
+            self._put_json(CONFIG, config)
         about["needs"] = list(program.needs)
         about["files"] = files_of(self._folder)
         (self._folder / CARD).write_text(model_card(about, program.needs, self._form.library), encoding="utf-8")
@@ -130,6 +133,8 @@ class _Export:
         self._say(f"writing {self._form.file}")
         path = self._folder / self._form.file
         facts = self._form.write(subject, path, self._request)
+        if not self._request.dense and str(facts.get("weights")).startswith("dense: "):
+            self._say(f"{self._form.file} holds every weight: {facts['weights'].removeprefix('dense: ')}")
         size, dense = path.stat().st_size, facts.get("bytes_if_dense")
         beside = f" ({size / dense:.0%} of the {_size(dense)} that it takes dense)" if dense and size < dense else ""
         self._say(f"{self._form.file} has {_size(size)}{beside}")
@@ -208,8 +213,11 @@ class _Export:
             (self._folder / name).write_text(content, encoding="utf-8")
 
     def _store(self, about: dict[str, Any]) -> None:
-        text = json.dumps(about, indent=1, ensure_ascii=False) + "\n"
-        (self._folder / ABOUT).write_text(text, encoding="utf-8")
+        self._put_json(ABOUT, about)
+
+    def _put_json(self, name: str, content: dict[str, Any]) -> None:
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (self._folder / name).write_text(text, encoding="utf-8")
 
 
 _PROGRAM_ROWS = 36

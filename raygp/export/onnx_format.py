@@ -52,6 +52,8 @@ class OnnxFormat:
                 "; it makes the weights dense when it opens the file (constant folding, on by default), and runs as"
             )
             loads += " from a dense file. Other runtimes need opset 18; --dense writes plain weights"
+        elif not request.dense:
+            facts["weights"] = "dense: stored as values other than zero and a bit for each place they are not smaller"
         if model.ByteSize() > _LARGEST:
             raise InputError(f"{subject.card.version} is too large for one ONNX file: export it as pt2 or safetensors")
         onnx().save(model, path)

@@ -13,7 +13,7 @@ from raygp.data.sources import SOURCES, FileSlice, PassedOver, SourceSample
 from raygp.data.sources.kind import medium_of
 from raygp.data.sources.texts import FILES as TEXT_FILES
 from raygp.data.sources.texts import TextFile
-from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, shown, walk
+from raygp.data.sources.walk import NO_SAMPLES, is_pattern, is_sample, matches, not_decoded, shown, walk
 from raygp.errors import InputError
 from raygp.tasks.protocol import Task
 
@@ -99,7 +99,8 @@ class Inputs:
             if self._is_wanted(file, name):
                 yield self._sample(file, key)
             else:
-                self.passed_over.add(f"files that are no {self._wanted}", key)
+                plain = f"files that are no {self._wanted}"
+                self.passed_over.add(not_decoded("image", name) if self._medium == "image" else plain, key)
         except InputError as error:
             yield _problem(key, str(error))
 

@@ -51,7 +51,8 @@ def with_drift(job: UpdateJob, settings: RunSettings, runner: Runner, tell: List
         then = "warn"
         tell(Notice(text="on_drift=sweep: this runner cannot sweep; the update goes on with its plan"))
     found = found.model_copy(update={"then": then})
-    tell(Drifted(version=job.version, arrival=job.arrival.arrival, drift=found))
+    if found.level != "none":
+        tell(Drifted(version=job.version, arrival=job.arrival.arrival, drift=found))
     if then == "wait":
         from raygp.drift import drift_line
 

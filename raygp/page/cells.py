@@ -78,7 +78,7 @@ def change_cell(value: float | None, metric: str = "") -> Cell:
 
 def stamp_cell(text: str) -> Cell:
     """A day."""
-    return Cell(day(text), text)
+    return Cell(day(text, short=True), text)
 
 
 def density_cell(value: float | None) -> Cell:

@@ -39,19 +39,19 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def day(stamp: str) -> str:
-    """``28 November 2026`` of an ISO 8601 time; what is none, as it is."""
+def day(stamp: str, short: bool = False) -> str:
+    """``28 November 2026`` (short: ``28 Nov 2026``) of an ISO 8601 time; what is none, as it is."""
     try:
         found = datetime.fromisoformat(stamp)
     except ValueError:
         return stamp
-    return f"{found.day} {found:%B %Y}"
+    return f"{found.day} {found:%b %Y}" if short else f"{found.day} {found:%B %Y}"
 
 
-def moment(stamp: str) -> str:
+def moment(stamp: str, short: bool = False) -> str:
     """``28 November 2026, 15:51``, UTC."""
     try:
-        return f"{day(stamp)}, {datetime.fromisoformat(stamp):%H:%M}"
+        return f"{day(stamp, short)}, {datetime.fromisoformat(stamp):%H:%M}"
     except ValueError:
         return stamp
 

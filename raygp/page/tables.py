@@ -41,7 +41,7 @@ def versions_table(story: Story) -> Table:
             "columns after these are of the same rows: the version, and its parent. Then, by how much the update "
             "changed accuracy on what its own arrival holds out, and on what earlier arrivals do."
         )
-    beside = [Column("same rows"), Column("parent"), Column("own arrival"), Column("earlier arrivals")]
+    beside = [Column("same rows"), Column("parent"), Column("own arrival"), Column("earlier ones")]
     return Table(
         "versions",
         caption,
@@ -133,7 +133,7 @@ def arrivals_table(story: Story) -> Table:
         [
             [
                 Cell(part.arrival),
-                Cell(moment(part.published), part.published),
+                Cell(moment(part.published, short=True), part.published),
                 number_cell(part.train),
                 number_cell(part.val),
                 number_cell(part.test),

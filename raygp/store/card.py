@@ -133,7 +133,7 @@ class Card(UpdateRecord, Document):
     @property
     def backward_transfer(self) -> BackwardTransfer | None:
         """How accuracy on earlier arrivals changed with this version; None for a first one, or if it is not known."""
-        return backward_transfer(self.by_arrival, [self.arrival]) if self.parent else None
+        return backward_transfer(self.by_arrival, self.folded_in) if self.parent else None
 
 
 def next_version(parent: str | None) -> str:

@@ -8,7 +8,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raygp.tasks.tabular_cells import LARGEST, Cell, Points, category, is_missing, read_row, shown, with_names
+from raygp.tasks.tabular_cells import (
+    LARGEST,
+    Cell,
+    ParsedRow,
+    Points,
+    category,
+    is_missing,
+    read_row,
+    shown,
+    with_names,
+)
 from raygp.tasks.tabular_fit import ColumnSpec
 
 _SHOWN = 3
@@ -39,10 +49,18 @@ class RowWatch:
                 if column.name in row:
                     self._look(column, row[column.name], key)
 
-    def see_sample(self, sample: bytes) -> None:
-        """Look at an encoded row; one that is none is passed over, and named elsewhere."""
+    def seen(self, sample: bytes) -> bytes:
+        """Look at an encoded row; one that is none is passed over, and named elsewhere.
+
+        Returns:
+            The row, which need not be parsed again.
+        """
+        parsed = ParsedRow(sample)
         with contextlib.suppress(ValueError):
-            self.see(with_names(read_row(sample), [column.name for column in self._columns]))
+            parsed.cells = with_names(read_row(sample), [column.name for column in self._columns])
+            self.see(parsed.cells)
+            return parsed
+        return sample
 
     def _look(self, column: ColumnSpec, cell: Cell, key: str) -> None:
         name = column.name

@@ -18,7 +18,7 @@ from raygp.update.fields import Settings
 OUTCOMES = frozenset(
     {
         "published", "withdrawn", "adopted", "promoted", "refused", "rolled_back", "failed", "awaits_approval",
-        "approved", "rejected", "gave_up", "set_aside",
+        "approved", "rejected", "gave_up", "set_aside", "drop_refused", "drifted",
     }
 )  # fmt: skip
 """Types of the events that say what came of something: what a person wants to be told of."""
@@ -107,8 +107,9 @@ class HookSettings(TellSettings):
     """What a teller takes that passes single events on."""
 
     events: Literal["outcomes", "all"] | tuple[str, ...] = "outcomes"
-    """Which ones: outcomes (arrivals published or withdrawn, candidates promoted, refused or waiting for approval,
-    failures and the like), all, or a list of types such as [promoted, refused], as the page on events names them."""
+    """Which ones: outcomes (arrivals published, withdrawn or drifted, candidates promoted, refused or waiting for
+    approval, failures and the like), all, or a list of types such as [promoted, refused], as the page on events names
+    them."""
 
     @field_validator("events", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raygp.errors import InputError
-from raygp.events import Adopted, RolledBack, UpdateStarted
+from raygp.events import Adopted, Approved, Rejected, RolledBack, UpdateStarted
 from raygp.store import Card, Location
 from raygp.store.documents import encode
 from raygp.tasks.extras import installed
@@ -89,8 +89,10 @@ class Mlflow(Tracking):
             return
         if isinstance(event, Adopted):
             self._registry.add(told, event.card, None, CHAMPION)
-        elif isinstance(event, RolledBack):
+        elif isinstance(event, RolledBack | Approved):
             self._registry.move(told, event.version, CHAMPION)
+        elif isinstance(event, Rejected):
+            self._registry.drop(told, CANDIDATE)
 
     def _look(self, told: Told) -> None:
         self._client.search_experiments(max_results=1)
@@ -195,6 +197,14 @@ class Registry:
             self.drop(told, alias)
         else:
             self._client.set_registered_model_alias(name, alias, number)
+            if self._find_alias(name, CANDIDATE) == number:
+                self.drop(told, CANDIDATE)
+
+    def _find_alias(self, name: str, alias: str) -> str | None:
+        """The version that has an alias."""
+        for model in self._client.search_registered_models(f"name = '{_quoted(name)}'"):
+            return str(model.aliases[alias]) if alias in model.aliases else None
+        return None
 
     def drop(self, told: Told, alias: str) -> None:
         """Take an alias away, from whatever has it."""

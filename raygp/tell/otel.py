@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any, Literal
 
 from raygp import __version__
-from raygp.events import EpochEnded, Event, Failed, PhaseEnded, PhaseStarted, Promoted, Refused, TriedOut, UpdateStarted
+from raygp.events import (
+    AwaitsApproval,
+    EpochEnded,
+    Event,
+    Failed,
+    PhaseEnded,
+    PhaseStarted,
+    Promoted,
+    Refused,
+    TriedOut,
+    UpdateStarted,
+)
 from raygp.record import CostLedger, UpdateRecord
 from raygp.tasks.extras import require
 from raygp.tell.base import NotTold, TellSettings, Told
@@ -121,6 +132,9 @@ class Otel:
         elif isinstance(event, Promoted):
             self._set(_numbers(event.card))
             self._end("promoted", {"raygp.reason": event.reason, **_numbers(event.card)}, told.at)
+        elif isinstance(event, AwaitsApproval):
+            self._set(_numbers(event.card))
+            self._end("waiting", {"raygp.reason": event.reason, **_numbers(event.card)}, told.at)
         elif isinstance(event, Refused):
             measured = _numbers(event.record) if event.record else {}
             self._end("refused", {"raygp.reason": event.reason, **measured}, told.at)

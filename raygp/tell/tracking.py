@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from raygp.events import EpochEnded, Failed, Promoted, Refused, TrialEnded, TriedOut, UpdateStarted
+from raygp.events import AwaitsApproval, EpochEnded, Failed, Promoted, Refused, TrialEnded, TriedOut, UpdateStarted
 from raygp.record import UpdateRecord
 from raygp.store import Card
 from raygp.tell.base import Told
@@ -18,7 +18,7 @@ class End:
     """How an update ended."""
 
     how: str
-    """promoted, refused, failed or interrupted."""
+    """promoted, waiting (for approval), refused, failed or interrupted."""
     reason: str
     values: Mapping[str, float]
     """What it came to, by name."""
@@ -70,6 +70,8 @@ class Tracking:
             run.log(values, event.number, told.at)
         elif isinstance(event, Promoted):
             self._end(End("promoted", event.reason, final_values(event.card), told.at, event.card))
+        elif isinstance(event, AwaitsApproval):
+            self._end(End("waiting", event.reason, final_values(event.card), told.at, event.card))
         elif isinstance(event, Refused):
             values = final_values(event.record) if event.record else {}
             self._end(End("refused", event.reason, values, told.at))

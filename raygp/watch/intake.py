@@ -143,12 +143,16 @@ class DropIntake:
         return True
 
     def _failed(self, item: Item, entry: Drop, error: RaygpError) -> bool:
-        """Storage failed or somebody was in the way: it is tried again after a pause, but not for ever."""
+        """Storage failed, a process was lost or somebody was in the way: it is tried again, the first time at once, so
+        that what came together stays together; then after pauses, but not for ever."""
         self.problem, attempts = error, entry.attempts + 1
         counted = entry.model_copy(update={"attempts": attempts})
+        if attempts == 1 < self._policy.attempts:
+            self._put(item, counted)
+            return self._take(item)
         if attempts >= self._policy.attempts:
             return self._refused(item, counted, f"failed {attempts} times: {error}")
-        again = instant(self._clock() + pause_s(self._policy, attempts))
+        again = instant(self._clock() + pause_s(self._policy, attempts - 1))
         self._put(item, counted.model_copy(update={"reason": str(error), "again": again}))
         self._tell(DropRefused(name=item.name, reason=f"{error}; it is tried again"))
         return True

@@ -84,7 +84,7 @@ class Watcher:
         """When to consider again although nothing has changed; None: not before something changes."""
         self._said: Event | None = None
         self._seen: set[str] = set()
-        self._failures = self._looked = 0
+        self._failures = self._looked = self._empty = 0
         self._ledger, self._key = CostLedger(), ""
         self._running: tuple[str, ...] = ()
         """Arrivals of the update that was begun last."""
@@ -271,7 +271,7 @@ class Watcher:
         """Try an update, and remember what came of it; whether it was tried."""
         self._ledger, self._key, self._due, self._running = CostLedger(), "", 0.0, ()
         try:
-            self._hands.update(arrivals, self._hear)
+            made = self._hands.update(arrivals, self._hear)
         except ConflictError as error:
             self.problem = error
             self._due = self._clock() + self._policy.interval_s
@@ -287,7 +287,12 @@ class Watcher:
             self._failed(self._running or arrivals, str(error), stand)
         else:
             self._notes.change(lambda notes: policy.after_success(notes, arrivals))
+            self._empty = 0 if made else self._empty + 1
         self._said = None
+        if self._empty > 1:
+            # Twice nothing came of it, nor an error: the rest of the interval is not spent on asking again.
+            self._due = self._clock() + self._policy.interval_s
+            return False
         return True
 
     def _refused(self, arrivals: tuple[str, ...], error: RejectedError, stand: Stand) -> None:

@@ -282,8 +282,8 @@ OPTIONS = [
         "settings that are no YAML",
         line_and(text("s.yaml", "plan: [")),
         "update --root @/line --config @/s.yaml",
-        "@/s.yaml: not YAML: while parsing a flow node expected the node content, but found '<stream end>' in "
-        '"<unicode string>", line 1, column 8: plan: [ ^',
+        "@/s.yaml: not YAML: while parsing a flow node expected the node content, but found '<stream end>' in line 1, "
+        "column 8: plan: [ ^",
     ),
     Case(
         "settings that are a list",

@@ -17,6 +17,7 @@ from raygp.registry import Registry
 from raygp.search.algorithms import SEARCHES, SearchRequest
 from raygp.store.backends import STORES
 from raygp.tasks import TASKS
+from raygp.tell import TELLERS, listeners
 from raygp.update.criteria import GROWTH_CRITERIA, PRUNING_CRITERIA
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
@@ -34,6 +35,7 @@ TABLES: list[Registry[Any]] = [
     SOURCES,
     STORES,
     OPTIMIZERS,
+    TELLERS,
 ]
 REGISTRIES = {table.group: table for table in TABLES}
 
@@ -94,8 +96,12 @@ def test_all_examples_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "synthesis.pruning=share-of-unit",
         "synthesis.optimizer={name: rmsprop}",
         "synthesis.lr=0.01",
+        f"tell=[{{kind: head-file, file: '{tmp_path / 'head.txt'}'}}]",
     )
-    (version,) = line.update(settings)
+    with listeners(settings.tell, line) as told:
+        line.listen(told)
+        (version,) = line.update(settings)
+    assert (tmp_path / "head.txt").read_text() == version.name
     card = version.card
     assert [phase.kind for phase in card.phases] == ["grow-all", "train-until", "prune-permanent"]
     assert [epoch.round for epoch in card.phases[1].history] == [0, 1]

@@ -38,6 +38,6 @@ def test_every_method_of_a_line_is_named() -> None:
     from raygp.line import Line
 
     text = PAGE.read_text()
-    names = [name for name in vars(Line) if not name.startswith("_")]
+    names = [name for kind in Line.__mro__[:-1] for name in vars(kind) if not name.startswith("_")]
     missing = [name for name in names if not re.search(rf"\bline\.{name}\b", text)]
     assert not missing

@@ -32,7 +32,7 @@ from raygp.export.describing import preprocessing_of
 from raygp.export.held_out import held_out_rows
 from raygp.export.torch_formats import SAFETENSORS
 from raygp.export.whole import Subject
-from raygp.line import Line
+from raygp.line import Line, Version
 from raygp.tasks import ImageTask
 from tests.export.lines import Tones, untrained
 from tests.tables.tables import HOUSES, REGRESSION, houses, write
@@ -127,6 +127,13 @@ def test_every_task_leaves_in_its_formats(
         content = (folder / file).read_bytes()
         assert known == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}, file
     assert about["classes"] == head.classes and about["version"] == "v0000" and about["task"] == line.task
+    assert ("config.json" in about["files"]) == head.task.labels_are_classes
+    if head.task.labels_are_classes:
+        config = json.loads((folder / "config.json").read_text())
+        assert config["id2label"] == {str(number): label for number, label in enumerate(head.classes)}
+        assert config["num_labels"] == len(head.classes) == len(config["label2id"])
+    if (name, format) == ("timm", "safetensors"):
+        check_timm_loads_it(folder, head)
     assert [entry["manifest_sha256"] for entry in about["lineage"]["arrivals"]] == list(head.card.manifests.values())
     program = (folder / "predict.py").read_text()
     assert len(program.splitlines()) < 40
@@ -144,6 +151,26 @@ def test_every_task_leaves_in_its_formats(
         for found, expected in zip(run_file(exported.model, inputs), subject.run(inputs), strict=True):
             assert found.shape == expected.shape and found.dtype == expected.dtype
             np.testing.assert_allclose(found, expected, atol=2e-4 * max(1.0, float(np.abs(expected).max())))
+
+
+def check_timm_loads_it(folder: Path, head: Version) -> None:
+    """By the folder's path alone, as timm loads what hubs hold."""
+    import timm
+
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    values = torch.rand(2, model.default_cfg["input_size"][0], 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(model(values), head.model().eval()(values))
+    assert model.pretrained_cfg["label_names"] == head.classes
+
+
+def test_an_onnx_file_that_would_not_be_smaller_sparse_is_dense_and_that_is_said(tmp_path: Path) -> None:
+    line = untrained(tmp_path / "line", {"name": "lenet-300-100"}, density=0.9)
+    told: list[str] = []
+    exported = export(line, tmp_path / "out", tell=lambda event: told.append(event.text))
+    assert exported.about["model"]["weights"].startswith("dense: ")
+    assert [text for text in told if "model.onnx holds every weight: stored as values other than zero" in text]
+    assert exported.model.stat().st_size < exported.about["model"]["bytes_if_dense"] + 1_000
 
 
 def test_a_sparse_onnx_file_is_at_most_a_quarter_of_the_dense_one(lenet: Line, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from raygp.cli.printer import Printer
 from raygp.cli.running import make_console
 from raygp.data.sources import SourceSample
 from raygp.errors import InputError
-from raygp.events import Drifted, Event, NothingNew, Notice, UpdateStarted, UpdatesWaiting
+from raygp.events import Event, NothingNew, Notice, UpdateStarted, UpdatesWaiting
 from raygp.line import Line, read_state
 from raygp.line.jobs import next_job
 from raygp.settings import load_settings
@@ -70,10 +70,9 @@ def test_they_wait_and_go_with_the_next_that_has_training_rows(line: Line) -> No
     assert {ref.arrival for ref in catalog.train} <= {"a0", "a3"}
     assert list(catalog.groups("val")) == ["a0", "a1", "a3"] and list(catalog.groups("test")) == ["a0", "a2", "a3"]
     assert catalog.groups("val")["a1"] == slice(seen[0].rows("val"), seen[0].rows("val") + 6)
-    assert isinstance(events[0], Drifted) and events[0].drift.arrivals == ["a3"]
-    assert isinstance(events[1], UpdatesWaiting) and events[1].arrivals == 1
-    assert isinstance(events[2], Notice) and events[2].text == "v0001: the held-out rows of a1, a2 count from now on"
-    assert isinstance(events[3], UpdateStarted) and events[3].arrival == "a3"
+    assert isinstance(events[0], UpdatesWaiting) and events[0].arrivals == 1
+    assert isinstance(events[1], Notice) and events[1].text == "v0001: the held-out rows of a1, a2 count from now on"
+    assert isinstance(events[2], UpdateStarted) and events[2].arrival == "a3"
     assert [manifest.arrival for manifest in line.pending] == ["a4"], "it came later"
 
 

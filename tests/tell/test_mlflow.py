@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from raygp.events import Event, Notice, RolledBack
+from raygp.events import Approved, AwaitsApproval, Event, Notice, Rejected, RolledBack
 from raygp.store import Location
 from raygp.tell import listeners, try_out
 from raygp.tell.mlflow_runs import MlflowSettings
@@ -104,6 +104,17 @@ def test_runs_and_registered_versions(server: str, tmp_path: Path, capfd: pytest
     # A version from before MLflow was told: nothing that is registered is the head.
     tell_all(settings, location, [RolledBack(version="v0000", before="v0001")])
     assert client.get_registered_model("our-line").aliases == {}
+    # One waits for a person, who approves it; the next is rejected.
+    for number, answer in ((4, Approved(version="v0004", by="me", before="v0001")), (5, None)):
+        waits = AwaitsApproval(root=location.root, card=card(f"v000{number}"), since="now", reason="ok", is_new=True)
+        tell_all(settings, location, [started(f"v000{number}"), *BEGIN[1:], waits])
+        aliases = client.get_registered_model("our-line").aliases
+        assert client.get_model_version("our-line", aliases["candidate"]).tags["raygp.version"] == f"v000{number}"
+        answer = answer or Rejected(card=card("v0005"), because="no", by="me", head="v0004")
+        tell_all(settings, location, [answer])
+        aliases = client.get_registered_model("our-line").aliases
+        assert list(aliases) == ["champion"]
+        assert client.get_model_version("our-line", aliases["champion"]).tags["raygp.version"] == "v0004"
     # Of another line, nothing is registered.
     tell_all(settings, Location(str(tmp_path / "other")), [back])
     assert capfd.readouterr() == ("", "")

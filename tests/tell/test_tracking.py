@@ -41,7 +41,6 @@ def tell_all(settings: TellSettings, location: Location, events: list[Any]) -> l
 
 def read_back(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict[str, str]]:
     """Scalars as steps and values, and texts, as TensorBoard reads them."""
-    pytest.importorskip("tensorboard", reason="pip install 'raygp[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import TENSORS, EventAccumulator
 
     found = EventAccumulator(str(folder), size_guidance={TENSORS: 0})
@@ -139,7 +138,6 @@ class CollectorHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="pip install 'raygp[otel]'")
     server = Collector()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")

@@ -52,4 +52,4 @@ class Hands:
 
 if __name__ == "__main__":
     given, requests = opening()
-    serve(requests, Hands(given["folder"]), int(sys.argv[1]))
+    serve(requests, Hands(given.get("folder", ".")), int(sys.argv[1]))

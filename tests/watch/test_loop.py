@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
+from raygp.cli import main
 from raygp.errors import ConflictError, RaygpError, RejectedError, TrainingError
 from raygp.events import (
     ArrivalSeen,
@@ -77,7 +79,7 @@ def test_a_refused_arrival_goes_with_the_next(location: Location) -> None:
     assert rig.notes.left == {}
 
 
-def test_a_refused_arrival_is_set_aside(location: Location) -> None:
+def test_a_refused_arrival_is_set_aside(location: Location, capsys: pytest.CaptureFixture[str]) -> None:
     rig = Rig(location, refuses("tue"), "watch.refused=aside")
     publish(location, "mon")
     rig.watch(1)
@@ -89,6 +91,10 @@ def test_a_refused_arrival_is_set_aside(location: Location) -> None:
     rig.watch(2)
     assert Line(location).head.card.arrivals == ["mon", "wed"]
     assert rig.told(WatchIdle)[-1].left == {"tue": aside.reason}
+    assert main(["status", "--root", location.root, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["left_alone"] == {"tue": aside.reason}
+    assert main(["status", "--root", location.root]) == 0
+    assert f"raygp watch leaves tue alone: {aside.reason}" in capsys.readouterr().out
 
 
 def test_a_refused_arrival_may_wait_for_a_person(location: Location) -> None:

@@ -13,7 +13,7 @@ SAMPLES = ("sample", "image", "audio", "img", "file")
 """Names of a column of samples, the first comes first."""
 FILES = (
     "file", "file_name", "filename", "path", "file_path", "filepath", "audio_file", "audio_path", "audio_filepath",
-    "wav_filename", "audio",
+    "wav_filename", "image_path", "img_path", "image_file", "audio",
 )  # fmt: skip
 """Names of a column with the names of files."""
 TEXTS = ("text", "sentence", "content", "document", "review", "comment", "message", "body", "tweet")

@@ -14,7 +14,7 @@ from raygp.data.sources.naming import TARS
 from raygp.data.sources.skipping import skipped
 from raygp.data.sources.source import FileSlice, PassedOver, SourceSample
 from raygp.data.sources.tarindex import TarIndex
-from raygp.data.sources.walk import UNREADABLE, Parts, is_pattern, is_sample, shown, walk
+from raygp.data.sources.walk import UNREADABLE, Parts, is_pattern, is_sample, not_decoded, shown, walk
 from raygp.errors import InputError
 
 SUFFIXES = suffixes("image")
@@ -85,7 +85,7 @@ class ImageFolderSource:
 
     def _add(self, folder: Tree, name: str, content: FileSlice) -> None:
         try:
-            what = None if is_sample("image", name, content) else "files that are no images"
+            what = None if is_sample("image", name, content) else not_decoded("image", name)
         except InputError:
             what = UNREADABLE
         if what is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from raygp.data.sources.formats import HEAD_BYTES, format_of
 from raygp.data.sources.source import PassedOver, Source, SourceSample
 from raygp.errors import InputError
 from raygp.registry import Registry
@@ -121,12 +123,37 @@ def guess_source(path: str, medium: str | None = None) -> str:
     found = _kinds_of_path(local, medium) or _kinds_of_path(local)
     forms = " or ".join(f"{name}:{path}" for name in found)
     if not found:
-        raise InputError(f"{path} looks like no kind of source; known forms are {source_forms()}")
+        unknown = f"looks like no kind of source; known forms are {source_forms()}"
+        raise InputError(f"{path} {_no_source(local) or unknown}")
     if len(found) > 1:
         media = {one for name in found for one in SOURCES.get(name).media}
         task = ", or name the line's task with --task" if not medium and {"row", "text"} <= media else ""
         raise InputError(f"{path} may be read in more than one way: say which with --source {forms}{task}")
     return forms
+
+
+_NO_SOURCES = {
+    (".zip", ".7z", ".rar"): "is an archive that is not read: unpack it, and give the folder",
+    (".xlsx", ".xls", ".xlsm", ".ods"): "is a spreadsheet: save it as CSV",
+    (".json",): "is no table: write a JSON object in each line, and call the file .jsonl",
+}
+
+
+def _no_source(path: Path) -> str:
+    """What people give that is no source, and what to do; empty if that is not known."""
+    for endings, what in _NO_SOURCES.items():
+        if path.name.lower().endswith(endings) and path.is_file():
+            return what
+    with contextlib.suppress(OSError):
+        if path.is_file() and (form := format_of(_head(path))):
+            one = "image" if form.medium == "image" else "recording"
+            return f"is one {one} ({form.name}), which has no label: give the folder that holds it and others"
+    return ""
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def form_of(text: str, medium: str | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,8 @@ _UNLABELLED = frozenset({"pred", "predict", "prediction", "predictions", "unlabe
 """Words of folders of images without labels, as contests have them beside the others."""
 _PORTIONS = frozenset({"extra", "fold", "part", "split", "subset", "batch", "chunk", "shard", "week", "day"})
 """Words of folders that are a portion of the data, and no class, where class folders lie in them."""
+_DATE = re.compile(r"(?:19|20)\d\d(?:[-_. ]?(?:w?\d\d|q\d)(?:[-_. ]?\d\d)?)?", re.IGNORECASE)
+"""Names of folders that are a portion, too, where class folders lie in them: ``2024``, ``2024-05``, ``2024w12``."""
 _CLASS_NOUNS = frozenset({"train", "training", "valid"})
 """Words for a split that classes are called, too."""
 _OF_SPLITS = frozenset({"seg", "my", "our", "all", "full", "final", "public", "private", "official", "unseen"})
@@ -232,7 +235,7 @@ class _Reading:
         """Refuse a folder that looks as if it were no class but held some."""
         if folder.samples or not folder.full or len(tops) == 1:
             return
-        if words_of(folder.name) and folder.words <= _PORTIONS:
+        if (words_of(folder.name) and folder.words <= _PORTIONS) or _DATE.fullmatch(folder.name):
             reason = "and its name says a part of the data rather than a class"
         elif len({other.name for other in tops}.intersection(inner.name for inner in folder.full)) > 1:
             reason = "of the same names as those beside it, so it may be a copy of all the data"

@@ -23,11 +23,12 @@ CIRCLES = "links that lead back to a folder they lie in"
 SPECIAL = "pipes, sockets and devices"
 UNREADABLE = "files that cannot be read"
 
+PHOTOS = (".heic", ".heif", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf")
+"""Suffixes of photos that cannot be decoded. Many raw files of cameras are TIFF by their first bytes, but what can be
+decoded of them is a thumbnail."""
 NO_SAMPLES = (
     ".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log", ".py", ".ipynb", ".mat",
-    ".npy", ".npz", ".pkl", ".pdf", ".zip", ".db",
-    # Raw files of cameras are TIFF by their first bytes, but what can be decoded of them is a thumbnail.
-    ".dng", ".nef", ".cr2", ".arw", ".orf", ".rw2", ".pef", ".srw",
+    ".npy", ".npz", ".pkl", ".pdf", ".zip", ".db", *PHOTOS,
 )  # fmt: skip
 """Suffixes of what lies beside samples and is none: not worth a look into the file."""
 _MARKS = ((".parquet", 0, b"PAR1"), (".tar", 257, b"ustar"))
@@ -128,6 +129,13 @@ def is_sample(medium: Medium, name: str, content: FileSlice) -> bool:
         return False
     form = format_of(_head(content, HEAD_BYTES))
     return form is not None and form.medium == medium
+
+
+def not_decoded(medium: Medium, name: str) -> str:
+    """What a file that is no sample is called where such are counted."""
+    if medium == "image" and name.lower().endswith(PHOTOS):
+        return "photos that cannot be decoded (HEIC, raw files of cameras): convert them to JPEG"
+    return "files that are no images" if medium == "image" else "files that are no recordings"
 
 
 def _head(content: FileSlice, size: int) -> bytes:

@@ -45,8 +45,12 @@
     drawn.set(plot, { room, dark: dark.matches });
     if (before && before.result) before.result.finalize();
     const spec = specOf(plot.dataset.chart, room);
-    const options = { actions: false, renderer: "svg", config: config(room), ast: true };
-    const result = await window.raygpEmbed(plot, spec, options);
+    // Only errors: how a chart was fitted into its room is nobody's concern.
+    const options = { logLevel: 1, actions: false, renderer: "svg", config: config(room), ast: true };
+    // Vega writes what a chart shows on the element that it is given; the plot has that already.
+    const inner = document.createElement("div");
+    plot.replaceChildren(inner);
+    const result = await window.raygpEmbed(inner, spec, options);
     (drawn.get(plot) || {}).result = result;
     // The plot itself says what it shows, and the table below has the figures: nothing in it is read out.
     plot.querySelectorAll("[role]").forEach((part) => {

@@ -1,0 +1,175 @@
+"""The page in a browser: complete, quiet, self-contained, and what the story says."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import raygp
+from raygp.page import Story
+from raygp.page.cells import Table
+from raygp.page.tables import arrivals_table, classes_table, costs_table, matrix_table, refusals_table, versions_table
+from raygp.page.update_tables import epochs_table, layers_table, phases_table
+from raygp.page.writing import LIMIT, fitted
+from raygp.store import Location
+from tests.page.lines import EVIL, write_line
+
+WIDE, PHONE = {"width": 1180, "height": 900}, {"width": 390, "height": 844}
+READ = """table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.dataset.value))"""
+
+
+class Opened:
+    """The page in a tab, with all that it said and asked for."""
+
+    def __init__(self, browser: Any, file: Path, viewport: dict[str, int], scheme: str) -> None:
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        self.tab = self.context.new_page()
+        self.wrong: list[str] = []
+        self.requests: list[str] = []
+        self.tab.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.tab.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.tab.goto(file.as_uri())
+
+    def open_all(self) -> None:
+        """Open everything that is closed, and have every chart drawn."""
+        self.tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        for _ in range(100):
+            waiting = self.tab.query_selector(".plot:not([data-drawn])")
+            if waiting is None:
+                return
+            waiting.scroll_into_view_if_needed()
+            self.tab.wait_for_timeout(20)
+        raise AssertionError("charts are not drawn")
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def opened(request: pytest.FixtureRequest, browser: Any, page: tuple[Story, Path]) -> Iterator[Opened]:
+    found = Opened(browser, page[1], WIDE, request.param)
+    found.open_all()
+    yield found
+    found.context.close()
+
+
+def test_every_chart_is_drawn_without_errors_and_nothing_is_asked_of_a_network(opened: Opened) -> None:
+    assert opened.wrong == []
+    assert [url for url in opened.requests if not url.startswith(("data:", "file:"))] == []
+    assert sum(url.startswith("file:") for url in opened.requests) == 1
+    drawn = opened.tab.evaluate(
+        "[...document.querySelectorAll('.plot')].map(one => one.querySelectorAll('svg').length)"
+    )
+    assert len(drawn) > 15 and set(drawn) == {1}
+
+
+def test_what_a_user_named_is_text(opened: Opened) -> None:
+    assert (
+        opened.tab.evaluate("document.querySelectorAll('img[src=x], td script, th script, li script, p b').length") == 0
+    )
+    assert EVIL in opened.tab.inner_text("#table-classes")
+    assert "<b>20.00 points</b> & more" in opened.tab.inner_text("#refusals")
+
+
+def tables_of(story: Story) -> list[Table]:
+    """Tables whose figures the page must have."""
+    update = story.updates[0]
+    return [
+        versions_table(story), costs_table(story), arrivals_table(story), matrix_table(story), classes_table(story),
+        refusals_table(story.refusals, ""), phases_table(update, ""), epochs_table(update, ""), layers_table(update),
+    ]  # fmt: skip
+
+
+def test_figures_equal_the_story(opened: Opened, story: Story) -> None:
+    for table in tables_of(story):
+        shown = opened.tab.eval_on_selector(f"[id='table-{table.name}']", READ)
+        assert shown == [[cell.key for cell in row] for row in table.rows], table.name
+    cells = opened.tab.eval_on_selector("#table-matrix", READ)
+    for arrival, row, values in zip(story.matrix.arrivals, cells, story.matrix.cells, strict=True):
+        assert row[0] == arrival
+        assert [float(cell) if cell else None for cell in row[2:]] == values
+    accuracies = [float(row[4]) for row in opened.tab.eval_on_selector("#table-versions", READ)]
+    assert accuracies == [version.accuracy for version in story.versions]
+
+
+def test_tables_are_sorted_by_a_click(opened: Opened, story: Story) -> None:
+    heading = opened.tab.locator("#table-classes thead th", has_text="accuracy")
+    order = [[name, float(value)] for name, _, value, *_ in opened.tab.eval_on_selector("#table-classes", READ)]
+    heading.locator("button").click()
+    rising = [[row[0], float(row[2])] for row in opened.tab.eval_on_selector("#table-classes", READ)]
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert rising == sorted(order, key=lambda row: row[1]) and rising != order
+    heading.locator("button").click()
+    falling = opened.tab.eval_on_selector("#table-classes", READ)
+    assert [row[0] for row in falling] == [row[0] for row in reversed(rising)]
+    assert heading.get_attribute("aria-sort") == "descending"
+    opened.tab.locator("#table-classes thead th", has_text="class").first.locator("button").click()
+    assert [row[0] for row in opened.tab.eval_on_selector("#table-classes", READ)][-2:] == ["0", "1"]
+
+
+def test_no_serious_finding_of_axe(opened: Opened) -> None:
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or found.origin is None:
+        pytest.skip("axe-core is not installed (pip install axe-playwright-python)")
+    opened.tab.evaluate((Path(found.origin).parent / "axe.min.js").read_text())
+    # A plot is one picture with a description: what is inside it is not read out. Updates are all made alike.
+    result = opened.tab.evaluate("axe.run({exclude: [['.plot'], ['.update ~ .update']]})")
+    serious = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in serious] == []
+
+
+def test_every_chart_says_what_it_shows(opened: Opened) -> None:
+    labels = opened.tab.evaluate("[...document.querySelectorAll('.plot')].map(one => one.getAttribute('aria-label'))")
+    assert all(len(label) > 30 for label in labels)
+    assert opened.tab.evaluate("[...document.querySelectorAll('img')].every(one => one.alt.length > 8)")
+    assert opened.tab.evaluate("[...document.querySelectorAll('table')].every(one => one.caption && one.tHead)")
+
+
+def test_dark_paper_has_other_colours(browser: Any, page: tuple[Story, Path]) -> None:
+    papers = set()
+    for scheme in ("light", "dark"):
+        tab = Opened(browser, page[1], WIDE, scheme)
+        papers.add(tab.tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+        tab.context.close()
+    assert len(papers) == 2
+
+
+def test_a_phone_does_not_scroll_sideways(browser: Any, page: tuple[Story, Path]) -> None:
+    phone = Opened(browser, page[1], PHONE, "light")
+    phone.open_all()
+    assert phone.tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert phone.tab.evaluate("[...document.querySelectorAll('.plot svg')].every(one => one.clientWidth <= 390)")
+    assert phone.wrong == []
+    phone.context.close()
+
+
+def test_a_line_of_a_hundred_versions_opens_in_two_seconds(browser: Any, tmp_path: Path) -> None:
+    location = Location(str(tmp_path / "long"))
+    write_line(location, 100)
+    out = tmp_path / "long.html"
+    told = raygp.open(location.root).report(out, examples=False)
+    assert len(told.updates) == 100 and out.stat().st_size < LIMIT
+    best = min(_opening(browser, out) for _ in range(3))
+    assert best < 2.0
+
+
+def _opening(browser: Any, file: Path) -> float:
+    """Seconds until the page is there and its first chart is drawn."""
+    started = time.monotonic()
+    tab = Opened(browser, file, {"width": 1180, "height": 1400}, "light")
+    tab.tab.wait_for_selector(".plot[data-drawn]")
+    taken = time.monotonic() - started
+    tab.context.close()
+    return taken
+
+
+def test_a_page_that_would_be_too_large_leaves_the_oldest_updates_out_and_says_so(story: Story) -> None:
+    pytest.importorskip("vl_convert")
+    whole = len(fitted(story)[1])
+    told, content = fitted(story, whole - 1)
+    assert len(content) < whole and [update.version for update in told.updates] == ["v0004", "v0003"]
+    assert told.left_out[-1].startswith("details of the 3 oldest updates") and told.left_out[-1] in content.decode()
