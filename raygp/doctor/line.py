@@ -32,6 +32,7 @@ def check_line(location: Location) -> Iterator[Finding]:
     yield Finding("line", "ok", f"task {state.task.get('name')}, {len(state.seen)} arrivals in the head")
     yield _head(line)
     yield _waiting(line)
+    yield from _approval(line)
     yield from _refused(line)
     yield from _unfinished(line)
     yield from _watched(location)
@@ -60,6 +61,13 @@ def _waiting(line: Line) -> Finding:
     if age > _OLD_ARRIVAL_S:
         return Finding("arrivals", "warning", f"{text}: nothing updates this line", f"raygp update --root {line.root}")
     return Finding("arrivals", "ok", text)
+
+
+def _approval(line: Line) -> Iterator[Finding]:
+    if waiting := line.waiting:
+        says = f"{waiting.version} waits for a person since {waiting.since[:19]} UTC: {waiting.reason}"
+        advice = f"raygp approve {waiting.version}, or raygp reject {waiting.version}: no update starts before"
+        yield Finding("approval", "warning", says, advice)
 
 
 def _refused(line: Line) -> Iterator[Finding]:

@@ -34,27 +34,30 @@ _NATIVE = ("_raylet.so", "core/src/ray/raylet/raylet", "core/src/ray/gcs/gcs_ser
 
 
 def check_variables(host: Host) -> Iterator[Finding]:
-    """One finding for each variable that nothing reads, or one that says that there is none."""
+    """One finding for each variable that nothing reads and that is like one that something reads; or one that says that
+    there is none. Others may be of one's own, such as the secret of a webhook."""
     odd = [name for name in sorted(host.environ) if name.startswith("RAYGP_") and name not in KNOWN]
     strange = [name for name in sorted(host.environ) if name.startswith("RAY_") and name not in RAY_KNOWN]
     odd += [name for name in strange if not ray_reads(name)]
     # raygp_root and RAYGPROOT do not begin as what is looked for, and nobody would find them.
     odd += [name for name in sorted(host.environ) if name.upper().startswith("RAYGP") and name[:6] != "RAYGP_"]
-    for name in odd:
-        yield Finding("variables", "warning", f"{name} is set, but nothing reads it", _meant(name))
-    if not odd:
+    meant = {name: _meant(name) for name in odd}
+    for name, other in meant.items():
+        if other:
+            says = f"{name} is set, but nothing reads it"
+            yield Finding("variables", "warning", says, f"did you mean {other}?")
+    if not any(meant.values()):
         there = [name for name in sorted(host.environ) if name.startswith(("RAYGP_", "RAY_"))]
         yield Finding("variables", "ok", f"set: {', '.join(there)}" if there else "none of RAYGP_ or RAY_ is set")
 
 
 def _meant(name: str) -> str:
-    close = difflib.get_close_matches(name.upper().replace("-", "_"), _all_upper(), n=1, cutoff=0.75)
-    return f"did you mean {_all_upper()[close[0]]}?" if close else "unset it, or look up its name"
-
-
-def _all_upper() -> dict[str, str]:
-    """Every known name, by itself in capitals."""
-    return {name.upper(): name for name in (*KNOWN, *RAY_KNOWN)}
+    """The variable that was meant; empty where none is like it."""
+    known = {other.upper(): other for other in (*KNOWN, *RAY_KNOWN)}
+    if name.startswith("RAY_"):
+        known |= {other.upper(): other for other in _names_in_ray()}
+    close = difflib.get_close_matches(name.upper().replace("-", "_"), list(known), n=1, cutoff=0.85)
+    return known[close[0]] if close else ""
 
 
 def ray_reads(name: str) -> bool:

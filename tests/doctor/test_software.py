@@ -129,11 +129,12 @@ def test_variables_that_are_misspelt(tmp_path: Path) -> None:
     assert told(tmp_path) == [("none of RAYGP_ or RAY_ is set", "")]
     assert told(tmp_path, RAYGP_ROT="line") == [("RAYGP_ROT is set, but nothing reads it", "did you mean RAYGP_ROOT?")]
     assert told(tmp_path, raygp_root="line")[0][1] == "did you mean RAYGP_ROOT?"
-    assert told(tmp_path, RAYGP_COLOUR="1")[0][1].startswith("unset it")
+    assert told(tmp_path, RAYGP_WEBHOOK_SECRET="1") == [("set: RAYGP_WEBHOOK_SECRET", "")], "one of one's own"
 
 
 def test_variables_of_ray_that_ray_does_not_read(tmp_path: Path) -> None:
     assert told(tmp_path, RAY_ADRESS="x") == [("RAY_ADRESS is set, but nothing reads it", "did you mean RAY_ADDRESS?")]
+    assert told(tmp_path, RAY_health_check_period="1")[0][1] == "did you mean RAY_health_check_period_ms?"
     # Names that are not on our list are looked up in Ray's programs and in its Python files.
     assert variables.ray_reads("RAY_object_spilling_config") and variables.ray_reads("RAY_SERVE_LOG_TO_STDERR")
     assert not variables.ray_reads("RAY_health_check_period")  # The beginning of one that there is.

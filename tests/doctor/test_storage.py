@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import torch
 
 from raygp.cli import main
 from raygp.doctor import Host, examine, run
@@ -20,13 +21,14 @@ from raygp.errors import RaygpError
 from raygp.finding import Finding
 from raygp.line.unfinished import find_unfinished
 from raygp.record import CostLedger
-from raygp.store import Location, line_lease, write_refusal
+from raygp.store import Location, line_lease, read_card, read_head, write_refusal, write_version
 from raygp.store.documents import encode
 from raygp.store.lease import LEASE_FILE, PUBLISHING_FILE, Lease
 from raygp.store.refusals import Refusal
+from raygp.store.waiting import Waiting, mark_waiting
 from raygp.store.watched import WATCH_FILE, Drop, Failing, Left, Watched
 from tests.checkout import PROJECT
-from tests.conftest import LEDGER, UseServer, line_of_two_versions
+from tests.conftest import LEDGER, UseServer, line_of_two_versions, new_card
 from tests.test_start import SLOW
 
 Told = dict[str, tuple[str, str]]
@@ -187,6 +189,17 @@ def test_an_update_that_was_refused_and_one_that_is_half_done(line: Location) ->
     assert told["unfinished"][0] == "warning" and "wed to v0002, no checkpoint yet" in told["unfinished"][1]
     line.write_bytes("updates/v0002-wed-01234567/rejected.json", b"{")
     assert by_name(list(check_line(line)))["refusals"][0] == "problem"
+
+
+def test_a_version_that_waits_for_a_person(line: Location) -> None:
+    head = read_head(line)
+    assert head is not None
+    seen = {"arrivals": ["mon", "tue", "wed"], "arrival": "wed", "manifests": read_card(line, "v0001").manifests}
+    write_version(line, new_card("v0002", "v0001", "u2", **seen), {"a": torch.ones(2)})
+    mark = {"version": "v0002", "update": "u2", "folder": "u2", "parent": "v0001", "since": head.updated}
+    mark_waiting(line, Waiting(**mark, reason="passed"))
+    state, text = by_name(list(check_line(line)))["approval"]
+    assert state == "warning" and "v0002 waits for a person since" in text and text.endswith("UTC: passed")
 
 
 def test_what_a_watcher_has_given_up(line: Location) -> None:
