@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from raygp.errors import ConflictError, RaygpError
+from raygp.events import PausedUntil
 from raygp.line import Line
 from raygp.store import Location, list_arrivals, list_versions
+from raygp.update.job import UpdateJob
 from tests.line.fakes import publish
 from tests.watch.rig import Rig, put
 from tests.watch.test_loop import refuses
@@ -94,16 +97,22 @@ def test_killed_at_any_write_it_goes_on_to_the_same_end(tmp_path: Path, monkeypa
         shutil.rmtree(folder)
 
 
-def test_two_watchers_do_everything_once(tmp_path: Path) -> None:
+def test_two_watchers_do_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raygp.store.lease.BEAT_S", 0.1)
     location, drop = prepared(tmp_path)
     one, two = rig_of(location, drop), rig_of(location, drop)
-    tried = []
-    for rig in (one, two):
-        rig.meanwhile[0] = lambda: None
-    # They take turns: whenever one sleeps, the other has a look.
-    one.meanwhile[1] = lambda: tried.append(len(two.watch(2)))
+    waited: list[RaygpError | None] = []
+
+    def meanwhile(job: UpdateJob) -> None:
+        if not waited:
+            waited.append(two.once().problem)
+
+    one.runner._meanwhile = meanwhile
     one.watch(4)
     two.watch(3)
+    (problem,) = waited
+    assert isinstance(problem, ConflictError) and [event.kind for event in two.told(PausedUntil)] == ["others"]
     assert [arrivals for arrivals, _ in outcome(location)] == [["mon"], ["mon", "tue"]]
-    assert len(one.runner.jobs) + len(two.runner.jobs) == 2 and tried
+    # Both together, and then, as the gate refused them, each by itself.
+    assert len(one.runner.jobs) == 3 and two.runner.jobs == []
     assert Line(location).head.name == "v0001"  # type: ignore[union-attr]
