@@ -1,4 +1,4 @@
-"""Makes the reference page of events from raygp/events.py."""
+"""Makes the reference page of events from raygp/events/."""
 
 from __future__ import annotations
 
