@@ -75,8 +75,8 @@ def value_of(hint: Any) -> Any:
 
 def made(kind: type[Event]) -> Event:
     """An event of a kind, with a value in every field."""
-    names = {**vars(events), "Card": Card, "Duplicates": Duplicates, "Manifest": Manifest}
-    hints = typing.get_type_hints(kind, names)
+    names = {"Card": Card, "Duplicates": Duplicates, "Manifest": Manifest}
+    hints = typing.get_type_hints(kind, localns=names)
     return kind(**{field.name: value_of(hints[field.name]) for field in dataclasses.fields(kind)})
 
 

@@ -58,8 +58,8 @@ def _form(kind: type[Event]) -> type[BaseModel]:
 @cache
 def _form_of(name: str) -> type[BaseModel]:
     kind: type[Event] = vars(events)[name]
-    names = {**vars(events), "Card": Card, "Duplicates": Duplicates, "Manifest": Manifest}
-    hints = typing.get_type_hints(kind, names)
+    names = {"Card": Card, "Duplicates": Duplicates, "Manifest": Manifest}
+    hints = typing.get_type_hints(kind, localns=names)
     fields: dict[str, Any] = {field.name: (hints[field.name], ...) for field in dataclasses.fields(kind)}
     config = ConfigDict(ser_json_inf_nan="constants", protected_namespaces=())
     return create_model(kind.__name__, __config__=config, **fields)
