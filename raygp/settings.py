@@ -184,20 +184,37 @@ def load_tell(file: str | None) -> tuple[TellSettings, ...]:
 
 def load_standing(file: str | None, overrides: Sequence[str] = (), **flags: Any) -> StandingSettings:
     """Of the settings that :func:`load_settings` would give, those that no task has a say in: that loads no torch.
-    Other settings are not looked at.
+    Of the others, only what they are called is looked at.
 
     Raises:
-        InputError: the file cannot be read, or one of these settings does not exist or does not fit.
+        InputError: the file cannot be read, a setting at the top does not exist, or one of these does not exist or does
+            not fit.
     """
     known = StandingSettings.model_fields
     tree: dict[str, Any] = {"watch": WatchSettings().model_dump(mode="json")}
     if file is not None:
-        _merge(tree, {key: value for key, value in _read_yaml(file).items() if key in known})
+        said = _read_yaml(file)
+        _are_settings(said, said, f"{file}: ")
+        _merge(tree, {key: value for key, value in said.items() if key in known})
     _merge(tree, {key: value for key, value in flags.items() if key in known and value is not None})
     for override in overrides:
-        if override.partition("=")[0].partition(".")[0] in known:
+        key = override.partition("=")[0].partition(".")[0]
+        _are_settings([key], tree)
+        if key in known:
             _override(tree, override)
     return _validated(StandingSettings, tree, file)
+
+
+def _are_settings(keys: Iterable[Any], tree: Mapping[Any, Any], source: str = "") -> None:
+    """Make sure that there are such settings at the top.
+
+    Raises:
+        InputError: one does not exist.
+    """
+    unknown = [key for key in keys if key not in RunSettings.model_fields]
+    problems = ({"type": "extra_forbidden", "loc": (key,), "input": None, "msg": ""} for key in unknown)
+    if unknown:
+        raise InputError(source + "; ".join(_explain(problem, tree) for problem in problems))
 
 
 def _validated(kind: type[S], tree: dict[str, Any], file: str | None) -> S:
