@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from raygp.errors import InputError, RaygpError
 
+_LAST_PORT = 65535
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -57,8 +58,12 @@ def serving_metrics(read: Callable[[], bytes], port: int, host: str = "127.0.0.1
         The port.
 
     Raises:
-        InputError: the port is taken.
+        InputError: the port is taken, or is none.
     """
+    if not 0 <= port <= _LAST_PORT:
+        raise InputError(
+            f"metrics cannot be served at port {port}: ports go from 1 to {_LAST_PORT}; 0: one that is free"
+        )
     try:
         server = _Server((host, port), read)
     except OSError as error:

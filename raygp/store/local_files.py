@@ -30,7 +30,7 @@ _LEADS_NOWHERE = {errno.ENOENT, errno.ELOOP}
 
 def connect(root: str, single_writer: bool) -> Files:
     """The files below a folder of this machine, given as a path or as file://... Relative paths are made absolute."""
-    return LocalFiles(Path(root.split("://", 1)[-1]).expanduser().absolute())
+    return LocalFiles(Path(os.path.expanduser(root.split("://", 1)[-1])).absolute())
 
 
 class LocalFiles:

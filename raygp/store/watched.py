@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from raygp.errors import ConflictError
+from raygp.errors import ConflictError, InputError
 from raygp.store.documents import Document, decode, encode
 from raygp.store.location import Location
 
@@ -117,7 +117,10 @@ class WatchNotes:
         """
         self.content = self._location.read_if_exists(WATCH_FILE)
         where = self._location.url(WATCH_FILE)
-        self.now = Watched() if self.content is None else decode(Watched, self.content, where)
+        try:
+            self.now = Watched() if self.content is None else decode(Watched, self.content, where)
+        except InputError as error:
+            raise InputError(f"{error}; or delete it: watchers then ask again, and do nothing twice") from error
         return self.now
 
     def change(self, change: Callable[[Watched], Watched]) -> Watched:

@@ -7,9 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raygp.errors import InputError
 from raygp.tell.base import HookSettings, NotAgain, NotTold, Told
@@ -28,6 +28,13 @@ class CommandSettings(HookSettings):
     which raygp runs, with RAYGP_EVENT (the type) and RAYGP_LINE (the root) in its environment."""
     timeout_s: Annotated[float, Field(gt=0.0, le=3600.0)] = 30.0
     """Seconds after which it is ended, with everything that it started."""
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _is_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("expected a list, such as [python, notify.py]: no shell takes it apart")
+        return value
 
     @property
     def title(self) -> str:

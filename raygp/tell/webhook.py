@@ -107,7 +107,7 @@ class WebhookSettings(HookSettings):
             found = os.environ.get(self.secret_env, "").strip().encode()
         elif self.secret_file:
             try:
-                found = Path(self.secret_file).expanduser().read_bytes().strip()
+                found = Path(os.path.expanduser(self.secret_file)).read_bytes().strip()
             except OSError as error:
                 raise InputError(f"secret_file: {self.secret_file} cannot be read: {error.strerror}") from error
         else:
@@ -189,9 +189,10 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 def _check_url(url: str) -> None:
     """Raises ValueError unless it is one that can be sent to."""
-    parts = urlsplit(url)
     if any(letter <= " " for letter in url):
         raise ValueError("a webhook's url has no space in it")
+    parts = urlsplit(url)
+    _ = parts.port  # Raises ValueError where it is none.
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a webhook's url begins with https:// or http:// and has a host")
     if parts.username or parts.password:

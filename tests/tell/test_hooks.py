@@ -218,6 +218,13 @@ def test_redirects_keep_the_method_and_stay_on_the_host(server: Server, location
         other.server_close()
 
 
+def test_a_command_is_a_list(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text("tell: [{kind: command, run: python notify.py}]\n")
+    with pytest.raises(InputError, match=r"tell.0.run: expected a list, such as \[python, notify.py\]"):
+        load_tell(str(file))
+
+
 def test_a_secret_where_a_name_belongs_is_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "line.yaml"
     for wrong in (
@@ -246,6 +253,8 @@ def test_settings_of_a_webhook_say_what_is_wrong(monkeypatch: pytest.MonkeyPatch
         ({"url": "ftp://a/b"}, "begins with https"),
         ({"url": "https://me:pass@a/b"}, "no user and no password"),
         ({"url": "https://a/b c"}, "no space"),
+        ({"url": "http://a:99999/b"}, "Port out of range"),
+        ({"url": "http://a:port/b"}, "Port could not be cast"),
         ({"url": "https://a", "secret": "x"}, "Extra inputs"),
         ({"url": "https://a", "secret_env": "A", "secret_file": "b"}, "not from both"),
         ({"url_env": "https://a/T0/s3cret"}, "url_env takes the name of an environment variable"),

@@ -69,6 +69,15 @@ def test_a_service_that_is_stopped_has_not_failed(
     assert main(["watch", "--root", root, "--once"]) == 143
 
 
+def test_what_cannot_be_read_is_said_with_what_to_do(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Location(root).write_bytes("watch.json", b'{"format": 1, "drops"')
+    for options in (["--once"], ["--retry"]):
+        assert main(["watch", "--root", root, *options]) == 2
+        assert "watch.json is no JSON" in (said := capsys.readouterr().err) and "delete it" in said
+    assert main(["watch", "--root", "~no-such-user/line", "--once"]) == 2
+    assert "~no-such-user/line does not exist" in capsys.readouterr().err
+
+
 def test_what_is_asked_for_must_fit(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     for options in (["--interval", "0"], ["--drop", "/nowhere"], ["watch.quiet=[8 to 9]"], ["watch.atempts=3"]):
         assert main(["watch", "--once", "--root", root, *options]) == 2
