@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from raygp.errors import InputError, RaygpError
-from raygp.page.render import GENERATOR, PACKAGES, render
+from raygp.page.packages import PACKAGES
+from raygp.page.render import GENERATOR, render
 from raygp.page.saying import numbered
 from raygp.page.story import Story
 from raygp.tasks.extras import require
