@@ -7,9 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 from raygp.errors import InputError, RaygpError
 
+_LOCAL = {"localhost", "127.0.0.1", "::1"}
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -28,12 +30,14 @@ class Answer:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], answers: Mapping[str, Callable[[], Answer]]) -> None:
+    def __init__(self, address: tuple[str, int], answers: Mapping[str, Callable[[], Answer]], names: set[str]) -> None:
         super().__init__(address, _Handler)
-        self._answers = answers
+        self._answers, self._names = answers, names
 
-    def answer(self, path: str) -> Answer:
-        """To a request."""
+    def answer(self, path: str, host: str) -> Answer:
+        """To a request, which calls this machine so."""
+        if self._names and _name_of(host) not in self._names:
+            return Answer(b"this is for this machine alone: ask for http://localhost\n", status=403)
         read = self._answers.get(path)
         if read is None:
             return Answer(b"", status=404)
@@ -41,6 +45,14 @@ class _Server(ThreadingHTTPServer):
             return read()
         except RaygpError as error:
             return Answer(f"{error}\n".encode(), status=503)
+
+
+def _name_of(host: str) -> str | None:
+    """Without the port; None for what is no name."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, with_body: bool) -> None:
-        found = self.server.answer(self.path.partition("?")[0])
+        found = self.server.answer(self.path.partition("?")[0], self.headers.get("Host", ""))
         with contextlib.suppress(OSError):  # Whoever asked may be gone.
             self.send_response(found.status)
             for name, value in {"Content-Type": found.kind, **found.headers}.items():
@@ -71,7 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(
-    answers: Mapping[str, Callable[[], Answer]], port: int, what: str, host: str = "127.0.0.1"
+    answers: Mapping[str, Callable[[], Answer]],
+    port: int,
+    what: str,
+    host: str = "127.0.0.1",
+    is_private: bool = False,
 ) -> Iterator[int]:
     """Answer requests for the time of the block; to anybody who asks, and nothing but this.
 
@@ -80,6 +96,8 @@ def serving(
         port: where it listens; 0: one that is free.
         what: is served, for messages: "metrics".
         host: of which address of this machine.
+        is_private: whether a page of somebody else, open in a browser here, must not read it: that could call this
+            machine by a name of its own, so only the usual names are answered.
 
     Returns:
         The port.
@@ -88,7 +106,7 @@ def serving(
         InputError: the port is taken, or there is no such port.
     """
     try:
-        server = _Server((host, port), answers)
+        server = _Server((host, port), answers, _LOCAL if is_private else set())
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else "ports are 0 to 65535"
         raise InputError(f"{what} cannot be served at {host}:{port}: {why}: choose another port") from error

@@ -136,7 +136,7 @@ def _report(options: argparse.Namespace, line: Line, lines: WatchLines) -> Itera
     command = [sys.executable, "-m", "raygp", "report", f"--root={options.root}", *own, "--out"]
     report = ServedReport(command, lambda: standing_of(line.location), lines.say)
     answers = {"/": report.answer, "/report.html": report.answer}
-    with serving(answers, options.report, "the report") as port, report.working():
+    with serving(answers, options.report, "the report", is_private=True) as port, report.working():
         yield report, port
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -150,7 +151,7 @@ def test_a_report_depends_on_head_refusals_and_arrivals(location: Location) -> N
 def test_nothing_but_the_page_is_served_and_a_head_request_gets_no_body(rig: Rig) -> None:
     report = rig.begin(GOOD)
     soon(lambda: report.answer().status == 200)
-    with serving({"/": report.answer}, 0, "the report") as port:
+    with serving({"/": report.answer}, 0, "the report", is_private=True) as port:
         url = f"http://127.0.0.1:{port}/"
         with urllib.request.urlopen(f"{url}?again") as got:
             assert got.read() == b"<p>page 1" and got.headers["Cache-Control"] == "no-store"
@@ -158,6 +159,10 @@ def test_nothing_but_the_page_is_served_and_a_head_request_gets_no_body(rig: Rig
             assert got.read() == b"" and got.headers["Content-Length"] == "9"
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{url}../line.json")
+        for name, code in (("evil.example", "403"), ("evil.example:80", "403"), ("[", "403"), ("localhost:8080", "")):
+            asked = urllib.request.Request(url, headers={"Host": name})
+            with contextlib.nullcontext() if not code else pytest.raises(urllib.error.HTTPError, match=code):
+                urllib.request.urlopen(asked).close()
 
 
 @pytest.mark.parametrize(

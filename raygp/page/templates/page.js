@@ -63,7 +63,7 @@
   }
   // A chart is drawn when it is about to be seen: a line may have hundreds. Those that are not folded away follow when
   // there is time, so that they are there when the page is printed.
-  const plots = [...document.querySelectorAll(".plot")];
+  const plots = [...document.querySelectorAll(".plot")].filter((plot) => charts[plot.dataset.chart]);
   const watcher = new IntersectionObserver((seen) => {
     for (const one of seen) if (one.isIntersecting) draw(one.target);
   }, { rootMargin: "300px" });
