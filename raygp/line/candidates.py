@@ -62,7 +62,7 @@ def finish_promotion(location: Location, code: TaskCode | None, tell: Listener, 
     _, done = youngest_checkpoint(location, folder)
     probe = done.probe if isinstance(done, Outcome) else None
     catalog = build_catalog(location, seen, [new], card.classes, replays=False)
-    # Of a sweep, its folder and not the winner's: a refusal there says that exactly this sweep was refused.
+    # Of a sweep its own folder, not the winner's: a refusal there says that exactly this sweep was refused.
     update = _folder(location, card)
     bless(Version(location, card, code), head.version if head else None, update, catalog, probe, tell)
     if approval and not card.origin:
