@@ -41,9 +41,11 @@ def story(page: tuple[Story, Path]) -> Story:
     return page[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium. It ends with the module: Playwright keeps an event loop running in this thread meanwhile, and
+    whatever calls ``asyncio.run`` there fails.
+    """
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
