@@ -113,7 +113,6 @@ _TEXT = Reader(
         "TOKENS.no_truncation()",
         "TOKENS.no_padding()",
         "",
-        "",
         "def decode(file):",
         '    content, length = Path(file).read_bytes(), ABOUT["preprocessing"]["length"]',
         '    if content[:2] in (b"\\xff\\xfe", b"\\xfe\\xff"):',

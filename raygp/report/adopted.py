@@ -66,7 +66,7 @@ def adopted_lines(event: Adopted) -> list[str]:
         found.append(
             f"warning: {percent(card.val_accuracy)} % is no better than always answering with the most frequent class: "
             "is this the order of classes that it was trained with (--classes)? If not, adopt it again with the right "
-            "one before you update: raygp adopt --classes FILE"
+            "one before you update: the same command with --classes FILE"
         )
     return found
 

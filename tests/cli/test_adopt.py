@@ -51,7 +51,7 @@ def test_what_it_found_is_said(folder: Path, capsys: pytest.CaptureFixture[str])
     ]
     assert lines[4].startswith("v0000: dense, validation ") and lines[4].endswith("; it has seen no arrival")
     (warning,) = (line for line in lines if line.startswith("warning: "))
-    assert "(--classes)" in warning and warning.endswith("then raygp adopt --root OTHER --classes FILE")
+    assert "(--classes)" in warning and warning.endswith("the same command with --classes FILE")
     assert lines[-1] == "next: raygp update --root line" or lines[-1].startswith("next: raygp update --root /")
     assert main(["show", "--root", "line"]) == 0 and main(["versions", "--graph", "--root", "line"]) == 0
     shown = capsys.readouterr().out

@@ -178,7 +178,7 @@ def test_an_update_refuses_rows_that_another_arrival_holds_out(location: Locatio
 def test_no_update_of_such_an_arrival_begins(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = list_arrivals(side_by_side(location))
     state = replace(read_state(location), known={first.arrival: first}, seen=(first.arrival,))
-    monkeypatch.setattr("raygp.line.update.seen_manifests", lambda location, state: ((first,), state))
+    monkeypatch.setattr("raygp.line.jobs.seen_manifests", lambda location, state: ((first,), state))
     with pytest.raises(InputError, match=r"raygp withdraw two takes it out: then ingest its source again$"):
         next_job(location, state, second, load_settings("lenet-300-100"))
 

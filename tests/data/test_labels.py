@@ -81,7 +81,7 @@ def test_every_new_letter_is_named() -> None:
 def test_every_new_class_is_named_unless_they_are_very_many() -> None:
     with pytest.raises(InputError) as caught:
         unusable([f"{number:03d}" for number in range(102)], {"cat"}, 0.01)
-    assert "'000', '001', " in str(caught.value) and "'011', and 90 more; give --new-classes" in str(caught.value)
+    assert "'000', '001', " in str(caught.value) and "'011' and 90 more; give --new-classes" in str(caught.value)
     with pytest.raises(InputError, match=r"vocabulary of 2 classes: '\uff23at' \(U\+FF23\); give"):
         unusable(["\uff23at"], {"Cat", "dog"}, 0.01)
 

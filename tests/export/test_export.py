@@ -592,7 +592,7 @@ def test_the_command_says_what_it_does(lenet: Line, tmp_path: Path, capsys: pyte
     assert main(["export", "--root", lenet.root, "--out", str(out), "--version", "v0000"]) == 0
     said = capsys.readouterr().out
     assert "v0000: same answers on 36 held-out rows, in batches of 1, 3 and 32: outputs differ by" in said
-    assert f"v0000: {out} holds README.md, model.onnx, predict.py, raygp.json" in said
+    assert f"v0000: {out} holds README.md, config.json, model.onnx, predict.py, raygp.json" in said
     assert (out / "model.onnx").is_file() and out.stat().st_mode & 0o700 == 0o700
     assert main(["export", "--root", lenet.root, "--out", str(out)]) == 2
     assert f"raygp: {out} is not empty" in capsys.readouterr().err

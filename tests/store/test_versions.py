@@ -111,7 +111,7 @@ def test_weights_that_are_no_safetensors_are_refused(location: Location, make_ca
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"format": 9}, " has format 9, this raygp reads formats up to 5: upgrade raygp"),
+        ({"format": 9}, " has format 9, this raygp reads formats up to 6: upgrade raygp"),
         ({"seed": "x"}, ": seed: Input should be a valid integer, unable to parse string as an integer"),
         ({"version": "v0001"}, ": version: expected 'v0000', found 'v0001'; was the folder renamed?"),
     ],
