@@ -43,8 +43,8 @@ def story(page: tuple[Story, Path]) -> Story:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium. It ends with the module: Playwright keeps an event loop running in this thread meanwhile, and
-    whatever calls ``asyncio.run`` there fails.
+    """A headless Chromium. It ends with the module: as long as it is there, Playwright has an event loop run in this
+    thread, and whatever calls ``asyncio.run`` fails.
     """
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
