@@ -28,7 +28,7 @@ TASK = {"name": "lenet-300-100"}
 SUMMARY_FIELDS = {
     "version", "parent", "arrivals", "density", "active_connections", "total_connections", "val_accuracy",
     "test_accuracy", "mask_digest", "ledger", "phases", "parent_val_accuracy", "val_noise", "val_rows", "known", "new",
-    "by_arrival", "by_class",
+    "by_arrival", "by_class", "arrival", "beside", "drift", "backward_transfer",
 }  # fmt: skip
 PHASE_FIELDS = {"kind", "epochs", "grown", "pruned", "restored", "density_after", "val_accuracy"}
 
