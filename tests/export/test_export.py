@@ -250,7 +250,9 @@ def test_the_program_runs_in_its_folder_alone(
     tmp_path: Path,
 ) -> None:
     line = line_of(name)
-    moved = shutil.copytree(export_of(name, format).folder, tmp_path / "elsewhere")
+    made = export_of(name, format).folder
+    moved = shutil.copytree(made, tmp_path / "elsewhere")
+    assert not any(str(made).encode() in file.read_bytes() for file in moved.iterdir()), "nothing leads back"
     files = [*PROGRAM_FILES[:2], "bad.png", *PROGRAM_FILES[2:]]
     done = subprocess.run(
         [sys.executable, f"{moved}/predict.py", *files],
