@@ -164,6 +164,7 @@ def test_rejected_it_counts_as_refused(waiting: Line) -> None:
     assert [version["version"] for version in summary["versions"]] == ["v0000", "v0001", "v0002"]
 
 
+@pytest.mark.usefixtures("quick_lease")
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_only_what_waits_is_answered(waiting: Line, verb: str) -> None:
     answer: Callable[[str], object] = getattr(waiting, verb)
