@@ -67,6 +67,34 @@ def test_every_option_of_the_command_is_explained() -> None:
                     assert f"`{option}" in page, option
 
 
+def said_of(cell: str, options: int, commands: set[str]) -> list[set[str]]:
+    """Who has each of the options of a row, as its second column says: for all of them, or after a semicolon each."""
+    found = []
+    for part in re.sub(r"\(.*?\)", "", cell).split(";"):
+        names = set(re.findall(r"[a-z-]+", part)) & commands
+        is_all = part.strip().startswith("all")
+        found.append(commands - names if is_all else names)
+    return found if len(found) == options else found * options
+
+
+def test_the_page_of_options_says_who_has_them() -> None:
+    page = (DOCS / "reference" / "options.md").read_text()
+    parsers = next(a for a in make_parser()._actions if a.dest not in ("help", "version")).choices
+    said: dict[str, set[str]] = {}
+    for where, cell in re.findall(r"^\| (`-.*?) \| (.*?) \|", page, re.MULTILINE):
+        options = [option.split()[0].split("[")[0] for option in re.findall(r"`(-[^`]*)`", where)]
+        for option, names in zip(options, said_of(cell, len(options), set(parsers)), strict=True):
+            said[option] = said.get(option, set()) | names
+    assert len(said) > 60
+    has = {name: {option for a in parser._actions for option in a.option_strings} for name, parser in parsers.items()}
+    wrong = {
+        option: (names, found)
+        for option, names in said.items()
+        if names != (found := {name for name, options in has.items() if option in options})
+    }
+    assert not wrong
+
+
 def test_the_readme_is_short_and_its_results_are_those_of_the_table_of_costs() -> None:
     lines = (PROJECT / "README.md").read_text().splitlines()
     assert len(lines) <= 200

@@ -7,17 +7,23 @@ import contextlib
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
 from raygp.cli.watch_lines import WatchLines
-from raygp.events import Event
+from raygp.errors import InputError
+from raygp.events import ArrivalSeen, AwaitsApproval, Event, Promoted, Refused, Rejected
 from raygp.line import Line
+from raygp.loopback import serving
+from raygp.page.packages import PACKAGES
 from raygp.settings import load_standing
 from raygp.stopping import Terminated
+from raygp.tasks.extras import installed
 from raygp.watch.loop import Watcher
+from raygp.watch.page import ServedReport, standing_of
 from raygp.watch.process import OtherHands
 
 NAME = "watch"
@@ -25,6 +31,9 @@ HANDS = "raygp.cli.watch_hands"
 """Module of the process that ingests and updates."""
 _METRICS_AGE_S = 30.0
 """Storage is asked for the line's health no more often than this, however often Prometheus asks."""
+_LAST_PORT = 65_535
+_TOLD_BY_REPORT = (ArrivalSeen, AwaitsApproval, Promoted, Refused, Rejected)
+"""After these the report is looked at again without anybody asking."""
 HELP = "look after a line: ingest what comes into a drop folder, update when something waits"
 
 
@@ -45,6 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--metrics-port", type=int, metavar="PORT",
         help="serve the line's health for Prometheus at http://127.0.0.1:PORT/metrics (0: a free port)",
     )  # fmt: skip
+    parser.add_argument(
+        "--report", type=_port, nargs="?", const=0, metavar="PORT",
+        help="serve the line's report at http://127.0.0.1:PORT/, made anew when it has changed (without PORT: a free "
+        "port)",
+    )  # fmt: skip
     add_update_options(parser)
     add_own_task(parser)
 
@@ -53,13 +67,15 @@ def run(options: argparse.Namespace) -> None:
     """Watch until the process is asked to end; with ``--once``, until nothing is to do now.
 
     Raises:
-        InputError: there is no line, or a setting does not fit.
+        InputError: there is no line, an option or a setting does not fit, or a port is taken.
         RejectedError: with ``--once``: a candidate was refused.
         RaygpError: with ``--once``: whatever else went wrong last.
     """
     from raygp.tell import listeners
     from raygp.tell.json_lines import JsonLinesSettings
 
+    if options.report is not None and (options.once or options.retry):
+        raise InputError("--report is for a watcher that stays: raygp report makes the page once")
     given = _given(options)
     # No plans are looked at here: those of a task load torch, which an idle watcher does without.
     settings = load_standing(given["file"], given["overrides"], **given["flags"])
@@ -72,9 +88,15 @@ def run(options: argparse.Namespace) -> None:
 
         if options.metrics_port is not None:
             lines.say(f"metrics: http://127.0.0.1:{stack.enter_context(_metrics(line, options.metrics_port))}/metrics")
+        report = None
+        if options.report is not None:
+            report, port = stack.enter_context(_report(options, line, lines))
+            lines.say(f"report: http://127.0.0.1:{port}/")
 
         def tell(event: Event) -> None:
             lines(event)
+            if report is not None and isinstance(event, _TOLD_BY_REPORT):
+                report.look()
             if options.json:
                 _print_event(event)
             told(event)
@@ -101,6 +123,30 @@ def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
     # A line of its own: what another thread reads changes nothing of what the watcher knows.
     reader = HealthReader(Line(line.location))
     return serving_metrics(lambda: exposition(reader.read(_METRICS_AGE_S)), port)
+
+
+@contextlib.contextmanager
+def _report(options: argparse.Namespace, line: Line, lines: WatchLines) -> Iterator[tuple[ServedReport, int]]:
+    """Serve the line's report for the time of the block; it, and the port. Raises InputError where that cannot be."""
+    for package in PACKAGES:
+        installed(package, "raygp watch --report", "report")
+    _ = line.refresh()  # Where there is none, the watcher says so, and not a page.
+    own = [f"--task={options.task}"] if options.task else []
+    own += ["--task-changed"] if options.task_changed else []
+    command = [sys.executable, "-m", "raygp", "report", f"--root={options.root}", *own, "--out"]
+    report = ServedReport(command, lambda: standing_of(line.location), lines.say)
+    answers = {"/": report.answer, "/report.html": report.answer}
+    with serving(answers, options.report, "the report", is_private=True) as port, report.working():
+        yield report, port
+
+
+def _port(text: str) -> int:
+    """A port as it is given. Raises ArgumentTypeError."""
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port (0 to {_LAST_PORT}); where a setting follows, give the option last or with a port"
+        )
+    return int(text)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def _classes(story: Story) -> Chart | None:
         {"field": "name", "title": "class"}, {"field": "rows", "format": ","},
         {"field": "ours", "title": who[0], "format": ".2f"}, {"field": "parent", "title": "parent", "format": ".2f"},
     ]  # fmt: skip
-    x = {"type": "quantitative", "title": "accuracy in %", "scale": scale}
+    x = {"type": "quantitative", "title": "accuracy in %", "scale": scale, "axis": {"tickCount": 8}}
     valid = [{"filter": "isValid(datum.parent)"}]
     spec = base(
         {"step": 20},

@@ -21,8 +21,6 @@ from raygp.tasks.extras import require
 
 GENERATOR = "raygp report"
 """What the page says of who made it: such a file may be written over."""
-PACKAGES = ("jinja2", "vl_convert")
-"""What a page is made with."""
 _EMBED = "window.raygpEmbed = (plot, spec, options) => vegaEmbed(plot, spec, options);"
 _LEAST = 300
 """Pixels of a picture's longer side on the page: smaller ones are enlarged."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from raygp.errors import InputError, RaygpError
-from raygp.page.render import GENERATOR, PACKAGES, render
+from raygp.page.packages import PACKAGES
+from raygp.page.render import GENERATOR, render
 from raygp.page.saying import numbered
 from raygp.page.story import Story
 from raygp.tasks.extras import require
@@ -26,9 +28,15 @@ def check_free(out: str | os.PathLike[str]) -> None:
     """
     for package in PACKAGES:
         require(package, "raygp report", "report")
-    path = Path(out)
     if not str(out).strip():
         raise InputError("--out is empty: name the file to write, such as report.html")
+    try:
+        _check_place(Path(out))
+    except OSError as error:
+        raise InputError(f"{out!s} cannot be written: {_reason(error)}: give another name") from error
+
+
+def _check_place(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file in it, such as {path / 'report.html'}")
     if not path.parent.is_dir():
@@ -38,6 +46,13 @@ def check_free(out: str | os.PathLike[str]) -> None:
             start = file.read(_START)
         if start.strip() and f'content="{GENERATOR}"'.encode() not in start:
             raise InputError(f"{path} is there and was not written by raygp report: give another name")
+    # Whether somebody may write is found out by writing: modes do not say it of root, or of a disk that is read-only.
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def fitted(story: Story, limit: int = LIMIT) -> tuple[Story, bytes]:
@@ -68,11 +83,12 @@ def write_page(story: Story, out: str | os.PathLike[str]) -> Story:
     check_free(out)
     path = Path(out)
     told, content = fitted(story)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # As short as can be: with more than its own name, a file of a long name could not be written.
+    beside = path.with_name(f".raygp-{os.getpid()}")
     try:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise RaygpError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise RaygpError(f"{path} cannot be written: {_reason(error)}") from error
     return told

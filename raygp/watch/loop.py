@@ -341,7 +341,7 @@ class Watcher:
         """What an update tells: passed on, and its cost kept for the budget."""
         if isinstance(event, UpdateStarted):
             # One that was begun over a part of what waits goes on first: what came since is not to blame for it.
-            self._key, self._running = f"{event.version}-{event.arrival}", (*event.beside, event.arrival)
+            self._key, self._running = event.update, (*event.beside, event.arrival)
         elif isinstance(event, EpochEnded):
             self._ledger = event.ledger
         elif isinstance(event, Refused) and event.record is not None:

@@ -124,7 +124,7 @@ def test_it_is_served_on_this_machine(line: Any) -> None:
             assert b"raygp_line_versions{" in answer.read() and answer.headers["Content-Type"].startswith("text/plain")
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/other", timeout=30)
-        for wrong, why in ((port, "choose another port"), (65536, "ports go from 1 to 65535"), (-1, "ports go from 1")):
+        for wrong, why in ((port, "choose another port"), (65536, "ports are 0 to 65535"), (-1, "ports are 0 to")):
             with pytest.raises(InputError, match=why), serving_metrics(lambda: b"", wrong):
                 raise AssertionError("nothing is served there")
 

@@ -147,14 +147,80 @@ def test_a_phone_does_not_scroll_sideways(browser: Any, page: tuple[Story, Path]
     phone.context.close()
 
 
+OVERFLOWS = """() => [...document.querySelectorAll('.scroll')].filter(one => one.clientWidth > 0
+  && one.scrollWidth > one.clientWidth + 1).map(one => one.querySelector('table').id)"""
+NOT_FOLDED = "[...document.querySelectorAll('.plot')].filter(one => one.clientWidth > 0)"
+INK = """() => [getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor,
+  document.querySelector('[data-chart=accuracy] svg text').getAttribute('fill')]"""
+
+
+def test_tables_are_not_cut_on_a_common_screen(browser: Any, page: tuple[Story, Path]) -> None:
+    wide = Opened(browser, page[1], {"width": 1200, "height": 900}, "light")
+    wide.open_all()
+    assert wide.tab.evaluate(OVERFLOWS) == []
+    wide.context.close()
+
+
+def test_long_names_are_broken_and_push_nothing_off_the_screen(browser: Any, story: Story, tmp_path: Path) -> None:
+    name = "n" * 300
+    classes = [story.classes[0].model_copy(update={"name": name}), *story.classes[1:]]
+    arrivals = [story.arrivals[0].model_copy(update={"arrival": "a" * 200, "source": name}), *story.arrivals[1:]]
+    matrix = story.matrix.model_copy(update={"arrivals": ["a" * 200, *story.matrix.arrivals[1:]]})
+    told = story.model_copy(update={"classes": classes, "arrivals": arrivals, "matrix": matrix, "line": name})
+    (tmp_path / "report.html").write_bytes(fitted(told)[1])
+    for viewport in ({"width": 1200, "height": 900}, PHONE):
+        tab = Opened(browser, tmp_path / "report.html", viewport, "light")
+        tab.open_all()
+        assert tab.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        if viewport is not PHONE:
+            assert tab.tab.evaluate(OVERFLOWS) == []
+        tab.context.close()
+
+
+def test_charts_that_nobody_has_scrolled_to_are_on_paper_in_colours_of_paper(
+    browser: Any, page: tuple[Story, Path]
+) -> None:
+    tab = Opened(browser, page[1], WIDE, "dark")
+    for _ in range(1200):  # The page's policy allows no text that becomes code, which waiting in it would need.
+        if tab.tab.evaluate(f"{NOT_FOLDED}.every(one => one.dataset.drawn)"):
+            break
+        tab.tab.wait_for_timeout(50)
+    else:
+        raise AssertionError("charts are not drawn")
+    folded = "[...document.querySelectorAll('.plot')].filter(one => one.dataset.drawn && !one.clientWidth).length"
+    assert tab.tab.evaluate(folded) == 0, "what is folded away is left for when it is opened"
+    on_screen = tab.tab.evaluate(INK)
+    tab.tab.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    tab.tab.emulate_media(media="print", color_scheme="dark")
+    printed = tab.tab.evaluate(INK)
+    light = Opened(browser, page[1], WIDE, "light")
+    light.tab.wait_for_selector("[data-chart=accuracy] svg")
+    expected = light.tab.evaluate(INK)
+    assert printed[0] == expected[0] and printed[1] == "rgb(255, 255, 255)" and printed[2] == expected[2]
+    tab.tab.emulate_media(media="screen", color_scheme="dark")
+    tab.tab.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert tab.tab.evaluate(INK) == on_screen != printed
+    for one in (tab, light):
+        assert one.wrong == []
+        one.context.close()
+
+
+def test_a_page_that_is_printed_at_once_has_its_charts(browser: Any, page: tuple[Story, Path]) -> None:
+    tab = Opened(browser, page[1], WIDE, "light")
+    tab.tab.evaluate("window.requestIdleCallback = () => 0")
+    tab.tab.pdf()
+    assert tab.tab.evaluate(f"{NOT_FOLDED}.every(one => one.querySelectorAll('svg').length == 1)")
+    assert tab.wrong == []
+    tab.context.close()
+
+
 def test_a_line_of_a_hundred_versions_opens_in_two_seconds(browser: Any, tmp_path: Path) -> None:
     location = Location(str(tmp_path / "long"))
     write_line(location, 100)
     out = tmp_path / "long.html"
     told = raygp.open(location.root).report(out, examples=False)
     assert len(told.updates) == 100 and out.stat().st_size < LIMIT
-    best = min(_opening(browser, out) for _ in range(3))
-    assert best < 2.0
+    assert any(_opening(browser, out) < 2.0 for _ in range(3)), "the machine may be busy once or twice"
 
 
 def _opening(browser: Any, file: Path) -> float:

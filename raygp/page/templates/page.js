@@ -2,7 +2,10 @@
 (() => {
   const { kinds, charts } = JSON.parse(document.getElementById("charts").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const root = document.documentElement;
+  // Paper is white, whatever the screen is: the style sheet knows this class.
+  const isDark = () => dark.matches && !root.classList.contains("printed");
+  const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
 
   // What the specifications leave open: colours of the paper, and room.
   function filled(value, room) {
@@ -41,8 +44,8 @@
     const room = Math.floor(plot.clientWidth);
     if (!room || !charts[plot.dataset.chart]) return;
     const before = drawn.get(plot);
-    if (before && before.room === room && before.dark === dark.matches) return;
-    drawn.set(plot, { room, dark: dark.matches });
+    if (before && before.room === room && before.dark === isDark()) return;
+    drawn.set(plot, { room, dark: isDark() });
     if (before && before.result) before.result.finalize();
     const spec = specOf(plot.dataset.chart, room);
     // Only errors: how a chart was fitted into its room is nobody's concern.
@@ -58,12 +61,23 @@
     });
     plot.dataset.drawn = "yes";
   }
-  // A chart is drawn when it is about to be seen: a line may have hundreds.
-  const plots = [...document.querySelectorAll(".plot")];
+  // A chart is drawn when it is about to be seen: a line may have hundreds. Those that are not folded away follow when
+  // there is time, so that they are there when the page is printed.
+  const plots = [...document.querySelectorAll(".plot")].filter((plot) => charts[plot.dataset.chart]);
   const watcher = new IntersectionObserver((seen) => {
     for (const one of seen) if (one.isIntersecting) draw(one.target);
   }, { rootMargin: "300px" });
   plots.forEach((plot) => watcher.observe(plot));
+  const soon = window.requestIdleCallback || ((work) => setTimeout(work, 50));
+  async function drawOneByOne(left) {
+    const next = left.find((plot) => plot.clientWidth && !drawn.has(plot));
+    if (!next) return;
+    await draw(next);
+    soon(() => drawOneByOne(left));
+  }
+  soon(() => drawOneByOne(plots));
+  // What somebody unfolds is drawn whole. The event does not bubble.
+  document.addEventListener("toggle", () => soon(() => drawOneByOne(plots)), true);
   const again = () => [...drawn.keys()].forEach(draw);
   let waiting = 0;
   window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(again, 150); });
@@ -106,5 +120,7 @@
   }
   window.addEventListener("hashchange", open);
   open();
-  window.addEventListener("beforeprint", () => plots.filter((plot) => plot.clientWidth).forEach(draw));
+  // Drawing waits for nothing but itself, so that it is done before the paper is.
+  window.addEventListener("beforeprint", () => { root.classList.add("printed"); plots.forEach(draw); });
+  window.addEventListener("afterprint", () => { root.classList.remove("printed"); again(); });
 })();
