@@ -15,7 +15,6 @@ from raygp.store.watched import Watched
 from raygp.watch.drop import DropFolder, arrival_name
 from raygp.watch.hands import OwnHands
 from raygp.watch.settings import DropSettings
-from tests.line.fakes import publish
 from tests.watch.rig import Rig, put
 
 
@@ -127,7 +126,6 @@ def test_settings_that_do_not_fit_are_no_fault_of_what_comes(
     location: Location, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = rig_of(location, drop)
-    publish(location, "sun")
     put(drop / "mon", 0, 200)
     broken = [True] * 9
 
@@ -138,13 +136,14 @@ def test_settings_that_do_not_fit_are_no_fault_of_what_comes(
     monkeypatch.setattr(OwnHands, "check", check)
     with pytest.raises(InputError, match="wacth"):
         rig.once()
-    assert rig.notes == Watched(), "nothing is held against sun and mon"
-    broken[:] = [False] * 20 + [True] * 8 + [False]  # From the end: at the start they fit.
+    assert rig.notes == Watched(), "nothing is held against it"
+    # From the end: they fit at the start, not when it is to be ingested, then once, not when an update is to begin.
+    broken[:] = [False] * 20 + [True] * 4 + [False] + [True] * 4 + [False]
     rig.watch(12)
     pauses = rig.told(PausedUntil)
     assert {event.kind for event in pauses} == {"input"} and len(pauses) == 8
     assert not rig.told(DropRefused) and not rig.told(AttemptFailed)
-    assert Line(location).head.card.arrivals == ["sun", "mon"]  # type: ignore[union-attr]
+    assert Line(location).head.card.arrivals == ["mon"]  # type: ignore[union-attr]
 
 
 def test_bad_things_are_named_once_and_hold_nothing_up(location: Location, drop: Path) -> None:
