@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,48 +22,8 @@ from raygp.update.phases import PHASES
 from raygp.update.plan import DistillationSettings, Plan, ReplaySettings, SelectionSettings
 from raygp.update.plans import Role, named_plan, plan_names
 from raygp.watch.settings import BudgetSettings, DropSettings, WatchSettings
+from raygp.workers import Workers
 from raygp.yaml_reading import read_yaml
-
-_MOST_WORKERS = 64
-
-
-@dataclass(frozen=True)
-class Workers:
-    """How many training workers an update has: always as many, or what the cluster has room for within a range."""
-
-    least: int
-    most: int
-
-    @property
-    def elastic(self) -> bool:
-        """Whether the number may change while an update runs."""
-        return self.least < self.most
-
-    @property
-    def spelled(self) -> int | str:
-        """As settings and cards say it: 2, or "1..8"."""
-        return f"{self.least}..{self.most}" if self.elastic else self.least
-
-    @classmethod
-    def parse(cls, value: Any) -> Workers:
-        """What a setting says.
-
-        Raises:
-            ValueError: it is neither a number nor a range of numbers from 1 to 64.
-        """
-        if isinstance(value, cls):
-            return value
-        found = None if isinstance(value, bool) else re.fullmatch(r"(\d{1,9})(?:\.\.(\d{1,9}))?", str(value).strip())
-        if found is None:
-            raise ValueError("expected a number of workers such as 2, or a range such as 1..8")
-        workers = cls(int(found[1]), int(found[2] or found[1]))
-        if workers.least < 1:
-            raise ValueError("an update needs 1 worker at least")
-        if workers.most > _MOST_WORKERS:
-            raise ValueError(f"an update has {_MOST_WORKERS} workers at most")
-        if workers.least > workers.most:
-            raise ValueError("a range of workers begins with the smaller number")
-        return workers
 
 
 class RunSettings(Settings):
@@ -184,20 +142,37 @@ def load_tell(file: str | None) -> tuple[TellSettings, ...]:
 
 def load_standing(file: str | None, overrides: Sequence[str] = (), **flags: Any) -> StandingSettings:
     """Of the settings that :func:`load_settings` would give, those that no task has a say in: that loads no torch.
-    Other settings are not looked at.
+    Of the others, only what they are called is looked at.
 
     Raises:
-        InputError: the file cannot be read, or one of these settings does not exist or does not fit.
+        InputError: the file cannot be read, a setting at the top does not exist, or one of these does not exist or does
+            not fit.
     """
     known = StandingSettings.model_fields
     tree: dict[str, Any] = {"watch": WatchSettings().model_dump(mode="json")}
     if file is not None:
-        _merge(tree, {key: value for key, value in _read_yaml(file).items() if key in known})
+        said = _read_yaml(file)
+        _are_settings(said, said, f"{file}: ")
+        _merge(tree, {key: value for key, value in said.items() if key in known})
     _merge(tree, {key: value for key, value in flags.items() if key in known and value is not None})
     for override in overrides:
-        if override.partition("=")[0].partition(".")[0] in known:
+        key = override.partition("=")[0].partition(".")[0]
+        _are_settings([key], tree)
+        if key in known:
             _override(tree, override)
     return _validated(StandingSettings, tree, file)
+
+
+def _are_settings(keys: Iterable[Any], tree: Mapping[Any, Any], source: str = "") -> None:
+    """Make sure that there are such settings at the top.
+
+    Raises:
+        InputError: one does not exist.
+    """
+    unknown = [key for key in keys if key not in RunSettings.model_fields]
+    problems = ({"type": "extra_forbidden", "loc": (key,), "input": None, "msg": ""} for key in unknown)
+    if unknown:
+        raise InputError(source + "; ".join(_explain(problem, tree) for problem in problems))
 
 
 def _validated(kind: type[S], tree: dict[str, Any], file: str | None) -> S:

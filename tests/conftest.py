@@ -89,6 +89,12 @@ def use_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseServer]:
 
 
 @pytest.fixture
+def quick_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds a claim on a line held knows after a tenth of a second that its holder lives."""
+    monkeypatch.setattr("raygp.store.lease.BEAT_S", 0.1)
+
+
+@pytest.fixture
 def location(tmp_path: Path) -> Location:
     return Location(str(tmp_path / "root"))
 

@@ -9,7 +9,9 @@ import pytest
 from tests.checkout import PROJECT
 
 PACKAGE = PROJECT / "raygp"
-BASE = {"__version__", "errors", "registry", "record", "events", "stopping", "loading", "finding", "loopback"}
+BASE = {
+    "__version__", "errors", "registry", "record", "events", "stopping", "loading", "finding", "loopback", "workers",
+}  # fmt: skip
 """What every package may use: they know of no other."""
 ALLOWED = {
     "sparse": set(),

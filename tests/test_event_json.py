@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from raygp import events
 from raygp.events import Event, Promoted, Published, RungStarted, StepsDone, as_json, type_name
 from raygp.record import EpochRecord, PhaseRecord
 from raygp.store import Card, Duplicates, Manifest

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from raygp.errors import InputError
-from raygp.settings import RunSettings, load_settings
+from raygp.settings import RunSettings, load_settings, load_standing
 from raygp.update.optimizers import OPTIMIZERS, OptimizerSettings
 from raygp.update.plans import named_plan
 from raygp.yaml_reading import read_yaml
@@ -218,3 +218,17 @@ def test_who_says_how_long_a_first_version_is_trained_gets_that() -> None:
     assert kept.fit is not None and kept.fit.min_steps == 9
     assert load_settings("", overrides=["synthesis.lr=0.3"]).synthesis.fit is not None
     assert load_settings("lenet-5").synthesis.fit is None
+
+
+def test_whoever_looks_at_no_plan_still_finds_a_setting_that_does_not_exist(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text("wacth: {interval_s: 3}\nplan: {epochs: 2}\nworkers: 1\n")
+    with pytest.raises(InputError, match=r"line.yaml: wacth: .*did you mean 'watch'"):
+        load_standing(str(file))
+    with pytest.raises(InputError, match=r"^promot: .*did you mean 'promote'"):
+        load_standing(None, ["promot=approve"])
+    file.write_text("1: {interval_s: 3}\nworkers: 1\n")
+    with pytest.raises(InputError, match="there is no setting '1'"):
+        load_standing(str(file))
+    file.write_text("workers: 1\nwatch: {interval_s: 3}\n")
+    assert load_standing(str(file), ["plan.epochs=2", "gate_tolerance=0.1"]).watch.interval_s == 3.0

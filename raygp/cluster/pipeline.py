@@ -119,6 +119,7 @@ def place_by_id(rows: int, batches: Iterable[dict[str, torch.Tensor]]) -> Exampl
 
 
 def _whole(split: str, number: int, ref: ShardRef, rows_a_piece: int = 4096) -> Iterator[dict[str, Any]]:
+    # A shard of small samples has very many: in pieces, several tasks decode it, and each holds little.
     for start in range(0, ref.shard.rows, rows_a_piece):
         yield {"split": split, "shard": number, "rows": np.arange(start, min(start + rows_a_piece, ref.shard.rows))}
 

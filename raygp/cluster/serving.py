@@ -29,6 +29,9 @@ _APP = "raygp"
 _DEPLOYMENT = "Line"
 _DRAIN_S = 30.0
 """Seconds that requests have to be answered after the end was asked for."""
+_NOT_QUEUED = 256
+"""Requests that a replica takes beyond a full queue: to refuse them with a reason, and to answer health and metrics,
+which wait for no batch."""
 _LOGS = "/tmp/ray/session_latest/logs/serve"
 _ASK_S = 10.0
 """Seconds that a replica has to say where it stands."""
@@ -204,8 +207,9 @@ def application(settings: ServeSettings) -> Any:
         .options(
             name=_DEPLOYMENT,
             num_replicas=settings.replicas,
-            # The replica has a queue of its own, and says so when it is full; Serve's would be silent.
-            max_ongoing_requests=settings.limits.max_waiting + 256,
+            # The replica has a queue of its own, and says so when it is full. What is above this limit would wait in
+            # Serve's queue, which says nothing. A request has one sample at least.
+            max_ongoing_requests=settings.limits.max_waiting + _NOT_QUEUED,
             graceful_shutdown_timeout_s=_DRAIN_S,
             graceful_shutdown_wait_loop_s=0.2,
         )

@@ -26,12 +26,13 @@ from raygp.cluster.worker import WorkerConfig, run_worker
 from raygp.data.reading import can_be_streamed, decoded_bytes
 from raygp.errors import InputError, RaygpError, StoppedError, TrainingError
 from raygp.events import Listener, Notice, Working
-from raygp.settings import RunSettings, Workers
+from raygp.settings import RunSettings
 from raygp.stopping import asking
 from raygp.store import Location
 from raygp.update.checkpoints import load
 from raygp.update.job import UpdateJob
 from raygp.update.outcome import Outcome
+from raygp.workers import Workers
 
 RESIZE_S = 30.0
 """A run with a range of workers looks this often whether it can have more. If it can, it starts again from its last

@@ -47,8 +47,8 @@ class PausedUntil(Event):
     until: str
     """UTC, ISO 8601; empty: until something changes, such as a person's answer or a new arrival."""
     kind: str
-    """failure, storage, quiet (a window in which no update starts), budget, approval, refused, or others (somebody else
-    is at work on the line)."""
+    """failure, storage, input (settings that do not fit, or a document that cannot be read), quiet (a window of time in
+    which no update starts), budget, approval, refused, or others (somebody else is at work on the line)."""
     because: str
 
 

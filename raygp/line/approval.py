@@ -19,9 +19,12 @@ from raygp.store import (
     line_lease,
     list_versions,
     mark_waiting,
+    open_head,
     open_line,
     promote,
     read_head,
+    read_waiting,
+    remove_drift,
     remove_version,
     require_conditional_writes,
     version_number,
@@ -113,21 +116,32 @@ def approve(location: Location, version: str | None, by: str, tell: Listener) ->
         head = read_head(location)
         found = find_waiting(location, head)
         if found is None and head is not None and head.version == version:
-            forget_waiting(location)
+            mark, card = read_waiting(location), open_head(location, head)
+            if mark is not None and mark.update == card.update:
+                _clear(location, mark, card)
             return Approval(version, version)
         waiting, card = _the_one(location, found, version, "approve")
         write_approval(location, card.version, by, waiting.since)
         promote(location, card, head)
-        if card.sweep:
-            from raygp.search.outcome import keep_events
-
-            keep_events(location, waiting.folder, card.version)
-        location.delete(waiting.folder, recursive=True)
-        forget_waiting(location)
+        _clear(location, waiting, card)
         _renew_summary(location)
     tell(Approved(version=card.version, by=by, before=card.parent))
     tell(Promoted(card=card, reason=waiting.reason))
     return Approval(card.version, card.parent)
+
+
+def _clear(location: Location, waiting: Waiting, card: Card) -> None:
+    """Keep of the update of an approved version what is worth it, and delete the rest. The mark goes last: while it is
+    there, the same approval again does what is left to do."""
+    if card.sweep:
+        from raygp.search.outcome import keep_events
+
+        keep_events(location, waiting.folder, card.version)
+    location.delete(waiting.folder, recursive=True)
+    if card.drift is not None:  # It is on the card.
+        for arrival in card.folded_in:
+            remove_drift(location, arrival)
+    forget_waiting(location)
 
 
 def reject(location: Location, version: str, because: str, by: str, tell: Listener) -> Card:

@@ -62,10 +62,12 @@ def finish_promotion(location: Location, code: TaskCode | None, tell: Listener, 
     _, done = youngest_checkpoint(location, folder)
     probe = done.probe if isinstance(done, Outcome) else None
     catalog = build_catalog(location, seen, [new], card.classes, replays=False)
-    bless(Version(location, card, code), head.version if head else None, folder, catalog, probe, tell)
+    # Of a sweep its own folder, not the winner's: a refusal there says that exactly this sweep was refused.
+    update = _folder(location, card)
+    bless(Version(location, card, code), head.version if head else None, update, catalog, probe, tell)
     if approval and not card.origin:
         reason = done.verdict.reason if isinstance(done, Outcome) else "passed the gate"
-        await_approval(location, card, _folder(location, card), reason, tell)
+        await_approval(location, card, update, reason, tell)
     else:
         promote(location, card, head)
     return card

@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from raygp.errors import DriftedError
+from raygp.errors import DriftedError, InputError, RaygpError
 from raygp.events import Drifted, Listener, Notice
 from raygp.store import drift_path, list_drift, read_drift, write_drift
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from raygp.line.state import LineState
     from raygp.record import DriftRecord
     from raygp.settings import RunSettings
-    from raygp.store import Location, Manifest
+    from raygp.store import Location
     from raygp.update.job import UpdateJob
 
 _METHOD = 1
@@ -28,7 +28,8 @@ def with_drift(job: UpdateJob, settings: RunSettings, runner: Runner, tell: List
 
     Nothing is compared for a first version, after one that has seen no arrival, or where ``on_drift`` is ``off``. What
     was compared before is not compared again. Where it cannot be, a Notice says why and the update goes on: it is a
-    look at the data, not a part of training.
+    look at the data, not a part of training. A storage that fails is no such reason: it may answer the next time, and
+    ``wait`` would have let an arrival through unseen.
 
     Args:
         job: the update.
@@ -38,6 +39,7 @@ def with_drift(job: UpdateJob, settings: RunSettings, runner: Runner, tell: List
 
     Raises:
         DriftedError: the arrival drifted, and such updates wait.
+        RaygpError: storage failed.
     """
     chosen = settings.on_drift
     if chosen.then == "off" or job.parent is None or not job.parent.arrivals:
@@ -86,16 +88,17 @@ def forget_drift(job: UpdateJob) -> None:
 def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
     """How the arrival compares; None if that cannot be said."""
     path = _path(job)
-    if (known := read_drift(job.location, path)) is not None:
+    if (known := _known(job.location, path)) is not None:
         return known
     from raygp.drift.looking import Arrivals, look
 
     assert job.parent is not None
-    before = [manifest for manifest in job.seen if manifest.arrival in job.parent.arrivals]
-    arrivals = Arrivals(before, _new(job), job.classes)
+    arrivals = Arrivals(job.before, job.trained_on, job.classes)
     try:
         found = look(job.location, job.make_task(), job.parent, arrivals, job.seed)
     except Exception as error:  # Somebody's model or task raises what it likes, and so does a shard that is damaged.
+        if isinstance(error, RaygpError) and not isinstance(error, InputError):
+            raise  # Storage failed, or the end was asked for.
         said = " ".join(str(error).split()) or type(error).__name__
         tell(Notice(text=f"warning: {job.arrival.arrival} could not be compared with earlier arrivals: {said}"))
         return None
@@ -103,9 +106,12 @@ def _found(job: UpdateJob, tell: Listener) -> DriftRecord | None:
     return found
 
 
-def _new(job: UpdateJob) -> list[Manifest]:
-    """The arrivals that the update trains on for the first time."""
-    return [manifest for manifest in (*job.beside, job.arrival) if manifest.rows("train")]
+def _known(location: Location, path: str) -> DriftRecord | None:
+    """What was found before; None if nothing was, or if that cannot be read: it is found, and written, again."""
+    try:
+        return read_drift(location, path)
+    except InputError:
+        return None
 
 
 def _path(job: UpdateJob) -> str:
@@ -113,7 +119,7 @@ def _path(job: UpdateJob) -> str:
     assert job.parent is not None
     identity = {
         "parent": [job.parent.version, job.parent.update],
-        "new": [manifest.digest for manifest in _new(job)],
+        "new": [manifest.digest for manifest in job.trained_on],
         "seed": job.seed,
         "method": _METHOD,
     }

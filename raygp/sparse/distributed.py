@@ -125,7 +125,11 @@ def gather_buffers(module: torch.nn.Module) -> dict[str, Tensor]:
 @torch.no_grad()
 def load_gathered_buffers(module: torch.nn.Module, stacked: Mapping[str, Tensor]) -> None:
     """This worker's part of what :func:`gather_buffers` gave, in place; the mean, if there were other than so many
-    workers."""
+    workers.
+
+    The mean is what workers agree on at the end of every epoch (:func:`average_buffers`): another number of them only
+    comes to it earlier in this one.
+    """
     buffers = dict(module.named_buffers())
     for name, parts in stacked.items():
         buffers[name].copy_(parts[rank()] if len(parts) == world_size() else parts.mean(dim=0))

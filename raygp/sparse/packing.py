@@ -133,7 +133,9 @@ def unused_parameters(model: nn.Module, loss: Callable[[], Tensor], seed: int, t
             lacking += torch.tensor([gradient is None for gradient in found], device=lacking.device)
     with torch.no_grad():
         for name, buffer in model.named_buffers():
-            buffer.copy_(kept[name])
+            # One that a forward pass made, or made longer, such as a table of positions, is no state of training.
+            if name in kept and kept[name].shape == buffer.shape:
+                buffer.copy_(kept[name])
     if dist.is_initialized():
         dist.all_reduce(lacking)
     return {name for name, count in zip(wanted, lacking.tolist(), strict=True) if count}

@@ -10,7 +10,7 @@ from raygp.store.backends import STORES, Connect, Files, StoredFile
 from raygp.store.begun import begun_with, note_begun
 from raygp.store.card import Card, Origin, OriginFile, list_versions, next_version, reachable, read_card, version_number
 from raygp.store.conditions import require_conditional_writes
-from raygp.store.drift import drift_path, list_drift, read_drift, write_drift
+from raygp.store.drift import drift_path, list_drift, read_drift, remove_drift, write_drift
 from raygp.store.files import FileInfo
 from raygp.store.garbage import Garbage, find_garbage, remove_garbage
 from raygp.store.head import (
@@ -57,6 +57,7 @@ from raygp.store.waiting import (
     forget_waiting,
     mark_waiting,
     read_approval,
+    read_waiting,
     write_approval,
 )
 from raygp.store.withdrawal import finish_removal, is_half_withdrawn, remove_arrival, withdrawn_since
@@ -131,7 +132,9 @@ __all__ = [
     "read_refusal",
     "read_shard",
     "read_tensors",
+    "read_waiting",
     "remove_arrival",
+    "remove_drift",
     "remove_garbage",
     "remove_version",
     "require_conditional_writes",

@@ -3,6 +3,9 @@ that no command that goes on with an update, or only shows that it waits, compar
 
 from __future__ import annotations
 
+import contextlib
+
+from raygp.errors import InputError
 from raygp.record import DriftRecord
 from raygp.store.documents import Document, encode, read_document
 from raygp.store.location import Location
@@ -40,6 +43,16 @@ def read_drift(location: Location, path: str) -> DriftRecord | None:
 def write_drift(location: Location, path: str, drift: DriftRecord) -> None:
     """Keep a result, over one that is there."""
     location.write_bytes(path, encode(FoundDrift(drift=drift)))
+
+
+def remove_drift(location: Location, arrival: str) -> None:
+    """Delete every result that is of an arrival, alone or among others. Where one cannot be read, gc deletes it."""
+    for name in location.list(DRIFT_FOLDER):
+        path = f"{DRIFT_FOLDER}/{name}"
+        with contextlib.suppress(InputError):
+            found = read_drift(location, path) if name.endswith(".json") else None
+            if found is not None and arrival in found.arrivals:
+                location.delete(path)
 
 
 def list_drift(location: Location, parent: str) -> list[DriftRecord]:

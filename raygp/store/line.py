@@ -13,7 +13,7 @@ from raygp.store.location import Location
 LINE_FILE = "line.json"
 _LONGEST = 80
 """Characters of a value in a message."""
-_OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples"}
+_OWN_FOLDERS = {"arrivals", "versions", "updates", "reports", "probes", "samples", "drift"}
 _OWN_NAMES = _OWN_FOLDERS | {
     LINE_FILE, "head.json", "lease.json", "publishing.json", "store.json", "waiting.json", "watch.json",
     "watching.json",

@@ -24,6 +24,8 @@ HIDDEN_PREFIX = ".raygp-"
 LOCK_WAIT_S = 5.0
 LOCK_STALE_S = 30.0
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_LEADS_NOWHERE = {errno.ENOENT, errno.ELOOP}
+"""Of a link to something that is gone, or to itself."""
 
 
 def connect(root: str, single_writer: bool) -> Files:
@@ -105,9 +107,13 @@ class LocalFiles:
         for folder, _, names in os.walk(self.folder / path):
             for name in names:
                 file = Path(folder, name)
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     state = file.stat()
-                    yield StoredFile(file.relative_to(self.folder).as_posix(), state.st_size, state.st_mtime)
+                except OSError as error:
+                    if error.errno in _LEADS_NOWHERE:
+                        continue
+                    raise
+                yield StoredFile(file.relative_to(self.folder).as_posix(), state.st_size, state.st_mtime)
 
     def size(self, path: str) -> int:
         return (self.folder / path).stat().st_size

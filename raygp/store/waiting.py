@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from raygp.store.card import Card, find_card, version_folder
-from raygp.store.documents import Document, decode, encode, read_document, utc_now
+from raygp.store.documents import Document, encode, read_document, utc_now
 from raygp.store.head import Head, read_head
 from raygp.store.location import Location
 
@@ -57,6 +57,15 @@ def mark_waiting(location: Location, waiting: Waiting) -> None:
     location.replace(WAITING_FILE, encode(waiting), location.read_if_exists(WAITING_FILE))
 
 
+def read_waiting(location: Location) -> Waiting | None:
+    """The mark, whether it still holds or not; None if there is none.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return read_document(location, WAITING_FILE, Waiting)
+
+
 def find_waiting(location: Location, head: Head | None = None) -> tuple[Waiting, Card] | None:
     """The version that waits for approval, and its card; None if none does. One request where there is no mark.
 
@@ -67,10 +76,9 @@ def find_waiting(location: Location, head: Head | None = None) -> tuple[Waiting,
     Raises:
         InputError: a document cannot be read.
     """
-    data = location.read_if_exists(WAITING_FILE)
-    if data is None:
+    waiting = read_waiting(location)
+    if waiting is None:
         return None
-    waiting = decode(Waiting, data, location.url(WAITING_FILE))
     head = head or read_head(location)
     if waiting.parent != (head.version if head else None):
         return None

@@ -88,7 +88,7 @@ class Watched(Document):
     apart: list[str] = Field(default_factory=list)
     """Arrivals that were refused together and are tried one by one."""
     spent: dict[str, Spent] = Field(default_factory=dict)
-    """By candidate and newest arrival."""
+    """By update. What one costs that is tried again includes what it had cost before."""
     drops: dict[str, Drop] = Field(default_factory=dict)
     """By name in the drop folder."""
     rolled_back: str = ""

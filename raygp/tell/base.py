@@ -134,5 +134,5 @@ def event_types(base: type[Event] = Event) -> Iterator[type[Event]]:
     for kind in base.__subclasses__():
         if kind.__subclasses__():
             yield from event_types(kind)
-        elif kind.__module__ == events.__name__:
+        elif kind.__module__.startswith(f"{events.__name__}."):
             yield kind

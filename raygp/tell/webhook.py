@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -27,6 +28,7 @@ SIGNATURE, TIMESTAMP, DELIVERY = "Raygp-Signature", "Raygp-Timestamp", "Raygp-De
 _MAY_PASS = frozenset({408, 425, 429})
 """Status codes of the client's errors that may be over soon; so may all of the server's (5xx)."""
 _REDIRECTS = 3
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEEPS_METHOD = frozenset({307, 308})
 
 
@@ -60,6 +62,10 @@ class WebhookSettings(HookSettings):
             raise ValueError("a webhook needs url or url_env, and not both")
         if self.secret_env and self.secret_file:
             raise ValueError("a webhook takes its secret from secret_env or secret_file, not from both")
+        for key in ("url_env", "secret_env"):
+            # Messages show the name: what is no name is the secret itself, and shown nowhere.
+            if getattr(self, key) and not _VARIABLE.fullmatch(getattr(self, key)):
+                raise ValueError(f"{key} takes the name of an environment variable, which has the secret in it")
         if self.url:
             _check_url(self.url)
         return self

@@ -34,7 +34,7 @@ from raygp.data.batches import TrainingData
 from raygp.errors import TrainingError
 from raygp.events import EpochEnded, InPhase, PhaseEnded, PhaseStarted, Resumed, StepsDone
 from raygp.record import EpochRecord, Look, PhaseRecord, RungRecord
-from raygp.sparse import verify_masks
+from raygp.sparse import gather_buffers, load_gathered_buffers, verify_masks
 from raygp.update.checkpoint_clock import CheckpointClock
 from raygp.update.examples import ExampleChoice
 from raygp.update.gate import GateSettings, Verdict
@@ -125,7 +125,7 @@ class Update:
         if self.masks.digest() != self.state.record.mask_digest:
             raise TrainingError("the checkpoint's masks do not match their digest: delete its folder, run again")
         self._running.snapshot = with_prefix(tensors, "snapshot/") or None
-        self.learner.load_rank_buffers(with_prefix(tensors, "buffers/"))
+        load_gathered_buffers(self.learner.model, with_prefix(tensors, "buffers/"))
         if "chosen" in tensors:
             self._examples.chosen = tensors["chosen"].numpy()
         if "parent-scores" in tensors:
@@ -295,7 +295,7 @@ class Update:
             cursor, learner = self.cursor, self.learner
             cursor.step, cursor.loss_sum, cursor.loss_steps = done, learner.loss_sum, learner.loss_steps
             self.learner.charge_traffic()
-            self._buffers = self.learner.rank_buffers()
+            self._buffers = gather_buffers(learner.model)  # They differ between ranks.
             self._offer_checkpoint()
             self._buffers = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Literal
 
@@ -24,9 +24,7 @@ from raygp.sparse import (
     PackedReduction,
     average_buffers,
     count_uses,
-    gather_buffers,
     growth_flops,
-    load_gathered_buffers,
     rank,
     reduce_gradient_sum,
     training_flops,
@@ -294,19 +292,6 @@ class Learner:
         decision = torch.tensor(values, dtype=torch.int64, device=self.device)
         dist.broadcast(decision, 0)
         return [int(value) for value in decision.tolist()]
-
-    def rank_buffers(self) -> dict[str, Tensor]:
-        """Floating-point buffers of all ranks (batch-norm statistics, which differ inside an epoch): the same on every
-        rank, world size x shape of the buffer, by name."""
-        return gather_buffers(self.model)
-
-    def load_rank_buffers(self, stacked: Mapping[str, Tensor]) -> None:
-        """This rank's part of :meth:`rank_buffers`; the mean, if there were other than so many ranks.
-
-        The mean is what ranks agree on at the end of every epoch (:func:`raygp.sparse.average_buffers`): another number
-        of them only comes to it earlier in this one.
-        """
-        load_gathered_buffers(self.model, stacked)
 
     def guessing(self, split: Split) -> float:
         """Accuracy over a split of always answering with its most frequent class, the same on every rank; 0 where

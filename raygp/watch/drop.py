@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from raygp.data.sources.skipping import skipped
-from raygp.errors import InputError
+from raygp.errors import InputError, RaygpError
 from raygp.store import Location, StoredFile
 from raygp.watch.settings import DropSettings
 
@@ -69,6 +69,9 @@ class DropFolder:
 
         Something is complete if a marker says so, or if nothing has changed about it since the look before. Asks the
         storage for one listing.
+
+        Raises:
+            RaygpError: it cannot be read, such as a disk of the network that is gone for a while.
         """
         items = self.items()
         complete = [item for item in items if item.marked or self._before.get(item.name) == item.shape]
@@ -95,8 +98,11 @@ class DropFolder:
         """What lies in folders elsewhere to which a link leads."""
         if not self._location.is_local:
             return
-        with os.scandir(self._location.local_path()) as entries:
-            links = [entry.name for entry in entries if entry.is_symlink() and entry.is_dir()]
+        try:
+            with os.scandir(self._location.local_path()) as entries:
+                links = [entry.name for entry in entries if entry.is_symlink() and _is_folder(entry)]
+        except OSError as error:
+            raise RaygpError(f"the drop folder {self.address} cannot be read: {error.strerror}") from error
         for name in links:
             for file in Location(self._location.url(name)).walk():
                 yield file._replace(path=f"{name}/{file.path}")
@@ -105,6 +111,13 @@ class DropFolder:
         """The form of its source, or its path where the kind is to be guessed."""
         where = self._location.url(item.name)
         return f"{self._source}:{where}" if self._source else where
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to itself.
+        return False
 
 
 def arrival_name(item: str, taken: Collection[str]) -> str:

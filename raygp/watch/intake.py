@@ -67,6 +67,7 @@ class DropIntake:
             with line_lease(self._location, "raygp watch", INTAKE_FILE):
                 # Another watcher may have been at it until now.
                 self._notes.read()
+                self._hands.check()  # Settings that do not fit are no fault of what came.
                 return any([self._take(item) for item in due if self._is_due(item)])
         except ConflictError:
             return False  # Another watcher is at it.

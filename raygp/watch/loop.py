@@ -98,7 +98,7 @@ class Watcher:
         """Look after the line until the process is asked to end, or with ``once`` until nothing is left to do now.
 
         Raises:
-            InputError: there is no line, or its documents cannot be read.
+            InputError: there is no line, its documents cannot be read, or the settings do not fit.
             StoppedError: the process was asked to end during an update; the next watcher goes on from its checkpoint.
             RaygpError: with ``once``: storage failed.
         """
@@ -173,7 +173,8 @@ class Watcher:
         except RaygpError as error:
             self._failures += 1
             self._due = self._clock() + policy.pause_s(self._policy, self._failures)
-            self._say(PausedUntil(until=instant(self._due), kind="storage", because=str(error)))
+            kind = "input" if isinstance(error, InputError) else "storage"
+            self._say(PausedUntil(until=instant(self._due), kind=kind, because=str(error)))
             return False
         self._failures = 0
         return done
@@ -270,6 +271,7 @@ class Watcher:
     def _update(self, arrivals: tuple[str, ...], stand: Stand) -> bool:
         """Try an update, and remember what came of it; whether it was tried."""
         self._ledger, self._key, self._due, self._running = CostLedger(), "", 0.0, ()
+        self._hands.check()  # Settings that do not fit are no fault of what waits: nothing is noted of it.
         try:
             made = self._hands.update(arrivals, self._hear)
         except ConflictError as error:
@@ -339,7 +341,7 @@ class Watcher:
         """What an update tells: passed on, and its cost kept for the budget."""
         if isinstance(event, UpdateStarted):
             # One that was begun over a part of what waits goes on first: what came since is not to blame for it.
-            self._key, self._running = f"{event.version}-{event.arrival}", (*event.beside, event.arrival)
+            self._key, self._running = event.update, (*event.beside, event.arrival)
         elif isinstance(event, EpochEnded):
             self._ledger = event.ledger
         elif isinstance(event, Refused) and event.record is not None:

@@ -13,7 +13,7 @@ from typing import Literal
 from raygp.store.watched import Failing, Left, Watched, Why
 from raygp.watch.settings import WatchSettings
 
-Kind = Literal["failure", "storage", "quiet", "budget", "approval", "refused", "others"]
+Kind = Literal["failure", "storage", "input", "quiet", "budget", "approval", "refused", "others"]
 
 
 @dataclass(frozen=True)

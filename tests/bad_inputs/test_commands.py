@@ -66,8 +66,13 @@ def test_an_update_on_storage_that_ignores_conditions(
 def test_a_server_that_is_not_there(
     use_server: UseServer, moto: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from raygp.store import s3_client
+
     bucket = use_server(moto)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    # With all of its patience, s3fs says so after 11 seconds.
+    monkeypatch.setattr(s3_client.PatientS3, "retries", 2)
+    monkeypatch.setitem(s3_client._CONFIG["retries"], "max_attempts", 2)
     assert main(["status", "--root", f"s3://{bucket}/line"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"raygp: s3://{bucket}/line cannot be reached: ") and "http://127.0.0.1:9" in error

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.preemption import BATCH, Place, compare
-from raygp.settings import Workers
+from raygp.workers import Workers
 
 FIXED, RANGE = Workers(2, 2), Workers(1, 2)
 CALM = {

@@ -94,6 +94,7 @@ def test_gc_lists_and_then_deletes(line: Location, capsys: pytest.CaptureFixture
     assert code == 0 and "2 files, 0.0 MB deleted" in out and line.list("versions") == ["v0000", "v0001"]
 
 
+@pytest.mark.usefixtures("quick_lease")
 @pytest.mark.parametrize("command", [["gc"], ["update"]])
 def test_a_line_that_is_being_updated_is_left_alone(line: Location, command: list[str]) -> None:
     publish(line, "thu")

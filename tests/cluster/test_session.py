@@ -7,7 +7,8 @@ import pytest
 import ray._private.worker
 
 from raygp.cluster.train_run import scaling
-from raygp.settings import Workers, load_settings
+from raygp.settings import load_settings
+from raygp.workers import Workers
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("cluster")]
 

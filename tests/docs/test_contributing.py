@@ -13,6 +13,7 @@ import pytest
 
 import raygp
 from raygp.data.sources import SOURCES
+from raygp.export import FORMATS
 from raygp.registry import Registry
 from raygp.search.algorithms import SEARCHES, SearchRequest
 from raygp.store.backends import STORES
@@ -22,6 +23,7 @@ from raygp.update.criteria import GROWTH_CRITERIA, PRUNING_CRITERIA
 from raygp.update.optimizers import OPTIMIZERS
 from raygp.update.phases import PHASES
 from tests.checkout import PROJECT
+from tests.export.lines import untrained
 
 TEXT = (PROJECT / "CONTRIBUTING.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```\n\n```toml\n(.*?)^```$", TEXT, flags=re.DOTALL | re.MULTILINE)
@@ -36,6 +38,7 @@ TABLES: list[Registry[Any]] = [
     STORES,
     OPTIMIZERS,
     TELLERS,
+    FORMATS,
 ]
 REGISTRIES = {table.group: table for table in TABLES}
 
@@ -63,6 +66,7 @@ def clean() -> Iterator[None]:
 
 
 def test_there_is_one_example_of_each_kind() -> None:
+    assert "## The ten registries" in TEXT and len(REGISTRIES) == 10
     assert sorted(entry_point(toml)[0] for _, toml in EXAMPLES) == sorted(REGISTRIES)
     assert TEXT.count("```python\n") == len(EXAMPLES)
     assert all(f"`{group}`" in TEXT for group in REGISTRIES)
@@ -118,6 +122,18 @@ def test_the_search_algorithm_tries_the_best_points_first() -> None:
     request = SearchRequest(space={}, points=[{"alpha": 0.9}], known=known, concurrent=2, seed=0)
     searcher = SEARCHES.get("best-first").make(request)
     assert [point["alpha"] for point in searcher._points_to_evaluate] == [0.9, 0.4, 0.3, 0.2]
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_export_format_writes_a_file_that_answers_as_the_version_does(tmp_path: Path) -> None:
+    for code, _ in EXAMPLES:
+        run_example(code)
+    head = untrained(tmp_path / "line", {"name": "lenet-300-100"}).head
+    assert head is not None
+    exported = head.export(tmp_path / "out", "npz")  # Fails if the file or predict.py answers anything else.
+    assert exported.model.name == "model.npz" and exported.about["check"]["rows"] > 0
+    with np.load(exported.model) as arrays:
+        assert set(arrays) == set(head.model().state_dict())
 
 
 def test_ten_changes_touch_two_files_at_most() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from raygp.cli import main
 from raygp.cli.printer import Printer
 from raygp.cli.running import make_console
 from raygp.errors import ConflictError, InputError, RejectedError
-from raygp.events import Approved, AwaitsApproval, Event, Promoted, Rejected
+from raygp.events import Approved, AwaitsApproval, Event, Promoted, Rejected, unheard
 from raygp.line import Line, update
+from raygp.search.outcome import SweepOutcome
 from raygp.settings import RunSettings, load_settings
 from raygp.store import (
     Location,
@@ -28,6 +30,7 @@ from raygp.store import (
     remove_garbage,
 )
 from raygp.store.backends import Files
+from raygp.update.job import UpdateJob
 from tests.conftest import UseServer
 from tests.line.fakes import FakeRunner, publish
 
@@ -161,6 +164,7 @@ def test_rejected_it_counts_as_refused(waiting: Line) -> None:
     assert [version["version"] for version in summary["versions"]] == ["v0000", "v0001", "v0002"]
 
 
+@pytest.mark.usefixtures("quick_lease")
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_only_what_waits_is_answered(waiting: Line, verb: str) -> None:
     answer: Callable[[str], object] = getattr(waiting, verb)
@@ -179,6 +183,56 @@ def test_nothing_waits(line: Line) -> None:
     assert line.waiting is None
     with pytest.raises(InputError, match="no version waits for approval"):
         line.approve()
+
+
+class Swept(FakeRunner):
+    """Its sweeps come to a plan with another alpha, and leave what TensorBoard reads."""
+
+    sweeps = True
+
+    def sweep(self, job: UpdateJob, *others: Any) -> SweepOutcome:
+        job.location.write_bytes(f"{job.folder}/tune/t1/events.out.tfevents.1", b"curve")
+        won = replace(job, plan=job.plan.model_copy(update={"alpha": 0.321}), sweep="")
+        return SweepOutcome(won, self.update(won, *others[:1], unheard), {"trials": []})
+
+
+CURVE = "reports/v0001-sweep/t1/events.out.tfevents.1"
+
+
+def test_an_approval_of_a_sweep_that_was_killed_is_ended_by_the_same_again(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.update(APPROVE, runner=Swept(), sweep=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("raygp.search.outcome.keep_events", killed)
+        with pytest.raises(Killed):
+            line.approve("v0001")
+    assert line.head is not None and line.head.name == "v0001" and not line.location.exists(CURVE)
+    assert not line.approve("v0001").moved
+    assert line.location.read_bytes(CURVE) == b"curve" and line.location.list("updates") == []
+    assert not line.location.exists("waiting.json")
+
+
+def test_a_sweep_that_was_killed_before_its_winner_could_not_be_loaded_is_refused_itself(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("raygp.line.update.bless", killed)
+        with pytest.raises(Killed):
+            line.update(AUTO, runner=Swept(), sweep=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("raygp.line.blessing.unfit", lambda *arguments: "cannot be loaded")
+        with pytest.raises(RejectedError, match="cannot be loaded"):
+            line.update(AUTO, runner=Swept(), sweep=True)
+    runner = Swept()
+    with pytest.raises(RejectedError, match="tried with this plan before"):
+        line.update(AUTO, runner=runner, sweep=True)
+    assert runner.jobs == []
+
+
+def killed(*arguments: Any) -> None:
+    """In the place of something that is not come to."""
+    raise Killed
 
 
 # -- what else may happen meanwhile -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from raygp.data.ingest_settings import IngestSettings
-from raygp.errors import DriftedError, RejectedError
+from raygp.errors import DriftedError, RaygpError, RejectedError, StoppedError
 from raygp.events import Drifted, Event, Notice
 from raygp.line import Line, drift
 from raygp.line.drift import known_drift
@@ -239,3 +239,45 @@ def test_the_same_comparison_is_found_again_and_another_is_not(other: Line) -> N
             other.update(settings("wait", f"seed={seed}"), runner=FakeRunner())
     assert len(other.location.list("drift")) == 2 and read_head(Location(other.root)) is not None
     assert drift._METHOD == 1
+
+
+def test_what_is_kept_and_cannot_be_read_is_found_again(other: Line) -> None:
+    with pytest.raises(DriftedError):
+        other.update(settings("wait"), runner=FakeRunner())
+    path = f"drift/{other.location.list('drift')[0]}"
+    other.location.write_bytes(path, b"{")
+    with pytest.raises(DriftedError):
+        other.update(settings("wait"), runner=FakeRunner())
+    assert known_drift(other.location, other.refresh())["arrival-001"].level == "large"
+
+
+@pytest.mark.parametrize("error", [RaygpError("storage failed: timed out"), StoppedError("stopped on request")])
+def test_a_storage_that_fails_lets_nothing_through_unseen(
+    other: Line, monkeypatch: pytest.MonkeyPatch, error: RaygpError
+) -> None:
+    def failing(*arguments: Any) -> Any:
+        raise error
+
+    runner = FakeRunner()
+    with monkeypatch.context() as patch:
+        patch.setattr("raygp.drift.looking.look", failing)
+        with pytest.raises(type(error), match=str(error)):
+            other.update(settings("wait"), runner=runner)
+    with pytest.raises(DriftedError):
+        other.update(settings("wait"), runner=runner)
+    assert runner.jobs == []
+
+
+def test_what_was_found_goes_with_an_arrival_that_is_withdrawn(other: Line) -> None:
+    with pytest.raises(DriftedError):
+        other.update(settings("wait"), runner=FakeRunner())
+    other.location.write_bytes("drift/v0000-arrival-001-00000000.json", b"{")
+    other.withdraw("arrival-001")
+    assert other.location.list("drift") == ["v0000-arrival-001-00000000.json"], "what cannot be read is left to gc"
+
+
+def test_what_was_found_goes_when_a_person_approves(other: Line) -> None:
+    assert other.update(settings("note", "promote=approve"), runner=FakeRunner()) == []
+    assert len(other.location.list("drift")) == 1, "it is kept until somebody has decided"
+    other.approve("v0001")
+    assert other.location.list("drift") == [] and other.head is not None and other.head.card.drift is not None

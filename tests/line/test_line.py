@@ -177,6 +177,7 @@ def test_a_version_that_was_never_promoted_becomes_the_head_first(line: Line) ->
     assert events == [Notice(text="v0002 had passed the gate and was not promoted yet: it is the head now")]
 
 
+@pytest.mark.usefixtures("quick_lease")
 def test_a_line_at_work_is_left_alone(line: Line) -> None:
     runner = FakeRunner()
     with line_lease(line.location, "raygp update"), pytest.raises(ConflictError, match="is at work on this line"):

@@ -81,6 +81,7 @@ def test_code_that_has_changed_is_refused_and_then_confirmed(folder: Path) -> No
     assert raygp.open("line").code == code_of(CHANGED)
 
 
+@pytest.mark.usefixtures("quick_lease")
 def test_a_line_at_work_keeps_its_code(folder: Path) -> None:
     ingest(raygp.open("line"), name="my_task.py")
     Path("my_task.py").write_text(CHANGED)

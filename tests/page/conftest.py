@@ -41,9 +41,11 @@ def story(page: tuple[Story, Path]) -> Story:
     return page[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium."""
+    """A headless Chromium. It ends with the module: as long as it is there, Playwright has an event loop run in this
+    thread, and whatever calls ``asyncio.run`` fails.
+    """
     sync_api = pytest.importorskip("playwright.sync_api")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")

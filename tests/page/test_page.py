@@ -220,8 +220,7 @@ def test_a_line_of_a_hundred_versions_opens_in_two_seconds(browser: Any, tmp_pat
     out = tmp_path / "long.html"
     told = raygp.open(location.root).report(out, examples=False)
     assert len(told.updates) == 100 and out.stat().st_size < LIMIT
-    best = min(_opening(browser, out) for _ in range(3))
-    assert best < 2.0
+    assert any(_opening(browser, out) < 2.0 for _ in range(3)), "the machine may be busy once or twice"
 
 
 def _opening(browser: Any, file: Path) -> float:

@@ -20,6 +20,8 @@ import pytest
 from pydantic import ValidationError
 
 from raygp.errors import InputError
+from raygp.events import Event, type_name
+from raygp.settings import load_tell
 from raygp.store import Location
 from raygp.tell import Teller, listeners, queue, try_out
 from raygp.tell.base import NotAgain, NotTold
@@ -27,6 +29,7 @@ from raygp.tell.command import CommandSettings
 from raygp.tell.json_lines import JsonLinesSettings
 from raygp.tell.webhook import WebhookSettings
 from tests.tell.story import BEGIN, PROMOTED, REFUSED, Place, told
+from tests.test_event_json import EVENTS
 
 SECRET = "s3cret-of-ours"
 
@@ -215,6 +218,26 @@ def test_redirects_keep_the_method_and_stay_on_the_host(server: Server, location
         other.server_close()
 
 
+def test_a_secret_where_a_name_belongs_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    for wrong in (
+        f"{{kind: webhook, url_env: 'https://a/{SECRET}'}}",
+        f"{{kind: webhook, url: 'https://a', secret_env: '{SECRET}'}}",
+        f"{{kind: webhook, url: 'https://me:{SECRET}@a'}}",
+        f"{{kind: webhook, url: 'https://a', secret: '{SECRET}'}}",
+        f"{{kind: webhook, url: ['https://a/{SECRET}']}}",
+    ):
+        file.write_text(f"tell: [{wrong}]\n")
+        with pytest.raises(InputError) as caught:
+            load_tell(str(file))
+        assert SECRET not in str(caught.value), wrong
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_every_event_can_be_asked_for_by_its_name(kind: type[Event]) -> None:
+    assert CommandSettings(run=("true",), events=(type_name(kind),)).wants(type_name(kind))
+
+
 def test_settings_of_a_webhook_say_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EMPTY", " ")
     for wrong, why in (
@@ -225,6 +248,8 @@ def test_settings_of_a_webhook_say_what_is_wrong(monkeypatch: pytest.MonkeyPatch
         ({"url": "https://a/b c"}, "no space"),
         ({"url": "https://a", "secret": "x"}, "Extra inputs"),
         ({"url": "https://a", "secret_env": "A", "secret_file": "b"}, "not from both"),
+        ({"url_env": "https://a/T0/s3cret"}, "url_env takes the name of an environment variable"),
+        ({"url": "https://a", "secret_env": "s3cret-of-ours"}, "secret_env takes the name of an environment variable"),
         ({"url": "https://a", "events": ["promotd"]}, "no event is called 'promotd'"),
     ):
         with pytest.raises(ValidationError, match=why):

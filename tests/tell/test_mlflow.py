@@ -67,6 +67,7 @@ def tell_all(settings: MlflowSettings, location: Location, events: list[Any]) ->
     assert [notice.text for notice in notices if isinstance(notice, Notice)] == []
 
 
+@pytest.mark.drill  # The server alone takes 13 s of a CPU to start.
 def test_runs_and_registered_versions(server: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from mlflow import MlflowClient
 

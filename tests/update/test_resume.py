@@ -12,6 +12,7 @@ import torch
 from raygp.data.resident import Examples, ResidentData
 from raygp.errors import TrainingError
 from raygp.events import Event
+from raygp.sparse import gather_buffers, load_gathered_buffers
 from raygp.tasks import make_task
 from raygp.update.candidate import make_learner
 from raygp.update.checkpoints import load, save_checkpoint
@@ -178,10 +179,11 @@ def test_batch_norm_statistics_of_each_rank_come_back_or_their_mean_on_other_num
     plan = SYNTHESIS.model_copy(update={"batch_size": 8})
     learner = make_learner(task, DATA, plan, num_classes=10, seed=5, parent=None)
     name, buffer = next((n, b) for n, b in learner.model.named_buffers() if n.endswith("running_mean"))
-    own = {key: parts + 1.0 for key, parts in learner.rank_buffers().items()}
-    learner.load_rank_buffers(own)
+    own = {key: parts + 1.0 for key, parts in gather_buffers(learner.model).items()}
+    load_gathered_buffers(learner.model, own)
     assert torch.equal(buffer, own[name][0])
-    learner.load_rank_buffers({name: torch.stack([torch.full_like(buffer, 1.0), torch.full_like(buffer, 4.0)])})
+    stacked = torch.stack([torch.full_like(buffer, 1.0), torch.full_like(buffer, 4.0)])
+    load_gathered_buffers(learner.model, {name: stacked})
     assert torch.equal(buffer, torch.full_like(buffer, 2.5))
 
 

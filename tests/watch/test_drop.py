@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from raygp.errors import InputError
-from raygp.events import DropDone, DropRefused, DropTaken, Published
+from raygp.events import AttemptFailed, DropDone, DropRefused, DropTaken, PausedUntil, Published
 from raygp.line import Line
 from raygp.store import Location, arrival_names
+from raygp.store.watched import Watched
 from raygp.watch.drop import DropFolder, arrival_name
+from raygp.watch.hands import OwnHands
 from raygp.watch.settings import DropSettings
+from tests.line.fakes import publish
 from tests.watch.rig import Rig, put
 
 
@@ -76,6 +79,27 @@ def test_a_link_to_a_folder_is_a_folder(drop: Path, tmp_path: Path) -> None:
     assert (item.name, item.files) == ("week", len(list((tmp_path / "elsewhere").rglob("*.png"))))
 
 
+def test_a_link_that_leads_nowhere_hides_nothing(drop: Path) -> None:
+    put(drop / "mon", 0, 10)
+    for link in (drop / "self", drop / "mon" / "self"):
+        link.symlink_to(link)
+        link.with_name("broken").symlink_to("/nowhere")
+    (item,) = DropFolder(DropSettings(folder=str(drop))).items()
+    assert (item.name, item.files) == ("mon", len(list((drop / "mon").rglob("*.png"))))
+
+
+def test_a_drop_folder_that_is_gone_for_a_while_is_waited_for(location: Location, drop: Path) -> None:
+    rig = rig_of(location, drop, "watch.pause_s=10")
+    put(drop / "mon", 0, 200)
+    away = drop.with_name("away")
+    rig.meanwhile[0] = lambda: drop.rename(away)
+    rig.meanwhile[2] = lambda: away.rename(drop)
+    rig.watch(8)
+    assert [event.kind for event in rig.told(PausedUntil)] == ["storage", "storage"]
+    assert f"the drop folder {drop} cannot be read" in rig.told(PausedUntil)[0].because
+    assert arrival_names(location) == ["mon"] and rig.head == "v0000"
+
+
 def test_names_in_the_line(drop: Path) -> None:
     assert arrival_name("week 2 (final).tar", ()) == "week-2-final-.tar"
     assert arrival_name("wéek", ["w-ek", "w-ek-2"]) == "w-ek-3"
@@ -97,6 +121,30 @@ def test_what_comes_is_ingested_once_and_updated_and_stays_where_it_is(location:
     rig.watch(3)
     assert len(rig.told(DropTaken)) == 2, "no other watcher takes it again"
     assert sorted(file for file in drop.rglob("*") if "tue" not in file.parts) == before
+
+
+def test_settings_that_do_not_fit_are_no_fault_of_what_comes(
+    location: Location, drop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = rig_of(location, drop)
+    publish(location, "sun")
+    put(drop / "mon", 0, 200)
+    broken = [True] * 9
+
+    def check(self: OwnHands) -> None:
+        if broken.pop():
+            raise InputError("line.yaml: there is no setting 'wacth'")
+
+    monkeypatch.setattr(OwnHands, "check", check)
+    with pytest.raises(InputError, match="wacth"):
+        rig.once()
+    assert rig.notes == Watched(), "nothing is held against sun and mon"
+    broken[:] = [False] * 20 + [True] * 8 + [False]  # From the end: at the start they fit.
+    rig.watch(12)
+    pauses = rig.told(PausedUntil)
+    assert {event.kind for event in pauses} == {"input"} and len(pauses) == 8
+    assert not rig.told(DropRefused) and not rig.told(AttemptFailed)
+    assert Line(location).head.card.arrivals == ["sun", "mon"]  # type: ignore[union-attr]
 
 
 def test_bad_things_are_named_once_and_hold_nothing_up(location: Location, drop: Path) -> None:

@@ -53,7 +53,7 @@ def prepared(folder: Path) -> tuple[Location, Path]:
     rig = rig_of(location, drop)
     put(drop / "mon", 0, 200)
     rig.watch(3)
-    put(drop / "tue", 200, 400)
+    put(drop / "tue", 200, 300)
     (drop / "tue" / "_SUCCESS").touch()
     publish(location, "wed")
     return location, drop

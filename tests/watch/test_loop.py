@@ -208,6 +208,16 @@ def test_no_update_starts_once_the_budget_is_spent(location: Location) -> None:
     assert rig.head == "v0001"
 
 
+def test_what_two_updates_of_one_arrival_cost_is_added_up(location: Location) -> None:
+    publish(location, "mon")
+    Rig(location).watch(2)
+    publish(location, "tue")
+    for more in ("plan.alpha=0.3", "plan.alpha=0.4"):
+        rig = Rig(location, refuses("tue"), "watch.refused=wait", more)
+        rig.watch(2)
+    assert [spent.examples for spent in rig.notes.spent.values()] == [100.0, 100.0]
+
+
 def test_storage_that_fails_is_waited_for(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig(location, None, "watch.pause_s=10")
     publish(location, "mon")
