@@ -41,6 +41,11 @@ def versions_table(story: Story) -> Table:
             "columns after these are of the same rows: the version, and its parent. Then, by how much the update "
             "changed accuracy on what its own arrival holds out, and on what earlier arrivals do."
         )
+        if any(version.known.among_known is not None for version in story.versions):
+            caption += (
+                " Of a version that brings classes, the same rows are those of classes that its parent knows, answered "
+                "with these alone; its own arrival counts rows of new classes, too, of which the parent has none right."
+            )
     beside = [Column("same rows"), Column("parent"), Column("own arrival"), Column("earlier ones")]
     return Table(
         "versions",

@@ -41,6 +41,8 @@ def _check_place(path: Path) -> None:
         raise InputError(f"{path} is a folder: name a file in it, such as {path / 'report.html'}")
     if not path.parent.is_dir():
         raise InputError(f"{path.parent} does not exist: make it first")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no plain file, and would be replaced by one: give another name")
     if path.exists():
         with path.open("rb") as file:
             start = file.read(_START)

@@ -161,6 +161,14 @@ def test_tables_are_not_cut_on_a_common_screen(browser: Any, page: tuple[Story, 
     wide.context.close()
 
 
+def test_the_table_of_versions_says_which_rows_are_the_same_where_classes_came(story: Story) -> None:
+    assert "brings classes" not in versions_table(story).caption
+    pair = story.versions[2].known.model_copy(update={"among_known": 0.9})
+    versions = [*story.versions[:2], story.versions[2].model_copy(update={"known": pair}), *story.versions[3:]]
+    table = versions_table(story.model_copy(update={"versions": versions}))
+    assert "those of classes that its parent knows" in table.caption and table.rows[2][6].value == 0.9
+
+
 def test_long_names_are_broken_and_push_nothing_off_the_screen(browser: Any, story: Story, tmp_path: Path) -> None:
     name = "n" * 300
     classes = [story.classes[0].model_copy(update={"name": name}), *story.classes[1:]]

@@ -45,6 +45,7 @@ def test_it_writes_a_page_over_its_own_and_over_nothing_else(
         (".", "is a folder: name a file in it"),
         ("nowhere/report.html", "does not exist: make it first"),
         (f"{'r' * 300}.html", "cannot be written: File name too long: give another name"),
+        ("/dev/null", "is no plain file"),
         ("/proc/report.html", "/proc/report.html cannot be written: "),
         ("", "--out is"),
     ],
