@@ -34,6 +34,8 @@ class LastRefusal:
     """When, seconds since 1970: the time of its file."""
     ledger: CostLedger
     """What it cost."""
+    update: str
+    """Id of its update."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class HealthReader:
         spent = [card.ledger for card in self._cards_since(location, names, now - WEEK_S)]
         spent += [one.ledger for one in week]
         # Watchers note every update that became no version; what was refused stands in the line, too.
-        known = {f"{one.version}-{one.arrival}" for one in week}
+        known = {one.update for one in week}
         for key, cost in notes.spent.items():
             if key not in known and _seconds(cost.at) > now - WEEK_S:
                 spent.append(CostLedger(examples=cost.examples, worker_seconds=cost.worker_seconds))
@@ -153,7 +155,7 @@ class HealthReader:
             refusal = self._refusals.get(key) or read_refusal(location, f"updates/{found[1]}")
             if refusal is not None:
                 self._refusals[key] = refusal
-                yield LastRefusal(found[2], found[3], refusal.reason, file.modified, refusal.ledger)
+                yield LastRefusal(found[2], found[3], refusal.reason, file.modified, refusal.ledger, found[1])
 
 
 def _seconds(moment: str) -> float:

@@ -73,9 +73,10 @@ def test_it_says_what_the_documents_say(line: Any) -> None:
 def test_what_watchers_noted_counts_once(line: Any) -> None:
     before = HealthReader(line).read().examples_week
     spent = {
-        "v0003-thu": Spent(at=ago(1), examples=500, worker_seconds=1800),  # It was refused: that stands in the line.
-        "v0003-thu+fri": Spent(at=ago(1), examples=40, worker_seconds=1),
-        "v0001-tue": Spent(at=ago(9), examples=1e6, worker_seconds=1),
+        # It was refused: that stands in the line.
+        "v0003-thu-0123abcd": Spent(at=ago(1), examples=500, worker_seconds=1800),
+        "v0003-fri-4567abcd": Spent(at=ago(1), examples=40, worker_seconds=1),
+        "v0001-tue-89abcdef": Spent(at=ago(9), examples=1e6, worker_seconds=1),
     }
     WatchNotes(line.location).change(lambda notes: notes.model_copy(update={"spent": spent}))
     assert HealthReader(line).read().examples_week == before + 40
