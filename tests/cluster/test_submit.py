@@ -187,7 +187,7 @@ def test_a_job_ships_code_and_nothing_heavy(head: Head, checkout: Path, stopped:
     shipped = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     assert {"jobs/imagenet_incremental.py", "raygp/line/update.py", "raygp/sparse/growth.py"} <= shipped
     assert shipped.isdisjoint(HEAVY)
-    assert sum((package / name).stat().st_size for name in shipped) < 2_000_000
+    assert sum((package / name).stat().st_size for name in shipped) < 3_000_000
 
 
 def test_without_the_token_nothing_is_answered(head: Head) -> None:
