@@ -209,8 +209,9 @@ def test_no_update_starts_once_the_budget_is_spent(location: Location) -> None:
 
 
 def test_what_two_updates_of_one_arrival_cost_is_added_up(location: Location) -> None:
+    first = Rig(location)
     publish(location, "mon")
-    Rig(location).watch(2)
+    first.watch(2)
     publish(location, "tue")
     for more in ("plan.alpha=0.3", "plan.alpha=0.4"):
         rig = Rig(location, refuses("tue"), "watch.refused=wait", more)
