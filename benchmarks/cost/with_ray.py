@@ -11,6 +11,7 @@ from benchmarks.cost.methods import Method
 from benchmarks.cost.runs import Key, Row, cost_of, make_row, quality_of, run_name
 from benchmarks.cost.workloads import Workload
 from raygp.cluster.runner import RayRunner
+from raygp.drift.settings import DriftSettings
 from raygp.events import EpochEnded, Event, UpdateStarted
 from raygp.line import Line
 from raygp.settings import RunSettings
@@ -40,7 +41,13 @@ def run_with_ray(
             parts = {"all": np.sort(np.concatenate([rows.old, rows.new]))}
         _publish(workload, location, parts, rows.val)
     settings = RunSettings(
-        synthesis=method.parent or method.plan, plan=method.plan, gate_tolerance=1.0, workers=workers, seed=key.seed
+        synthesis=method.parent or method.plan,
+        plan=method.plan,
+        gate_tolerance=1.0,
+        workers=workers,
+        seed=key.seed,
+        # A look at the arrival is no part of a method, and the way without Ray has none.
+        on_drift=DriftSettings(then="off"),
     )
     points: list[dict[str, float]] = []
 
