@@ -5,7 +5,6 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RAY_LOG := $(VENV)/ray-tests.log
 SITE := build/site
 PYTEST := $(BIN)/python -m pytest --durations=10
 
@@ -30,21 +29,16 @@ docs: $(STAMP)
 	$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going -q -b html -c docs . $(SITE)
 	@echo "open $(SITE)/index.html"
 
-# Tests on Ray's cluster spend half of their time waiting for its processes, so they run beside the others, which fill two
-# CPUs and stand back for them: Ray's have time limits. What they print follows when those are done; meanwhile it stands
-# in $(RAY_LOG). The pages' examples have a cluster of their own, in a folder of its own, so that neither finds the other.
-test: export RAY_worker_niceness = 0
+# Those without Ray fill two CPUs. Those on Ray come after them: they have time limits, and side by side with the others
+# some were missed. The pages' examples have a cluster of their own, in a folder of its own.
 test: $(STAMP)
-	@echo "tests that use a Ray cluster run beside the others: $(RAY_LOG) shows how far they are"
-	@{ $(PYTEST) -m 'cluster and not drill' --ignore tests/docs -p no:cacheprovider; ray=$$?; \
-	  RAY_TMPDIR=$$(mktemp -d /tmp/raygp-XXXX) $(PYTEST) -m cluster tests/docs -p no:cacheprovider && exit $$ray; \
-	} >$(RAY_LOG) 2>&1 & ray=$$!; \
-	$(MAKE) --no-print-directory lint; lint=$$?; \
+	@$(MAKE) --no-print-directory lint; lint=$$?; \
 	$(MAKE) --no-print-directory docs; site=$$?; \
-	nice -n 5 $(PYTEST) -m 'not cluster and not drill' -n 2 --dist loadfile; others=$$?; \
-	tail -n +1 -f --pid=$$ray $(RAY_LOG); wait $$ray; ray=$$?; \
-	echo "exit codes: lint $$lint, site $$site, tests $$others, with Ray $$ray"; \
-	test "$$lint$$site$$others$$ray" = 0000
+	$(PYTEST) -m 'not cluster and not drill' -n 2 --dist loadfile; others=$$?; \
+	$(PYTEST) -m 'cluster and not drill' --ignore tests/docs -p no:cacheprovider; ray=$$?; \
+	RAY_TMPDIR=$$(mktemp -d /tmp/raygp-XXXX) $(PYTEST) -m cluster tests/docs -p no:cacheprovider; pages=$$?; \
+	echo "exit codes: lint $$lint, site $$site, tests $$others, with Ray $$ray, pages $$pages"; \
+	test "$$lint$$site$$others$$ray$$pages" = 00000
 
 drill: $(STAMP)
 	$(PYTEST) -m drill

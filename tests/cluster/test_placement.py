@@ -110,7 +110,7 @@ def test_an_update_that_waits_for_nodes_says_so_and_ends_when_told(
     update = start(nodes, location, 2)
     output = read_until(update, "waiting")
     update.send_signal(how)
-    output += update.communicate(timeout=60)[0]
+    output += update.communicate(timeout=180)[0]
     assert "v0000  waiting for room: training asks for 2 GPU (the cluster has 1)\n" in output
     assert update.returncode == 128 + how and "Traceback" not in output, output
 
@@ -137,6 +137,6 @@ def test_ctrl_c_ends_training_and_leaves_no_worker(nodes: Cluster, location: Loc
     output = read_until(update, "2/2 prune-permanent")
     assert nodes.head.training() == [nodes.training]
     update.send_signal(signal.SIGINT)
-    output += update.communicate(timeout=60)[0]
+    output += update.communicate(timeout=180)[0]
     assert update.returncode == 128 + signal.SIGINT and "Traceback" not in output, output
     wait_until_idle(nodes.head)
