@@ -53,6 +53,9 @@ class FaultProxy:
         self.done: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._lock = threading.Lock()
+        # A store checks the condition of a write and writes in one step. moto, which stands in for one, does it in two,
+        # between which another's write may come: then both are told that they won.
+        self.one_write = threading.Lock()
         self.make(faults)
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -104,10 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
             status, content = (503, _SLOW_DOWN) if "refused" in chosen else (403, _DENIED)
             return self._answer(status, {"Content-Type": "application/xml"}, content, False)
         upstream = http.client.HTTPConnection(self.proxy.upstream, timeout=60)
+        conditional = "If-Match" in self.headers or "If-None-Match" in self.headers
         try:
-            upstream.request(self.command, self.path, body, dict(self.headers.items()))
-            answer = upstream.getresponse()
-            content = answer.read()
+            with self.proxy.one_write if conditional else contextlib.nullcontext():
+                upstream.request(self.command, self.path, body, dict(self.headers.items()))
+                answer = upstream.getresponse()
+                content = answer.read()
         finally:
             upstream.close()
         headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
