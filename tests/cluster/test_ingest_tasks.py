@@ -1,9 +1,10 @@
 """An arrival whose parts are Ray tasks is the one that a single process makes."""
 
-from __future__ import re
+from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
