@@ -32,13 +32,14 @@ class Hands:
 
     def update(self, arrivals: Sequence[str], tell: Listener) -> list[str]:
         """Refuses, dies, or goes on until it is asked to end."""
-        tell(Notice(text=f"process {os.getpid()}"))
-        if "bad" in arrivals:
-            raise RejectedError("v0001 is worse")
-        if "crash" in arrivals:
-            os.kill(os.getpid(), signal.SIGKILL)
         asked = Asked()
+        # Before anything is told: whoever hears of it may ask for the end at once.
         with asking(asked):
+            tell(Notice(text=f"process {os.getpid()}"))
+            if "bad" in arrivals:
+                raise RejectedError("v0001 is worse")
+            if "crash" in arrivals:
+                os.kill(os.getpid(), signal.SIGKILL)
             while "long" in arrivals:
                 time.sleep(0.02)
                 if asked:
