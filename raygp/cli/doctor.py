@@ -12,6 +12,7 @@ from rich.text import Text
 
 from raygp.cli.options import ROOT_VARIABLE, add_json
 from raygp.cli.running import make_console, print_json
+from raygp.data.listing import numbered
 from raygp.doctor import examine
 from raygp.errors import RaygpError
 from raygp.finding import Finding
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         print_json([dataclasses.asdict(finding) for finding in found])
     counts = {state: sum(finding.state == state for finding in found) for state in ("problem", "warning", "ok")}
-    text = f"{_counted(counts['problem'], 'problem')}, {_counted(counts['warning'], 'warning')}, {counts['ok']} ok"
+    text = f"{numbered(counts['problem'], 'problem')}, {numbered(counts['warning'], 'warning')}, {counts['ok']} ok"
     if counts["problem"]:
         raise RaygpError(f"{text}: see above")
     console.print(text)
@@ -78,7 +79,3 @@ def _show(console: Console, finding: Finding) -> None:
     if finding.advice:
         row.add_row("", "", Text(f"-> {finding.advice}"))
     console.print(row)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

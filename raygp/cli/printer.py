@@ -46,12 +46,13 @@ from raygp.events import (
     WorkShared,
 )
 from raygp.record import UpdateRecord
+from raygp.report.arrivals import rows_by_split
 from raygp.report.duplicates import duplicates_line
 from raygp.report.parts import parts_table
 from raygp.report.progress import Progress, progress_on
 from raygp.report.rungs import changes_in_words
 from raygp.report.verdict import verdict_line, waiting_line
-from raygp.store import Card, Location, Manifest
+from raygp.store import Card, Location
 
 _LISTED = 8
 """So many arrivals of an update are named."""
@@ -140,7 +141,7 @@ class Printer:
         # Numbers, as a regression has them, are no classes.
         count = len(manifest.labels)
         classes = f", {count} class{'' if count == 1 else 'es'}" if count else ""
-        self._print(f"published {manifest.arrival}: {_rows(manifest)}{classes} ({manifest.source})")
+        self._print(f"published {manifest.arrival}: {rows_by_split(manifest)}{classes} ({manifest.source})")
         if event.quarantine:
             self._print(f"{manifest.arrival}: {manifest.quarantined:,} rows left out, see {event.quarantine}")
         if duplicates := duplicates_line(event.duplicates):
@@ -161,7 +162,7 @@ class Printer:
     def _(self, event: Withdrawn) -> None:
         left = "1 arrival" if event.left == 1 else f"{event.left:,} arrivals" if event.left else "no arrival"
         gone = event.manifest
-        text = f"withdrawn {gone.arrival}: {_rows(gone)} ({gone.source}); {left} left"
+        text = f"withdrawn {gone.arrival}: {rows_by_split(gone)} ({gone.source}); {left} left"
         if event.short:
             short = ", ".join(event.short)
             text += f". Published without rows that the line had then: {short}; ingest their sources again to have them"
@@ -304,9 +305,3 @@ class Printer:
         if self._progress is not None:
             self._progress.close()
             self._progress = None
-
-
-def _rows(manifest: Manifest) -> str:
-    """``1,200 train, 150 val``."""
-    counts = {shard.split: manifest.rows(shard.split) for shard in manifest.shards}
-    return ", ".join(f"{rows:,} {split}" for split, rows in counts.items())

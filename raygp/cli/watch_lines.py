@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import singledispatchmethod
 from typing import IO
 
+from raygp.data.listing import numbered
 from raygp.events import (
     AllKnown,
     ArrivalSeen,
@@ -35,6 +36,7 @@ from raygp.events import (
     WatchIdle,
 )
 from raygp.record import called
+from raygp.report.arrivals import rows_by_split
 
 _TIME = "%Y-%m-%d %H:%M:%S"
 
@@ -71,13 +73,14 @@ class WatchLines:
 
     @_text.register
     def _(self, event: WatchIdle) -> str:
-        head = f"{event.head} has seen {_count(event.arrivals, 'arrival')}" if event.head else "there is no version yet"
+        seen = numbered(event.arrivals, "arrival")
+        head = f"{event.head} has seen {seen}" if event.head else "there is no version yet"
         left = "".join(f"\n  {name} is left alone: {reason}" for name, reason in event.left.items())
         return f"nothing to do: {head}{left}"
 
     @_text.register
     def _(self, event: ArrivalSeen) -> str:
-        return f"{event.arrival} waits: {_count(event.rows, 'training row')}"
+        return f"{event.arrival} waits: {numbered(event.rows, 'training row')}"
 
     @_text.register
     def _(self, event: PausedUntil) -> str:
@@ -90,7 +93,7 @@ class WatchLines:
 
     @_text.register
     def _(self, event: GaveUp) -> str:
-        given_up = f"{', '.join(event.arrivals)}: given up after {_count(event.attempts, 'attempt')}"
+        given_up = f"{', '.join(event.arrivals)}: given up after {numbered(event.attempts, 'attempt')}"
         return f"{given_up}, until another arrival is folded in, or raygp watch --retry"
 
     @_text.register
@@ -104,7 +107,7 @@ class WatchLines:
 
     @_text.register
     def _(self, event: DropTaken) -> str:
-        size = f"{_count(event.files, 'file')}, {event.bytes / 1e6:,.1f} MB"
+        size = f"{numbered(event.files, 'file')}, {event.bytes / 1e6:,.1f} MB"
         return f"{event.name} in the drop folder is complete ({size}): ingested as {event.arrival}"
 
     @_text.register
@@ -118,10 +121,8 @@ class WatchLines:
     @_text.register
     def _(self, event: Published) -> str:
         manifest = event.manifest
-        splits = dict.fromkeys(shard.split for shard in manifest.shards)
-        rows = ", ".join(f"{manifest.rows(split):,} {split}" for split in splits)
         left_out = f"; {manifest.quarantined:,} left out, see {event.quarantine}" if event.quarantine else ""
-        return f"published {manifest.arrival}: {rows}{left_out}"
+        return f"published {manifest.arrival}: {rows_by_split(manifest)}{left_out}"
 
     @_text.register
     def _(self, event: AllKnown) -> str:
@@ -150,13 +151,13 @@ class WatchLines:
 
     @_text.register
     def _(self, event: SweepStarted) -> str:
-        return f"{event.version}: {_count(event.trials, 'trial')}"
+        return f"{event.version}: {numbered(event.trials, 'trial')}"
 
     @_text.register
-    def _(self, event: Drifted) -> str | None:
+    def _(self, event: Drifted) -> str:
         from raygp.drift.words import drift_line
 
-        return None if event.drift.level == "none" else f"{event.version}: {drift_line(event.drift)}"
+        return f"{event.version}: {drift_line(event.drift)}"
 
     @_text.register
     def _(self, event: Promoted) -> str:
@@ -183,7 +184,3 @@ class WatchLines:
     @_text.register
     def _(self, event: Notice) -> str:
         return event.text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

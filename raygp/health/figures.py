@@ -6,19 +6,18 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from raygp.record import CostLedger
 from raygp.store import Card, Location, Refusal
 from raygp.store.card import find_card, version_names
+from raygp.store.documents import seconds
 from raygp.store.refusals import REFUSAL_FILE, read_refusal
-from raygp.store.watched import WatchNotes
+from raygp.store.watched import WEEK_S, WatchNotes
 
 if TYPE_CHECKING:
     from raygp.line import Line
 
-WEEK_S = 7 * 86_400.0
 _UPDATE = re.compile(r"updates/((v\d{4,})-(.+)-[0-9a-f]{8})/" + re.escape(REFUSAL_FILE))
 
 
@@ -111,21 +110,21 @@ class HealthReader:
         # Watchers note every update that became no version; what was refused stands in the line, too.
         known = {one.update for one in week}
         for key, cost in notes.spent.items():
-            if key not in known and _seconds(cost.at) > now - WEEK_S:
+            if key not in known and seconds(cost.at) > now - WEEK_S:
                 spent.append(CostLedger(examples=cost.examples, worker_seconds=cost.worker_seconds))
         waiting = state.pending
         self._last = Health(
             line=location.root,
             at=now,
             version=state.version,
-            head_since=_seconds(state.head.updated) if state.head else None,
+            head_since=seconds(state.head.updated) if state.head else None,
             val_accuracy=state.card.val_accuracy if state.card else None,
             density=state.card.density if state.card else None,
             versions=len(names),
             seen=len(state.seen),
             waiting=len(waiting),
             rows_waiting=sum(manifest.rows("train") for manifest in waiting),
-            oldest_waiting=min((_seconds(manifest.published) for manifest in waiting), default=None),
+            oldest_waiting=min((seconds(manifest.published) for manifest in waiting), default=None),
             left=sum(manifest.arrival in notes.left for manifest in waiting),
             refusals_week=len(week),
             last_refusal=refused[-1] if refused else None,
@@ -142,7 +141,7 @@ class HealthReader:
             if card is None:
                 continue
             self._cards[name] = card
-            if _seconds(card.created) <= since:
+            if seconds(card.created) <= since:
                 return
             yield card
 
@@ -156,7 +155,3 @@ class HealthReader:
             if refusal is not None:
                 self._refusals[key] = refusal
                 yield LastRefusal(found[2], found[3], refusal.reason, file.modified, refusal.ledger, found[1])
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()

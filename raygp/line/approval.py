@@ -139,8 +139,7 @@ def _clear(location: Location, waiting: Waiting, card: Card) -> None:
         keep_events(location, waiting.folder, card.version)
     location.delete(waiting.folder, recursive=True)
     if card.drift is not None:  # It is on the card.
-        for arrival in card.folded_in:
-            remove_drift(location, arrival)
+        remove_drift(location, card.folded_in)
     forget_waiting(location)
 
 

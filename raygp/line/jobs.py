@@ -61,11 +61,11 @@ def make_job(
     from raygp.data.known import check_disjoint
 
     seen, state = seen_manifests(location, state)
+    job = _job(location, state, seen, arrival, settings, sweep, code, fold)
     before = list(seen)
-    for manifest in (*state.going_with(arrival, fold), arrival):
+    for manifest in (*job.beside, arrival):
         check_disjoint(location, before, manifest)
         before.append(manifest)
-    job = _job(location, state, seen, arrival, settings, sweep, code, fold)
     job.catalog()  # Raises where nothing could be judged by, before a cluster is started.
     return job, state
 

@@ -70,7 +70,7 @@ def withdraw(location: Location, arrival: str) -> Withdrawal:
             raise _unknown(location, arrival)
         for folder in update_folders(location, arrival):
             location.delete(folder, recursive=True)  # Refusals: they are of no use to anybody now.
-        remove_drift(location, arrival)  # Another arrival may be given its name.
+        remove_drift(location, [arrival])  # Another arrival may be given its name.
     short = tuple(m.arrival for m in later if m.duplicates.held_out + m.duplicates.trained)
     return Withdrawal(manifest, len(others), short)
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from raygp.data.listing import numbered
 from raygp.events import Listener, Notice
 from raygp.page.facts import Facts
-from raygp.page.saying import numbered
 from raygp.page.story import MaskPicture
 from raygp.page.updates import LayerChange, Seen
 from raygp.sparse import Masks

@@ -22,11 +22,6 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{number} {one if count == 1 else many or one + 's'}"
 
 
-def numbered(count: int, one: str, many: str = "") -> str:
-    """The same in digits, for figures: ``1 row``, ``0 rows``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def listed(names: Sequence[str], most: int = _NAMED) -> str:
     """``a``, ``a and b``, ``a, b and c``; of very many the first ones, and how many more there are."""
     if len(names) > most + 1:

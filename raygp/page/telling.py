@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raygp import __version__
+from raygp.data.listing import numbered
 from raygp.errors import RaygpError
 from raygp.events import Listener, Notice
 from raygp.page import words
 from raygp.page.facts import Facts
-from raygp.page.saying import numbered
 from raygp.page.story import Examples, RefusalPart, Story
 from raygp.page.updates import Seen, update_parts
 from raygp.page.versions import arrival_parts, class_parts, cost_of, matrix_of, spending, version_parts

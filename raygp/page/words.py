@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raygp.page.saying import capital, counted, day, density_of, flops, lasting, listed, numbered
+from raygp.data.listing import numbered
+from raygp.page.saying import capital, counted, day, density_of, flops, lasting, listed
 from raygp.page.story import (
     ArrivalPart,
     ClassPart,

@@ -6,10 +6,10 @@ import os
 import tempfile
 from pathlib import Path
 
+from raygp.data.listing import numbered
 from raygp.errors import InputError, RaygpError
 from raygp.page.packages import PACKAGES
 from raygp.page.render import GENERATOR, render
-from raygp.page.saying import numbered
 from raygp.page.story import Story
 from raygp.tasks.extras import require
 

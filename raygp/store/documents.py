@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from mmap import mmap
 from typing import Any, ClassVar, TypeVar
 
@@ -124,3 +124,13 @@ def sha256_hex(data: bytes | mmap) -> str:
 def utc_now() -> str:
     """Now, ISO 8601 in UTC with microseconds: strings that sort as times do."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def instant(moment: float) -> str:
+    """Seconds since 1970 as :func:`utc_now` writes times."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).isoformat(timespec="microseconds")
+
+
+def seconds(moment: str) -> float:
+    """A time in this form as seconds since 1970."""
+    return datetime.fromisoformat(moment).timestamp()

@@ -4,6 +4,7 @@ that no command that goes on with an update, or only shows that it waits, compar
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 
 from raygp.errors import InputError
 from raygp.record import DriftRecord
@@ -45,13 +46,14 @@ def write_drift(location: Location, path: str, drift: DriftRecord) -> None:
     location.write_bytes(path, encode(FoundDrift(drift=drift)))
 
 
-def remove_drift(location: Location, arrival: str) -> None:
-    """Delete every result that is of an arrival, alone or among others. Where one cannot be read, gc deletes it."""
+def remove_drift(location: Location, arrivals: Collection[str]) -> None:
+    """Delete every result that is of one of some arrivals, alone or among others. Where one cannot be read, gc deletes
+    it."""
     for name in location.list(DRIFT_FOLDER):
         path = f"{DRIFT_FOLDER}/{name}"
         with contextlib.suppress(InputError):
             found = read_drift(location, path) if name.endswith(".json") else None
-            if found is not None and arrival in found.arrivals:
+            if found is not None and not set(arrivals).isdisjoint(found.arrivals):
                 location.delete(path)
 
 

@@ -17,6 +17,8 @@ from raygp.store.documents import Document, decode, encode
 from raygp.store.location import Location
 
 WATCH_FILE = "watch.json"
+WEEK_S = 7 * 86_400.0
+"""What was spent counts for so long."""
 _TRIES = 8
 Why = Literal["refused", "failed", "drifted", "aside"]
 """Why an arrival is left alone."""

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from raygp.record import CostLedger
 from raygp.store import Card
-from raygp.store.watched import Spent, Watched
-from raygp.watch.policy import instant, seconds
+from raygp.store.documents import instant, seconds
+from raygp.store.watched import WEEK_S, Spent, Watched
 from raygp.watch.settings import BudgetSettings
-
-WEEK_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True)

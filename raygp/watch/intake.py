@@ -7,10 +7,11 @@ from collections.abc import Callable
 from raygp.errors import ConflictError, InputError, RaygpError
 from raygp.events import DropDone, DropRefused, DropTaken, Listener
 from raygp.store import Location, arrival_names, find_manifest, line_lease
+from raygp.store.documents import instant, seconds
 from raygp.store.watched import Drop, Watched, WatchNotes
 from raygp.watch.drop import DropFolder, Item, arrival_name
 from raygp.watch.hands import Hands, Intake
-from raygp.watch.policy import instant, pause_s, seconds
+from raygp.watch.policy import pause_s
 from raygp.watch.settings import WatchSettings
 
 INTAKE_FILE = "watching.json"

@@ -26,6 +26,7 @@ from raygp.events import (
 from raygp.record import CostLedger
 from raygp.store import list_versions
 from raygp.store.card import find_card
+from raygp.store.documents import instant, seconds
 from raygp.store.watched import Watched, WatchNotes
 from raygp.watch import policy
 from raygp.watch.budget import note, room_from, spendings
@@ -33,7 +34,7 @@ from raygp.watch.drop import DropFolder
 from raygp.watch.hands import Hands
 from raygp.watch.intake import DropIntake
 from raygp.watch.looks import Looks
-from raygp.watch.policy import Decision, Idle, Pause, Stand, Update, instant, seconds
+from raygp.watch.policy import Decision, Idle, Pause, Stand, Update
 from raygp.watch.settings import WatchSettings
 from raygp.watch.windows import Quiet
 
@@ -104,11 +105,11 @@ class Watcher:
         """
         self._begin()
         try:
-            if not once:
-                self._check()
             if once:
                 self._run_once()
-            while not once:
+                return
+            self._check()
+            while True:
                 if not self._step_or_pause():
                     self._hands.rest()
                     self._sleep(self._wait_s())

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from raygp.store.documents import instant, seconds
 from raygp.store.watched import Failing, Left, Watched, Why
 from raygp.watch.settings import WatchSettings
 
@@ -230,16 +230,3 @@ def _without(notes: Watched, arrivals: Sequence[str]) -> Watched:
 def pause_s(policy: WatchSettings, failures: int) -> float:
     """How long to wait after so many failures in a row, in seconds."""
     return float(min(policy.pause_s * 2.0 ** min(failures - 1, 60), policy.max_pause_s))
-
-
-# -- time -------------------------------------------------------------------------------------------------------------
-
-
-def instant(moment: float) -> str:
-    """Seconds since 1970 as UTC, ISO 8601 with microseconds."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=moment)).isoformat(timespec="microseconds")
-
-
-def seconds(moment: str) -> float:
-    """UTC, ISO 8601, as seconds since 1970."""
-    return datetime.fromisoformat(moment).timestamp()

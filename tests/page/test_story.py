@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import raygp
+from raygp.data.listing import numbered
 from raygp.page import Story
 from raygp.page.facts import Facts, read_facts
-from raygp.page.saying import counted, day, density_of, flops, lasting, listed, numbered
+from raygp.page.saying import counted, day, density_of, flops, lasting, listed
 from raygp.page.words import what_updates_did
 from raygp.store import Location, create_line
 from tests.page.lines import EVIL, TASK, publish, write_line

@@ -22,9 +22,9 @@ from raygp.events import (
 )
 from raygp.line import Line
 from raygp.store import Location
+from raygp.store.documents import seconds
 from raygp.update.gate import Verdict
 from raygp.update.job import UpdateJob
-from raygp.watch.policy import seconds
 from tests.line.fakes import FakeRunner, publish
 from tests.watch.rig import Rig
 

@@ -9,8 +9,8 @@ import pytest
 from raygp.errors import InputError
 from raygp.record import CostLedger
 from raygp.settings import load_settings
-from raygp.store.watched import Watched
-from raygp.watch.budget import WEEK_S, Spending, note, room_from, spendings
+from raygp.store.watched import WEEK_S, Watched
+from raygp.watch.budget import Spending, note, room_from, spendings
 from raygp.watch.settings import BudgetSettings
 from raygp.watch.windows import Quiet
 from tests.conftest import new_card
