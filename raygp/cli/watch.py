@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
+from raygp.cli.telling import everybody
 from raygp.cli.watch_lines import WatchLines
 from raygp.errors import InputError
 from raygp.events import ArrivalSeen, AwaitsApproval, Event, Promoted, Refused, Rejected
@@ -72,7 +73,6 @@ def run(options: argparse.Namespace) -> None:
         RaygpError: with ``--once``: whatever else went wrong last.
     """
     from raygp.tell import listeners
-    from raygp.tell.json_lines import JsonLinesSettings
 
     if options.report is not None and (options.once or options.retry):
         raise InputError("--report is for a watcher that stays: raygp report makes the page once")
@@ -81,10 +81,10 @@ def run(options: argparse.Namespace) -> None:
     settings = load_standing(given["file"], given["overrides"], **given["flags"])
     line = line_of(options, settings.single_writer)
     lines = WatchLines(sys.stderr if options.json else sys.stdout)
-    everybody = [*settings.tell, *([JsonLinesSettings(file=options.events)] if options.events else [])]
     hands = OtherHands(HANDS, _opening(options, settings.single_writer, given))
     with contextlib.ExitStack() as stack:
-        told = stack.enter_context(listeners(everybody, line, notice=lines, doing="raygp watch"))
+        tellers = everybody(options, settings.tell)
+        told = stack.enter_context(listeners(tellers, line, notice=lines, doing="raygp watch"))
 
         if options.metrics_port is not None:
             lines.say(f"metrics: http://127.0.0.1:{stack.enter_context(_metrics(line, options.metrics_port))}/metrics")
