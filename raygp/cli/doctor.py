@@ -13,7 +13,6 @@ from rich.text import Text
 from raygp.cli.options import ROOT_VARIABLE, add_json
 from raygp.cli.running import make_console, print_json
 from raygp.data.listing import numbered
-from raygp.doctor import examine
 from raygp.errors import RaygpError
 from raygp.finding import Finding
 
@@ -54,6 +53,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _findings(options: argparse.Namespace) -> Iterator[Finding]:
+    from raygp.doctor import examine
+
     yield from examine(options.root)
     if options.ray:
         yield from _ray()

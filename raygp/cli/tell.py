@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raygp.cli.options import add_config, add_json
 from raygp.cli.running import make_console, print_json
 from raygp.cli.telling import everybody
 from raygp.errors import InputError, RaygpError
 from raygp.line import Line
-from raygp.tell import HookSettings, TellSettings, try_out
+
+if TYPE_CHECKING:
+    from raygp.tell import TellSettings
 
 NAME = "tell"
 HELP = "who is told of what happens to a line; --test tells them that it is only a test"
@@ -30,6 +32,8 @@ def run(options: argparse.Namespace) -> None:
         InputError: the settings cannot be read, or nobody is to be told.
         RaygpError: somebody could not be told.
     """
+    from raygp.tell import try_out
+
     line, tellers, console = Line(options.root), everybody(options), make_console(options.json)
     if not tellers:
         raise InputError("nobody is told: give --config with a file that has 'tell:' (see docs/guides/tell.md)")
@@ -51,6 +55,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _events(teller: TellSettings) -> str | list[str]:
     """Which events it is told of."""
+    from raygp.tell import HookSettings
+
     if isinstance(teller, HookSettings):
         return teller.events if isinstance(teller.events, str) else list(teller.events)
     return "its own choice"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from raygp.cli.printer import Printer, printing
-from raygp.events import Listener
 from raygp.line import Line
-from raygp.settings import load_tell
-from raygp.tell import TellSettings, listeners
-from raygp.tell.json_lines import JsonLinesSettings
+
+if TYPE_CHECKING:
+    from raygp.cli.printer import Printer
+    from raygp.events import Listener
+    from raygp.tell import TellSettings
 
 
 def add_events(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,9 @@ def add_events(parser: argparse.ArgumentParser) -> None:
 
 def everybody(options: argparse.Namespace, tell: Sequence[TellSettings] | None = None) -> list[TellSettings]:
     """Who is told beside the terminal. Arguments and errors as for :func:`following`."""
+    from raygp.settings import load_tell
+    from raygp.tell.json_lines import JsonLinesSettings
+
     tellers = [*(load_tell(options.config) if tell is None else tell)]
     return [*tellers, JsonLinesSettings(file=options.events)] if options.events is not None else tellers
 
@@ -49,6 +53,9 @@ def following(
     Raises:
         InputError: the settings file cannot be read, or a teller in it does not fit.
     """
+    from raygp.cli.printer import printing
+    from raygp.tell import listeners
+
     tellers = everybody(options, tell)
     with printing(console, line.location) as printer, contextlib.ExitStack() as stack:
         stack.callback(line.listen(printer))

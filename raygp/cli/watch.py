@@ -10,22 +10,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raygp.cli.options import add_own_task, add_update_options, given_settings, line_of
 from raygp.cli.telling import everybody
-from raygp.cli.watch_lines import WatchLines
 from raygp.errors import InputError
 from raygp.events import ArrivalSeen, AwaitsApproval, Event, Promoted, Refused, Rejected
 from raygp.line import Line
-from raygp.loopback import serving
-from raygp.page.packages import PACKAGES
-from raygp.settings import load_standing
 from raygp.stopping import Terminated
-from raygp.tasks.extras import installed
-from raygp.watch.loop import Watcher
-from raygp.watch.page import ServedReport, standing_of
-from raygp.watch.process import OtherHands
+
+if TYPE_CHECKING:
+    from raygp.cli.watch_lines import WatchLines
+    from raygp.watch.page import ServedReport
 
 NAME = "watch"
 HANDS = "raygp.cli.watch_hands"
@@ -72,7 +68,11 @@ def run(options: argparse.Namespace) -> None:
         RejectedError: with ``--once``: a candidate was refused.
         RaygpError: with ``--once``: whatever else went wrong last.
     """
+    from raygp.cli.watch_lines import WatchLines
+    from raygp.settings import load_standing
     from raygp.tell import listeners
+    from raygp.watch.loop import Watcher
+    from raygp.watch.process import OtherHands
 
     if options.report is not None and (options.once or options.retry):
         raise InputError("--report is for a watcher that stays: raygp report makes the page once")
@@ -128,6 +128,11 @@ def _metrics(line: Line, port: int) -> AbstractContextManager[int]:
 @contextlib.contextmanager
 def _report(options: argparse.Namespace, line: Line, lines: WatchLines) -> Iterator[tuple[ServedReport, int]]:
     """Serve the line's report for the time of the block; it, and the port. Raises InputError where that cannot be."""
+    from raygp.loopback import serving
+    from raygp.page.packages import PACKAGES
+    from raygp.tasks.extras import installed
+    from raygp.watch.page import ServedReport, standing_of
+
     for package in PACKAGES:
         installed(package, "raygp watch --report", "report")
     _ = line.refresh()  # Where there is none, the watcher says so, and not a page.
